@@ -1,0 +1,80 @@
+"""What a backend is: the protocol, its version and the pluggy hook that hands one over.
+
+This module is all a backend's author needs besides :mod:`convkit.spec` and :mod:`convkit.errors`.
+It holds no logic and must import nothing else of convkit but the spec.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+import pluggy
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from convkit.spec import ConvSpec, PoolSpec
+
+    Array: TypeAlias = npt.NDArray[np.floating[Any]]
+
+API_VERSION = 1
+"""The version of this protocol. A backend states the one it was written for."""
+
+PROJECT = "convkit"
+ENTRY_POINT_GROUP = "convkit.backends"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """What every backend has.
+
+    Arrays arrive checked, C-contiguous, aligned, in native byte order and of one dtype; the spec
+    has every size worked out. Inputs are not to be written to, outputs are new C-contiguous
+    arrays. ``saved`` is the backend's own. Methods are reentrant.
+
+    Optional members, looked up once when the backend is loaded:
+
+    * ``exact: bool = True`` - False when intermediate values are rounded (Winograd, FFT).
+    * ``error_factor: float = 1`` - with ``exact = False``, how many times the bound, at most 32.
+    * ``reproducible: bool = False`` - the same bits on repeat and for every thread count.
+    * ``conv_infer(spec, x, w, b) -> out`` and ``pool_infer(spec, x) -> out`` - forward without
+      what backward would need.
+    * ``conv_relu_pool_forward(conv_spec, pool_spec, x, w, b) -> (out, saved)`` and
+      ``conv_relu_pool_backward(conv_spec, pool_spec, dout, x, w, saved, needs) -> (dx, dw, db)``
+      - both or none. relu keeps NaN; its derivative is 1 where its argument is above 0, else 0.
+    * ``set_num_threads(n)`` and ``info() -> dict`` (dtypes, instruction set, threads).
+    """
+
+    name: str
+    api_version: int
+
+    def supports(self, spec: ConvSpec | PoolSpec) -> str | None:
+        """None where the backend solves this problem, else the reason in one sentence."""
+
+    def conv_forward(
+        self, spec: ConvSpec, x: Array, w: Array, b: Array | None
+    ) -> tuple[Array, Any]:
+        """Return ``out`` of shape ``spec.out_shape`` and what backward will need."""
+
+    def conv_backward(
+        self, spec: ConvSpec, dout: Array, x: Array, w: Array, saved: Any, needs: tuple[str, ...]
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        """Return ``(dx, dw, db)``; what ``needs`` does not name may be None."""
+
+    def pool_forward(self, spec: PoolSpec, x: Array) -> tuple[Array, Any]:
+        """Return ``out`` of shape ``spec.out_shape`` and what backward will need."""
+
+    def pool_backward(self, spec: PoolSpec, dout: Array, saved: Any) -> Array:
+        """Return ``dx`` of shape ``spec.x_shape``."""
+
+
+class HookSpec:
+    """The hooks of the pluggy project ``convkit``."""
+
+    @hookspec(firstresult=True)
+    def convkit_backend(self) -> Backend | None:
+        """Return the plug-in's backend. Called once, when the backend is first wanted."""

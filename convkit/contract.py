@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
 import pluggy
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from convkit.spec import ConvSpec, PoolSpec
 
-    Array: TypeAlias = npt.NDArray[np.floating[Any]]
+Array: TypeAlias = npt.NDArray[np.floating[Any]]
 
 API_VERSION = 1
 """The version of this protocol. A backend states the one it was written for."""

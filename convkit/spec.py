@@ -109,7 +109,7 @@ def resolve_pad(
             )
         if min(pair) < 0:
             raise ParameterError(f"{name} (={value!r}) must not be negative; crop x instead")
-    return frozen
+    return tuple(frozen)
 
 
 def _same_pad(size: int, window: int, stride: int) -> tuple[int, int]:
@@ -193,7 +193,7 @@ class Geometry:
 
     def taps(
         self,
-    ) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...], tuple[slice, ...]]]:
+    ) -> Iterator[tuple[tuple[int, ...], tuple[Any, ...], tuple[Any, ...]]]:
         """For every tap of the kernel, in row-major order: (tap, output slices, input slices)."""
         ranges = [[self.tap_range(a, t) for t in range(k)] for a, k in enumerate(self.kernel)]
         for tap in itertools.product(*(range(k) for k in self.kernel)):
@@ -358,9 +358,7 @@ class PoolSpec(Geometry):
                 out, _ = self.tap_range(axis, tap)
                 covered.update(range(out.start, min(out.stop, -(-pair[0] // self.stride[axis]))))
             # Windows that start on a real pixel hold it; only the first few start in padding.
-            starts_in_padding = min(
-                self.out_shape[2 + axis], -(-pair[0] // self.stride[axis])
-            )
+            starts_in_padding = min(self.out_shape[2 + axis], -(-pair[0] // self.stride[axis]))
             if len(covered) < starts_in_padding:
                 raise ParameterError(
                     f"pad (={pad!r}) with dilation (={self.dilation[axis]}) leaves a pooling "
@@ -386,9 +384,7 @@ class PoolSpec(Geometry):
         flags = "".join(
             f", {name}" for name in ("ceil_mode", "count_include_pad") if getattr(self, name)
         )
-        return (
-            f"{self.operation}(x {self.x_shape}, {self._geometry_text()}{flags}, {self.dtype})"
-        )
+        return f"{self.operation}(x {self.x_shape}, {self._geometry_text()}{flags}, {self.dtype})"
 
 
 def _check_same_dtype(name: str, found: np.dtype[Any], expected: np.dtype[Any]) -> None:

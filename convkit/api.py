@@ -1,0 +1,356 @@
+"""The layer functions: normalise -> select -> call -> cache.
+
+This is the stable API. It holds no loop over pixels and no geometry: sizes are worked out by
+:mod:`convkit.spec`, the call is made by :mod:`convkit.dispatch`, the values come from a backend.
+
+Shapes, for any number of spatial axes (shown for two): x (N, C, H, W), w (F, C / groups, KH, KW),
+b (F,), out (N, F, OH, OW). Every geometry argument is an int or one int per spatial axis; ``pad``
+is also one (begin, end) pair per axis, ``"same"`` or ``"valid"``. An argument that is None was not
+given: the default stated for it holds. All arrays of a call are of one dtype, float32 or float64,
+in any layout; results are new C-contiguous arrays of that dtype, and inputs are never written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from convkit import dispatch
+from convkit.cache import Cache, check_cache
+from convkit.errors import ParameterError
+from convkit.params import AVG_POOL_KEYS, CONV_KEYS, MAX_POOL_KEYS, merge
+from convkit.spec import Axes, ConvSpec, Pad, PoolSpec
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from convkit.contract import Array
+    from convkit.registry import Choice
+
+    Gradients: TypeAlias = tuple[Array | None, Array | None, Array | None]
+    Param: TypeAlias = Mapping[str, Any]
+
+ALL = ("dx", "dw", "db")
+
+# --- convolution ----------------------------------------------------------------------------
+
+
+def conv_forward(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None = None,
+    conv_param: Param | None = None,
+    *,
+    stride: Axes | None = None,
+    pad: Pad | None = None,
+    dilation: Axes | None = None,
+    groups: int | None = None,
+    backend: Choice | None = None,
+) -> tuple[Array, Cache]:
+    """Cross-correlate x with the filters w and add the bias b.
+
+    out[n, f, o] = b[f] + sum over c, k of w[f, c, k] * x[n, c', o * stride - pad + k * dilation],
+    where c' runs over the channels of the filter's group and pixels outside x count as 0.
+    Output size: floor((H + pads - ((KH - 1) * dilation + 1)) / stride) + 1.
+
+    Parameters
+    ----------
+    x, w, b:
+        (N, C, H, W), (F, C / groups, KH, KW) and (F,) or None.
+    conv_param:
+        The keywords as a dictionary, as in CS231n: ``{"stride": 1, "pad": 0}``.
+    stride, pad, dilation, groups:
+        Default 1, 0, 1 and 1.
+    backend:
+        A name, a comma list of names, or a backend object, for this call only.
+
+    Returns
+    -------
+    out, cache:
+        (N, F, OH, OW), and what :func:`conv_backward` needs.
+
+    Raises
+    ------
+    ShapeError, ParameterError, DtypeError:
+        Where an argument does not fit.
+    BackendNotFoundError, BackendLoadError, BackendUnsupportedError:
+        Where the chosen backend cannot compute it.
+    """
+    geometry: Sequence[Any] = (stride, pad, dilation, groups)
+    if conv_param is not None:
+        *geometry, backend = merge("conv_param", conv_param, CONV_KEYS, (*geometry, backend))
+    xa, wa = dispatch.as_input("x", x), dispatch.as_input("w", w)
+    ba = None if b is None else dispatch.as_input("b", b)
+    plan = dispatch.plan_conv(xa, wa, ba, geometry, backend)
+    spec = plan.specs[0]
+    out, saved = dispatch.forward(plan, "conv_forward", spec.out_shape, spec, xa, wa, ba)
+    return out, Cache(plan, xa, wa, saved)
+
+
+def conv_backward(dout: npt.ArrayLike, cache: Cache, *, needs: tuple[str, ...] = ALL) -> Gradients:
+    """Return the gradients (dx, dw, db) of a convolution, given dout, the gradient of its out.
+
+    ``needs`` names the gradients wanted; the others are None, as db is where there is no bias.
+    Raises CacheError, ShapeError, DtypeError or ParameterError.
+    """
+    plan = check_cache(cache, "conv")
+    spec = plan.specs[0]
+    da = dispatch.check_dout(dout, plan)
+    wanted = _check_needs(needs, spec)
+    return dispatch.gradients(
+        plan, "conv_backward", _gradient_shapes(spec), wanted,
+        spec, da, cache.x, cache.w, cache.saved,
+    )  # fmt: skip
+
+
+def conv(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None = None,
+    conv_param: Param | None = None,
+    *,
+    stride: Axes | None = None,
+    pad: Pad | None = None,
+    dilation: Axes | None = None,
+    groups: int | None = None,
+    backend: Choice | None = None,
+) -> Array:
+    """Return :func:`conv_forward`'s out alone: inference, nothing is kept for backward."""
+    geometry: Sequence[Any] = (stride, pad, dilation, groups)
+    if conv_param is not None:
+        *geometry, backend = merge("conv_param", conv_param, CONV_KEYS, (*geometry, backend))
+    xa, wa = dispatch.as_input("x", x), dispatch.as_input("w", w)
+    ba = None if b is None else dispatch.as_input("b", b)
+    plan = dispatch.plan_conv(xa, wa, ba, geometry, backend)
+    spec = plan.specs[0]
+    return dispatch.infer(plan, "conv_infer", spec.out_shape, spec, xa, wa, ba)
+
+
+# --- pooling --------------------------------------------------------------------------------
+
+
+def max_pool_forward(
+    x: npt.ArrayLike,
+    pool_param: Param | None = None,
+    *,
+    kernel: Axes | None = None,
+    stride: Axes | None = None,
+    pad: Pad | None = None,
+    dilation: Axes | None = None,
+    ceil_mode: bool | None = None,
+    backend: Choice | None = None,
+) -> tuple[Array, Cache]:
+    """Take the maximum of every window of x.
+
+    Padding never wins; NaN wins; of equal maxima the first in row-major order counts.
+
+    Parameters
+    ----------
+    x:
+        (N, C, H, W).
+    pool_param:
+        The keywords as a dictionary, as in CS231n, where the window may be given as
+        ``pool_height`` and ``pool_width``.
+    kernel, stride, pad, dilation:
+        The window's size (needed), and by default kernel, 0 and 1.
+    ceil_mode:
+        Default False. Round the output size up; windows that would start in the end padding are
+        dropped.
+    backend:
+        As in :func:`conv_forward`.
+
+    Returns
+    -------
+    out, cache:
+        (N, C, OH, OW), and what :func:`max_pool_backward` needs.
+    """
+    values = (kernel, stride, pad, dilation, ceil_mode, backend)
+    xa, plan = _plan_max_pool(x, pool_param, values)
+    spec = plan.specs[0]
+    out, saved = dispatch.forward(plan, "pool_forward", spec.out_shape, spec, xa)
+    return out, Cache(plan, None, None, saved)
+
+
+def max_pool_backward(dout: npt.ArrayLike, cache: Cache) -> Array:
+    """Return dx of a max pooling: each gradient goes whole to its window's first maximum.
+
+    Where windows overlap, gradients add up. Raises CacheError, ShapeError or DtypeError.
+    """
+    return _pool_backward(dout, cache, "max_pool")
+
+
+def max_pool(
+    x: npt.ArrayLike,
+    pool_param: Param | None = None,
+    *,
+    kernel: Axes | None = None,
+    stride: Axes | None = None,
+    pad: Pad | None = None,
+    dilation: Axes | None = None,
+    ceil_mode: bool | None = None,
+    backend: Choice | None = None,
+) -> Array:
+    """Return :func:`max_pool_forward`'s out alone: inference, nothing is kept for backward."""
+    values = (kernel, stride, pad, dilation, ceil_mode, backend)
+    xa, plan = _plan_max_pool(x, pool_param, values)
+    spec = plan.specs[0]
+    return dispatch.infer(plan, "pool_infer", spec.out_shape, spec, xa)
+
+
+def avg_pool_forward(
+    x: npt.ArrayLike,
+    pool_param: Param | None = None,
+    *,
+    kernel: Axes | None = None,
+    stride: Axes | None = None,
+    pad: Pad | None = None,
+    ceil_mode: bool | None = None,
+    count_include_pad: bool | None = None,
+    backend: Choice | None = None,
+) -> tuple[Array, Cache]:
+    """Take the average of every window of x.
+
+    The sum is divided by the number of real pixels in the window, or with ``count_include_pad``
+    (default False) by the number of pixels inside the padded image. Otherwise as
+    :func:`max_pool_forward`.
+    """
+    values = (kernel, stride, pad, ceil_mode, count_include_pad, backend)
+    xa, plan = _plan_avg_pool(x, pool_param, values)
+    spec = plan.specs[0]
+    out, saved = dispatch.forward(plan, "pool_forward", spec.out_shape, spec, xa)
+    return out, Cache(plan, None, None, saved)
+
+
+def avg_pool_backward(dout: npt.ArrayLike, cache: Cache) -> Array:
+    """Return dx of an average pooling. Raises CacheError, ShapeError or DtypeError."""
+    return _pool_backward(dout, cache, "avg_pool")
+
+
+def avg_pool(
+    x: npt.ArrayLike,
+    pool_param: Param | None = None,
+    *,
+    kernel: Axes | None = None,
+    stride: Axes | None = None,
+    pad: Pad | None = None,
+    ceil_mode: bool | None = None,
+    count_include_pad: bool | None = None,
+    backend: Choice | None = None,
+) -> Array:
+    """Return :func:`avg_pool_forward`'s out alone: inference, nothing is kept for backward."""
+    values = (kernel, stride, pad, ceil_mode, count_include_pad, backend)
+    xa, plan = _plan_avg_pool(x, pool_param, values)
+    spec = plan.specs[0]
+    return dispatch.infer(plan, "pool_infer", spec.out_shape, spec, xa)
+
+
+def _plan_max_pool(
+    x: npt.ArrayLike, param: Param | None, values: tuple[Any, ...]
+) -> tuple[Array, dispatch.Plan]:
+    if param is not None:
+        values = merge("pool_param", param, MAX_POOL_KEYS, values)
+    kernel, stride, pad, dilation, ceil_mode, backend = values
+    xa = dispatch.as_input("x", x)
+    geometry = (kernel, stride, pad, dilation, ceil_mode, None)
+    return xa, dispatch.plan_pool("max", xa, geometry, backend)
+
+
+def _plan_avg_pool(
+    x: npt.ArrayLike, param: Param | None, values: tuple[Any, ...]
+) -> tuple[Array, dispatch.Plan]:
+    if param is not None:
+        values = merge("pool_param", param, AVG_POOL_KEYS, values)
+    kernel, stride, pad, ceil_mode, count_include_pad, backend = values
+    xa = dispatch.as_input("x", x)
+    geometry = (kernel, stride, pad, None, ceil_mode, count_include_pad)
+    return xa, dispatch.plan_pool("avg", xa, geometry, backend)
+
+
+def _pool_backward(dout: npt.ArrayLike, cache: Cache, operation: str) -> Array:
+    plan = check_cache(cache, operation)
+    spec: PoolSpec = plan.specs[0]
+    da = dispatch.check_dout(dout, plan)
+    dx: Array = dispatch.call(plan, "pool_backward", spec, da, cache.saved)
+    dispatch.check_result(plan, "pool_backward", "dx", dx, spec.x_shape, (da,))
+    return dx
+
+
+# --- convolution, relu and max pooling in one ------------------------------------------------
+
+
+def conv_relu_pool_forward(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None,
+    conv_param: Param,
+    pool_param: Param,
+    *,
+    backend: Choice | None = None,
+) -> tuple[Array, Cache]:
+    """Convolve, apply relu(z) = max(z, 0), take the maximum of every window.
+
+    One pass where the backend has one, otherwise composed of its parts. relu keeps NaN; its
+    derivative is 1 where z > 0, else 0. Parameters are those of :func:`conv_forward` and
+    :func:`max_pool_forward`; returns out and the cache for :func:`conv_relu_pool_backward`.
+    """
+    *conv_geometry, backend = merge(
+        "conv_param", conv_param, CONV_KEYS, (None, None, None, None, backend)
+    )
+    *pool_geometry, backend = merge(
+        "pool_param", pool_param, MAX_POOL_KEYS, (None, None, None, None, None, backend)
+    )
+    xa, wa = dispatch.as_input("x", x), dispatch.as_input("w", w)
+    ba = None if b is None else dispatch.as_input("b", b)
+    plan = dispatch.plan_fused(xa, wa, ba, conv_geometry, (*pool_geometry, None), backend)
+    spec, pool = plan.specs
+    if getattr(plan.backend, "conv_relu_pool_forward", None) is not None:
+        out, saved = dispatch.forward(
+            plan, "conv_relu_pool_forward", pool.out_shape, spec, pool, xa, wa, ba
+        )
+        return out, Cache(plan, xa, wa, saved)
+    z, conv_saved = dispatch.forward(plan, "conv_forward", spec.out_shape, spec, xa, wa, ba)
+    off = ~(z > 0)
+    np.maximum(z, 0, out=z)
+    out, pool_saved = dispatch.forward(plan, "pool_forward", pool.out_shape, pool, z)
+    return out, Cache(plan, xa, wa, (conv_saved, off, pool_saved))
+
+
+def conv_relu_pool_backward(
+    dout: npt.ArrayLike, cache: Cache, *, needs: tuple[str, ...] = ALL
+) -> Gradients:
+    """Return the gradients (dx, dw, db) of :func:`conv_relu_pool_forward`.
+
+    ``needs`` and errors are those of :func:`conv_backward`.
+    """
+    plan = check_cache(cache, "conv_relu_pool")
+    spec, pool = plan.specs
+    da = dispatch.check_dout(dout, plan)
+    wanted = _check_needs(needs, spec)
+    shapes = _gradient_shapes(spec)
+    if getattr(plan.backend, "conv_relu_pool_forward", None) is not None:
+        return dispatch.gradients(
+            plan, "conv_relu_pool_backward", shapes, wanted,
+            spec, pool, da, cache.x, cache.w, cache.saved,
+        )  # fmt: skip
+    conv_saved, off, pool_saved = cache.saved
+    dz = dispatch.call(plan, "pool_backward", pool, da, pool_saved)
+    dispatch.check_result(plan, "pool_backward", "dx", dz, spec.out_shape, (da,))
+    dz[off] = 0  # not a product: an infinite gradient times 0 would be NaN
+    return dispatch.gradients(
+        plan, "conv_backward", shapes, wanted, spec, dz, cache.x, cache.w, conv_saved
+    )
+
+
+def _check_needs(needs: Iterable[str], spec: ConvSpec) -> tuple[str, ...]:
+    """Return the wanted gradients in order, without db where there is no bias."""
+    if needs is ALL:
+        return ALL if spec.has_bias else ALL[:2]
+    if isinstance(needs, str) or not all(n in ALL for n in needs):
+        raise ParameterError(f"needs (={needs!r}) must be a tuple of names from {ALL}")
+    return tuple(n for n in ALL if n in needs and (n != "db" or spec.has_bias))
+
+
+def _gradient_shapes(spec: ConvSpec) -> dict[str, tuple[int, ...]]:
+    return {"dx": spec.x_shape, "dw": spec.w_shape, "db": spec.w_shape[:1]}

@@ -1,4 +1,5 @@
-"""One module per command of the command line; `convkit.cli` imports each by name when it is asked for.
+"""One module per command of the command line.
 
-Only this package and `convkit.cli` import click.
+`convkit.cli` imports each by its name when it is asked for.  Only this package and `convkit.cli`
+import click.
 """

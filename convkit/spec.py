@@ -193,7 +193,7 @@ class Geometry:
 
     def taps(
         self,
-    ) -> Iterator[tuple[tuple[int, ...], tuple[Any, ...], tuple[Any, ...]]]:
+    ) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]]:
         """For every tap of the kernel, in row-major order: (tap, output slices, input slices)."""
         ranges = [[self.tap_range(a, t) for t in range(k)] for a, k in enumerate(self.kernel)]
         for tap in itertools.product(*(range(k) for k in self.kernel)):

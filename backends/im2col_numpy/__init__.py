@@ -78,7 +78,7 @@ class Im2colNumpy:
         dw = self._dw(spec, dout, x) if "dw" in needs else None
         db = None
         if "db" in needs:
-            db = dout.reshape(*dout.shape[:2], -1).sum(axis=2).sum(axis=0)
+            db = dout.sum(axis=tuple(range(2, dout.ndim))).sum(axis=0)
         return dx, dw, db
 
     def _dx(self, spec: ConvSpec, dout: Array, w: Array) -> Array:
@@ -99,8 +99,9 @@ class Im2colNumpy:
         rows = dout.reshape(spec.x_shape[0], spec.groups, filters, outputs)
         taps = spec.w_shape[1] * math.prod(spec.kernel)
         total = np.zeros((spec.groups, filters, taps), spec.dtype)
-        for block in batches(spec, taps * spec.groups * outputs * x.itemsize):
-            total += (rows[block] @ columns(spec, x[block]).swapaxes(2, 3)).sum(axis=0)
+        with np.errstate(invalid="ignore"):  # see below
+            for block in batches(spec, taps * spec.groups * outputs * x.itemsize):
+                total += (rows[block] @ columns(spec, x[block]).swapaxes(2, 3)).sum(axis=0)
         dw = total.reshape(spec.w_shape)
         if any(map(any, spec.pad)) and not np.isfinite(dw).all():
             # Padding times an infinite dout is NaN in the product above, but is no term of dw.

@@ -1,0 +1,146 @@
+"""The fast backend: compiled kernels for convolution and pooling, one build per instruction set.
+
+This module only allocates outputs and finds the plan of a problem; kernels stand in ``src``,
+their choice in ``table``. Without the compiled module the import fails and says why.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from convkit.contract import API_VERSION, hookimpl
+from convkit.spec import ConvSpec, PoolSpec
+
+from .table import KERNELS, Kernel, candidates, choose
+
+try:
+    from . import _kernels
+except ImportError as error:
+    raise ImportError(
+        "convkit_cython was installed without its compiled kernels, as happens where no C "
+        "compiler is found; install a C compiler (gcc or clang), then install convkit again"
+        f" ({error})"
+    ) from error
+
+__all__ = ["KERNELS", "CythonBackend", "Kernel", "candidates", "convkit_backend"]
+
+Array: TypeAlias = npt.NDArray[np.floating[Any]]
+Plan: TypeAlias = "_kernels.ConvPlan | _kernels.PoolPlan"
+
+_ARG_DTYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32}
+_MOST_PLANS = 1024
+
+
+def make_plan(spec: ConvSpec | PoolSpec) -> Plan:
+    """Return the plan that runs ``spec`` with the kernels the table prefers."""
+    if isinstance(spec, PoolSpec):
+        return _kernels.PoolPlan(
+            spec,
+            choose(f"{spec.kind}_pool_forward", spec),
+            choose(f"{spec.kind}_pool_backward", spec),
+        )
+    return _kernels.ConvPlan(
+        spec, choose("conv_forward", spec), choose("conv_dx", spec), choose("conv_dw", spec)
+    )
+
+
+class CythonBackend:
+    """Compiled kernels behind convkit's backend protocol."""
+
+    name = "cython"
+    api_version = API_VERSION
+    exact = True
+    reproducible = True
+
+    def __init__(self) -> None:
+        _kernels.active_isa()
+        # By identity: convkit passes the same spec object for the same problem, and hashing one
+        # costs more than a small problem takes. A plan keeps its spec alive, so an id is not
+        # reused while its entry stands.
+        self._plans: dict[int, Any] = {}
+
+    def _plan(self, spec: ConvSpec | PoolSpec) -> Any:
+        plan = self._plans.get(id(spec))
+        if plan is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans = {}
+            plan = self._plans[id(spec)] = make_plan(spec)
+        return plan
+
+    def supports(self, spec: ConvSpec | PoolSpec) -> str | None:
+        """None, or the reason against: more than three spatial axes."""
+        if len(spec.kernel) <= 3:
+            return None
+        return f"its kernels take up to 3 spatial axes, not {len(spec.kernel)}"
+
+    def conv_forward(
+        self, spec: ConvSpec, x: Array, w: Array, b: Array | None
+    ) -> tuple[Array, None]:
+        """Return ``out``; backward needs nothing more."""
+        return self.conv_infer(spec, x, w, b), None
+
+    def conv_infer(self, spec: ConvSpec, x: Array, w: Array, b: Array | None) -> Array:
+        """Return ``out``."""
+        out = np.empty(spec.out_shape, spec.dtype)
+        self._plan(spec).forward(x, w, b, out)
+        return out
+
+    def conv_backward(
+        self, spec: ConvSpec, dout: Array, x: Array, w: Array, saved: None, needs: tuple[str, ...]
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        """Return the gradients ``needs`` names, None for the others."""
+        plan = self._plan(spec)
+        dx = dw = db = None
+        if "dx" in needs:
+            dx = np.empty(spec.x_shape, spec.dtype)
+            plan.backward_x(dout, w, dx)
+        if "dw" in needs:
+            dw = np.empty(spec.w_shape, spec.dtype)
+        if "db" in needs:
+            db = np.empty(spec.w_shape[:1], spec.dtype)
+        if dw is not None or db is not None:
+            plan.backward_w(dout, x, dw, db)
+        return dx, dw, db
+
+    def pool_forward(self, spec: PoolSpec, x: Array) -> tuple[Array, Any]:
+        """Return ``out`` and, for a maximum, where in its window each one stood."""
+        plan = self._plan(spec)
+        out = np.empty(spec.out_shape, spec.dtype)
+        arg = None
+        if spec.kind == "max":
+            arg = np.empty(spec.out_shape, _ARG_DTYPES[plan.arg_bytes])
+        plan.forward(x, out, arg)
+        return out, arg
+
+    def pool_infer(self, spec: PoolSpec, x: Array) -> Array:
+        """Return ``out``."""
+        out = np.empty(spec.out_shape, spec.dtype)
+        self._plan(spec).forward(x, out, None)
+        return out
+
+    def pool_backward(self, spec: PoolSpec, dout: Array, saved: Any) -> Array:
+        """Return ``dx``."""
+        dx = np.empty(spec.x_shape, spec.dtype)
+        self._plan(spec).backward(dout, saved, dx)
+        return dx
+
+    def set_num_threads(self, n: int) -> None:
+        """Give large problems ``n`` threads; results do not depend on it."""
+        _kernels.set_num_threads(n)
+
+    def info(self) -> dict[str, Any]:
+        """Dtypes, instruction set and threads."""
+        return {
+            "dtypes": ["float32", "float64"],
+            "instruction_set": _kernels.active_isa(),
+            "threads": _kernels.num_threads(),
+        }
+
+
+@hookimpl
+def convkit_backend() -> CythonBackend:
+    """The plug-in's hook."""
+    return CythonBackend()

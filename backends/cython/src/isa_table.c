@@ -1,0 +1,39 @@
+/* The table of this instruction set's kernels. A new kernel is declared and entered here and in
+ * table.py, by the number ck.h gives it. */
+#include "isa.h"
+
+#define CK_STRING2(x) #x
+#define CK_STRING(x) CK_STRING2(x)
+#define CK_NAME2(x) ck_isa_##x
+#define CK_NAME(x) CK_NAME2(x)
+
+#define DECLARE \
+    ck_conv_forward_fn FN(ck_direct_forward); \
+    ck_conv_dx_fn FN(ck_direct_dx); \
+    ck_conv_dw_fn FN(ck_direct_dw); \
+    ck_conv_db_fn FN(ck_conv_db); \
+    ck_max_pool_forward_fn FN(ck_max_pool_forward); \
+    ck_max_pool_backward_fn FN(ck_max_pool_backward); \
+    ck_avg_pool_forward_fn FN(ck_avg_pool_forward); \
+    ck_avg_pool_backward_fn FN(ck_avg_pool_backward);
+
+#define TABLE { \
+    .conv_forward = {[CK_DIRECT] = FN(ck_direct_forward)}, \
+    .conv_dx = {[CK_DIRECT] = FN(ck_direct_dx)}, \
+    .conv_dw = {[CK_DIRECT] = FN(ck_direct_dw)}, \
+    .conv_db = FN(ck_conv_db), \
+    .max_pool_forward = {[CK_WINDOWS] = FN(ck_max_pool_forward)}, \
+    .max_pool_backward = {[CK_WINDOWS] = FN(ck_max_pool_backward)}, \
+    .avg_pool_forward = {[CK_WINDOWS] = FN(ck_avg_pool_forward)}, \
+    .avg_pool_backward = {[CK_WINDOWS] = FN(ck_avg_pool_backward)}, \
+}
+
+DECLARE
+static const ck_kernels f32 = TABLE;
+
+#define REAL_IS_DOUBLE
+#include "isa.h"
+DECLARE
+static const ck_kernels f64 = TABLE;
+
+const ck_isa CK_NAME(CK_ISA) = {CK_STRING(CK_ISA), CK_VECTOR_BYTES, {&f32, &f64}};

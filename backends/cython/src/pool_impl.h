@@ -1,0 +1,178 @@
+/* Included by isa_pool.c once per dtype. Padding never wins a maximum; NaN does; of equal maxima
+ * the first in row-major order takes the gradient. Each task is one plane of one image. */
+
+#ifndef CK_POOL_IMPL
+#define CK_POOL_IMPL
+typedef struct {
+    const ck_pool *g;
+    const void *in, *arg;
+    void *out, *arg_out;
+    int arg_bytes;
+} pool_job;
+
+/* The taps [first, last) of axis `a` through which output `o` reads real pixels. */
+static void pool_taps(const ck_pool *g, int a, idx o, idx *first, idx *last)
+{
+    idx start = o * g->s[a] - g->p[a];
+    *first = start < 0 ? (-start + g->d[a] - 1) / g->d[a] : 0;
+    *last = CK_MIN(g->k[a], (g->in[a] - 1 - start) / g->d[a] + 1);
+}
+
+static void put_arg(void *arg, int bytes, idx i, idx value)
+{
+    if (bytes == 1)
+        ((uint8_t *)arg)[i] = (uint8_t)value;
+    else if (bytes == 2)
+        ((uint16_t *)arg)[i] = (uint16_t)value;
+    else
+        ((uint32_t *)arg)[i] = (uint32_t)value;
+}
+
+static idx get_arg(const void *arg, int bytes, idx i)
+{
+    return bytes == 1   ? ((const uint8_t *)arg)[i]
+           : bytes == 2 ? ((const uint16_t *)arg)[i]
+                        : (idx)((const uint32_t *)arg)[i];
+}
+
+static idx pool_in(const ck_pool *g) { return g->in[0] * g->in[1] * g->in[2]; }
+static idx pool_out(const ck_pool *g) { return g->out[0] * g->out[1] * g->out[2]; }
+
+static double pool_work(const ck_pool *g)
+{
+    return 2.0 * g->planes * (pool_in(g) + (double)pool_out(g) * g->k[0] * g->k[1] * g->k[2]);
+}
+#endif
+
+static void FN(max_forward_plane)(void *context, idx plane, void *scratch)
+{
+    (void)scratch;
+    const pool_job *job = context;
+    const ck_pool *g = job->g;
+    const REAL *x = (const REAL *)job->in + plane * pool_in(g);
+    idx at = plane * pool_out(g), d0, d1, h0, h1, w0, w1;
+    for (idx od = 0; od < g->out[0]; od++) {
+        pool_taps(g, 0, od, &d0, &d1);
+        for (idx oh = 0; oh < g->out[1]; oh++) {
+            pool_taps(g, 1, oh, &h0, &h1);
+            for (idx ow = 0; ow < g->out[2]; ow++, at++) {
+                pool_taps(g, 2, ow, &w0, &w1);
+                REAL best = 0;
+                idx where = -1;
+                for (idx kd = d0; kd < d1; kd++)
+                    for (idx kh = h0; kh < h1; kh++) {
+                        idx id = od * g->s[0] - g->p[0] + kd * g->d[0];
+                        idx ih = oh * g->s[1] - g->p[1] + kh * g->d[1];
+                        const REAL *row = x + (id * g->in[1] + ih) * g->in[2];
+                        for (idx kw = w0; kw < w1; kw++) {
+                            REAL v = row[ow * g->s[2] - g->p[2] + kw * g->d[2]];
+                            if (where < 0 || v > best || (v != v && best == best)) {
+                                best = v;
+                                where = (kd * g->k[1] + kh) * g->k[2] + kw;
+                            }
+                        }
+                    }
+                ((REAL *)job->out)[at] = best;
+                if (job->arg_out)
+                    put_arg(job->arg_out, job->arg_bytes, at, where);
+            }
+        }
+    }
+}
+
+static void FN(max_backward_plane)(void *context, idx plane, void *scratch)
+{
+    (void)scratch;
+    const pool_job *job = context;
+    const ck_pool *g = job->g;
+    REAL *dx = (REAL *)job->out + plane * pool_in(g);
+    for (idx i = 0; i < pool_in(g); i++)
+        dx[i] = 0;
+    idx at = plane * pool_out(g);
+    for (idx od = 0; od < g->out[0]; od++)
+        for (idx oh = 0; oh < g->out[1]; oh++)
+            for (idx ow = 0; ow < g->out[2]; ow++, at++) {
+                idx tap = get_arg(job->arg, job->arg_bytes, at);
+                idx kw = tap % g->k[2], kh = tap / g->k[2] % g->k[1];
+                idx kd = tap / g->k[2] / g->k[1];
+                idx id = od * g->s[0] - g->p[0] + kd * g->d[0];
+                idx ih = oh * g->s[1] - g->p[1] + kh * g->d[1];
+                idx iw = ow * g->s[2] - g->p[2] + kw * g->d[2];
+                dx[(id * g->in[1] + ih) * g->in[2] + iw] += ((const REAL *)job->in)[at];
+            }
+}
+
+/* Forward adds each window of `in` into `out`; backward spreads `in` over each window. */
+CK_INLINE void FN(avg_plane)(const pool_job *job, idx plane, int backward)
+{
+    const ck_pool *g = job->g;
+    idx at = plane * pool_out(g), d0, d1, h0, h1, w0, w1;
+    idx image = plane * pool_in(g);
+    if (backward)
+        for (idx i = 0; i < pool_in(g); i++)
+            ((REAL *)job->out)[image + i] = 0;
+    for (idx od = 0; od < g->out[0]; od++) {
+        pool_taps(g, 0, od, &d0, &d1);
+        for (idx oh = 0; oh < g->out[1]; oh++) {
+            pool_taps(g, 1, oh, &h0, &h1);
+            for (idx ow = 0; ow < g->out[2]; ow++, at++) {
+                pool_taps(g, 2, ow, &w0, &w1);
+                REAL divisor = (REAL)((double)g->counts[0][od] * g->counts[1][oh] *
+                                      g->counts[2][ow]);
+                REAL share = backward ? ((const REAL *)job->in)[at] / divisor : 0;
+                REAL sum = 0;
+                for (idx kd = d0; kd < d1; kd++)
+                    for (idx kh = h0; kh < h1; kh++) {
+                        idx id = od * g->s[0] - g->p[0] + kd;
+                        idx ih = oh * g->s[1] - g->p[1] + kh;
+                        idx row = image + (id * g->in[1] + ih) * g->in[2] + ow * g->s[2] - g->p[2];
+                        for (idx kw = w0; kw < w1; kw++) {
+                            if (backward)
+                                ((REAL *)job->out)[row + kw] += share;
+                            else
+                                sum += ((const REAL *)job->in)[row + kw];
+                        }
+                    }
+                if (!backward)
+                    ((REAL *)job->out)[at] = sum / divisor;
+            }
+        }
+    }
+}
+
+static void FN(avg_forward_plane)(void *context, idx plane, void *scratch)
+{
+    (void)scratch;
+    FN(avg_plane)(context, plane, 0);
+}
+
+static void FN(avg_backward_plane)(void *context, idx plane, void *scratch)
+{
+    (void)scratch;
+    FN(avg_plane)(context, plane, 1);
+}
+
+int FN(ck_max_pool_forward)(const ck_pool *g, const void *x, void *out, void *arg, int arg_bytes)
+{
+    pool_job job = {.g = g, .in = x, .out = out, .arg_out = arg, .arg_bytes = arg_bytes};
+    return ck_parallel(g->planes, FN(max_forward_plane), &job, 0, pool_work(g));
+}
+
+int FN(ck_max_pool_backward)(const ck_pool *g, const void *dout, const void *arg, int arg_bytes,
+                             void *dx)
+{
+    pool_job job = {.g = g, .in = dout, .out = dx, .arg = arg, .arg_bytes = arg_bytes};
+    return ck_parallel(g->planes, FN(max_backward_plane), &job, 0, pool_work(g));
+}
+
+int FN(ck_avg_pool_forward)(const ck_pool *g, const void *x, void *out)
+{
+    pool_job job = {.g = g, .in = x, .out = out};
+    return ck_parallel(g->planes, FN(avg_forward_plane), &job, 0, pool_work(g));
+}
+
+int FN(ck_avg_pool_backward)(const ck_pool *g, const void *dout, void *dx)
+{
+    pool_job job = {.g = g, .in = dout, .out = dx};
+    return ck_parallel(g->planes, FN(avg_backward_plane), &job, 0, pool_work(g));
+}

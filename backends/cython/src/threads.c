@@ -1,0 +1,269 @@
+/* A small thread pool of our own.
+ *
+ * Why not OpenMP: libgomp hangs in a forked child, and a region costs more than our small
+ * problems take. The pool never changes results: tasks are cut by the problem's shape alone, and
+ * who runs which does not matter. A second Python thread that comes while the pool is busy runs
+ * its own job alone. A forked child starts with a fresh pool.
+ */
+#define _GNU_SOURCE
+#include "ck.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { MAX_THREADS = 256, SPINS = 2000 };
+static const size_t KEEP_BYTES = 2u << 20; /* scratch above this is given back after the call */
+static const double SERIAL_WORK = 2e6;     /* about 0.1 ms of multiply-adds on one thread */
+
+typedef struct {
+    void *memory;
+    size_t bytes;
+} arena;
+
+typedef struct {
+    ck_task run;
+    void *context;
+    idx tasks;
+    _Atomic(idx) next;
+} job;
+
+static struct {
+    pthread_mutex_t busy;       /* held by the caller whose job the pool runs */
+    pthread_mutex_t sleep;      /* guards the two conditions */
+    pthread_cond_t wake, done;
+    int started;                /* worker threads alive */
+    atomic_uint generation;     /* counts jobs; a change wakes the workers */
+    atomic_int running;         /* workers that have not yet finished the current job */
+    atomic_int sleepers;
+    atomic_int wanted;          /* workers that take part in the current job */
+    job current;
+    arena scratch[MAX_THREADS]; /* [0] is the caller's */
+} pool = {.busy = PTHREAD_MUTEX_INITIALIZER,
+          .sleep = PTHREAD_MUTEX_INITIALIZER,
+          .wake = PTHREAD_COND_INITIALIZER,
+          .done = PTHREAD_COND_INITIALIZER};
+
+static atomic_int threads = 0; /* 0: not yet worked out */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static int default_threads(void)
+{
+    const char *text = getenv("CONVKIT_NUM_THREADS");
+    if (text && *text) {
+        char *end;
+        long n = strtol(text, &end, 10);
+        if (!*end && n >= 1)
+            return n < MAX_THREADS ? (int)n : MAX_THREADS;
+    }
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return CPU_COUNT(&set) < MAX_THREADS ? CPU_COUNT(&set) : MAX_THREADS;
+#endif
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n < MAX_THREADS ? (int)n : MAX_THREADS;
+}
+
+/* In a forked child only the forking thread lives: forget the workers and the state of the
+ * locks. The scratch of threads that are gone is left; it may have been in use. */
+static void after_fork(void)
+{
+    pthread_mutex_init(&pool.busy, NULL);
+    pthread_mutex_init(&pool.sleep, NULL);
+    pthread_cond_init(&pool.wake, NULL);
+    pthread_cond_init(&pool.done, NULL);
+    pool.started = 0;
+    atomic_store(&pool.running, 0);
+    atomic_store(&pool.sleepers, 0);
+    for (int i = 0; i < MAX_THREADS; i++)
+        pool.scratch[i] = (arena){NULL, 0};
+}
+
+static void set_up(void)
+{
+    pthread_atfork(NULL, NULL, after_fork);
+    int unset = 0;
+    atomic_compare_exchange_strong(&threads, &unset, default_threads());
+}
+
+int ck_num_threads(void)
+{
+    pthread_once(&once, set_up);
+    return atomic_load(&threads);
+}
+
+void ck_set_num_threads(int n)
+{
+    pthread_once(&once, set_up);
+    atomic_store(&threads, n < 1 ? 1 : n < MAX_THREADS ? n : MAX_THREADS);
+}
+
+static int reserve(arena *a, size_t bytes)
+{
+    if (a->bytes >= bytes)
+        return 0;
+    free(a->memory);
+    a->memory = NULL;
+    a->bytes = 0;
+    if (posix_memalign(&a->memory, 4096, bytes)) {
+        a->memory = NULL;
+        return -1;
+    }
+    a->bytes = bytes;
+    return 0;
+}
+
+static void release(arena *a)
+{
+    free(a->memory);
+    *a = (arena){NULL, 0};
+}
+
+static void take_tasks(job *j, void *scratch)
+{
+    for (;;) {
+        idx task = atomic_fetch_add_explicit(&j->next, 1, memory_order_relaxed);
+        if (task >= j->tasks)
+            return;
+        j->run(j->context, task, scratch);
+    }
+}
+
+static void wait_for_job(unsigned seen)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&pool.generation, memory_order_acquire) != seen)
+            return;
+        relax();
+    }
+    pthread_mutex_lock(&pool.sleep);
+    atomic_fetch_add(&pool.sleepers, 1);
+    while (atomic_load(&pool.generation) == seen)
+        pthread_cond_wait(&pool.wake, &pool.sleep);
+    atomic_fetch_sub(&pool.sleepers, 1);
+    pthread_mutex_unlock(&pool.sleep);
+}
+
+typedef struct {
+    int number;
+    unsigned seen;
+} worker_start;
+
+static void *worker(void *argument)
+{
+    worker_start start = *(worker_start *)argument;
+    free(argument);
+    unsigned seen = start.seen;
+    for (;;) {
+        wait_for_job(seen);
+        seen = atomic_load_explicit(&pool.generation, memory_order_acquire);
+        if (start.number <= atomic_load(&pool.wanted))
+            take_tasks(&pool.current, pool.scratch[start.number].memory);
+        if (atomic_fetch_sub(&pool.running, 1) == 1) {
+            pthread_mutex_lock(&pool.sleep);
+            pthread_cond_signal(&pool.done);
+            pthread_mutex_unlock(&pool.sleep);
+        }
+    }
+    return NULL;
+}
+
+static void start_workers(int count)
+{
+    while (pool.started < count) {
+        worker_start *start = malloc(sizeof *start);
+        if (!start)
+            return;
+        *start = (worker_start){pool.started + 1, atomic_load(&pool.generation)};
+        pthread_t thread;
+        pthread_attr_t attributes;
+        pthread_attr_init(&attributes);
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        int failed = pthread_create(&thread, &attributes, worker, start);
+        pthread_attr_destroy(&attributes);
+        if (failed) {
+            free(start);
+            return;
+        }
+        pool.started++;
+    }
+}
+
+static void run_on_pool(int helpers)
+{
+    atomic_store(&pool.current.next, 0);
+    atomic_store(&pool.wanted, helpers);
+    atomic_store(&pool.running, pool.started);
+    atomic_fetch_add(&pool.generation, 1);
+    if (atomic_load(&pool.sleepers)) {
+        pthread_mutex_lock(&pool.sleep);
+        pthread_cond_broadcast(&pool.wake);
+        pthread_mutex_unlock(&pool.sleep);
+    }
+    take_tasks(&pool.current, pool.scratch[0].memory);
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&pool.running, memory_order_acquire) == 0)
+            return;
+        relax();
+    }
+    pthread_mutex_lock(&pool.sleep);
+    while (atomic_load(&pool.running) != 0)
+        pthread_cond_wait(&pool.done, &pool.sleep);
+    pthread_mutex_unlock(&pool.sleep);
+}
+
+static int run_alone(idx tasks, ck_task run, void *context, size_t scratch_bytes)
+{
+    arena own = {NULL, 0};
+    if (scratch_bytes && reserve(&own, scratch_bytes))
+        return -1;
+    for (idx task = 0; task < tasks; task++)
+        run(context, task, own.memory);
+    release(&own);
+    return 0;
+}
+
+int ck_parallel(idx tasks, ck_task run, void *context, size_t scratch_bytes, double work)
+{
+    int count = ck_num_threads();
+    if (count > tasks)
+        count = (int)tasks;
+    if (work < SERIAL_WORK)
+        count = 1;
+    if (pthread_mutex_trylock(&pool.busy))
+        return run_alone(tasks, run, context, scratch_bytes);
+    if (count > 1)
+        start_workers(count - 1);
+    int helpers = count - 1 < pool.started ? count - 1 : pool.started;
+    int failed = 0;
+    for (int i = 0; i <= helpers && scratch_bytes; i++)
+        failed |= reserve(&pool.scratch[i], scratch_bytes);
+    if (!failed) {
+        if (helpers > 0) {
+            pool.current.run = run;
+            pool.current.context = context;
+            pool.current.tasks = tasks;
+            run_on_pool(helpers);
+        } else {
+            for (idx task = 0; task < tasks; task++)
+                run(context, task, pool.scratch[0].memory);
+        }
+    }
+    for (int i = 0; i <= helpers; i++)
+        if (pool.scratch[i].bytes > KEEP_BYTES)
+            release(&pool.scratch[i]);
+    pthread_mutex_unlock(&pool.busy);
+    return failed ? -1 : 0;
+}

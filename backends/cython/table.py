@@ -1,0 +1,53 @@
+"""The table of kernels: what each does and which problems it takes. Listed means tested.
+
+Selection reads it, and so do tests and benchmarks: for every operation the first kernel whose
+``applies`` accepts the spec runs, and the last one of an operation accepts everything. The numbers
+are those of src/ck.h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from convkit.spec import ConvSpec, PoolSpec
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One kernel of one operation."""
+
+    operation: str
+    name: str
+    number: int
+    what: str
+    applies: Callable[[ConvSpec], bool] | Callable[[PoolSpec], bool]
+
+
+def _always(spec: ConvSpec | PoolSpec) -> bool:
+    return True
+
+
+KERNELS = (
+    Kernel("conv_forward", "direct", 0, "the definition, row by row", _always),
+    Kernel("conv_dx", "direct", 0, "the definition, row by row", _always),
+    Kernel("conv_dw", "direct", 0, "the definition, row by row", _always),
+    Kernel("max_pool_forward", "windows", 0, "window by window", _always),
+    Kernel("max_pool_backward", "windows", 0, "window by window", _always),
+    Kernel("avg_pool_forward", "windows", 0, "window by window", _always),
+    Kernel("avg_pool_backward", "windows", 0, "window by window", _always),
+)
+
+
+def candidates(operation: str, spec: ConvSpec | PoolSpec) -> list[Kernel]:
+    """Return the kernels of ``operation`` that take this problem, the preferred one first."""
+    return [
+        kernel
+        for kernel in KERNELS
+        if kernel.operation == operation and kernel.applies(spec)  # type: ignore[arg-type]
+    ]
+
+
+def choose(operation: str, spec: ConvSpec | PoolSpec) -> int:
+    """Return the number of the kernel that runs this problem."""
+    return candidates(operation, spec)[0].number

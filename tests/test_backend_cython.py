@@ -1,0 +1,361 @@
+"""The compiled backend: every listed kernel on every instruction set against NumPy references."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convkit.spec import ConvSpec, PoolSpec
+
+convkit_cython = pytest.importorskip("convkit_cython")
+_kernels = pytest.importorskip("convkit_cython._kernels")
+
+ISAS = [name for name, (_, usable) in _kernels.isas().items() if usable]
+DTYPES = [np.float32, np.float64]
+
+
+@pytest.fixture(params=ISAS)
+def isa(request: pytest.FixtureRequest) -> Any:
+    before = _kernels.active_isa()
+    _kernels.set_isa(request.param)
+    yield request.param
+    _kernels.set_isa(before)
+
+
+def conv_reference(
+    spec: ConvSpec, x: np.ndarray, w: np.ndarray, dout: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """out, dx and dw from the definition, in float64, tap by tap, never reading padding."""
+    x, w, dout = (a.astype(np.float64) for a in (x, w, dout))
+    out, dx, dw = np.zeros(spec.out_shape), np.zeros_like(x), np.zeros_like(w)
+    fg, cg = w.shape[0] // spec.groups, w.shape[1]
+    for group in range(spec.groups):
+        fs, cs = slice(group * fg, (group + 1) * fg), slice(group * cg, (group + 1) * cg)
+        for tap, o, i in spec.taps():
+            here = (slice(None), cs, *i)
+            there = (slice(None), fs, *o)
+            weights = w[(fs, slice(None), *tap)]
+            out[there] += np.einsum("fc,nc...->nf...", weights, x[here])
+            dx[here] += np.einsum("fc,nf...->nc...", weights, dout[there])
+            size = int(np.prod([r.stop - r.start for r in o]))
+            dw[(fs, slice(None), *tap)] = np.einsum(
+                "nfp,ncp->fc",
+                dout[there].reshape(len(x), fg, size),
+                x[here].reshape(len(x), cg, size),
+            )
+    return out, dx, dw
+
+
+def integers(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Small integers, so that every sum is exact whatever its order."""
+    return rng.integers(-4, 5, shape).astype(dtype)
+
+
+# x shape, w shape, and the keywords of ConvSpec.of: every axis with a value of its own.
+CONVS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
+    "course": ((3, 3, 31, 31), (25, 3, 3, 3), {"stride": 2, "pad": 1}),
+    "course 7x7": ((2, 3, 32, 32), (32, 3, 7, 7), {"pad": 3}),
+    "axes differ": (
+        (2, 5, 17, 23),
+        (7, 5, 3, 4),
+        {"stride": (2, 3), "pad": ((1, 2), (0, 3)), "dilation": (3, 2)},
+    ),
+    "groups": ((2, 12, 9, 14), (18, 4, 3, 2), {"groups": 3, "stride": (1, 2), "pad": (1, 0)}),
+    "depthwise": ((2, 13, 11, 15), (13, 1, 3, 3), {"groups": 13, "pad": 1}),
+    "multiplier": ((2, 6, 11, 15), (12, 1, 3, 5), {"groups": 6, "stride": 2}),
+    "1x1": ((3, 33, 7, 9), (35, 33, 1, 1), {}),
+    "1x1 stride": ((2, 19, 9, 12), (17, 19, 1, 1), {"stride": (2, 3)}),
+    "1x1 pad": ((2, 4, 5, 6), (3, 4, 1, 1), {"pad": (2, 1)}),
+    "small images": ((5, 70, 7, 7), (66, 70, 3, 3), {"pad": 1}),
+    "wide": ((1, 2, 3, 200), (3, 2, 2, 5), {"pad": (0, 2)}),
+    "tall": ((1, 2, 150, 3), (40, 2, 5, 2), {"stride": (3, 1)}),
+    "pad >= kernel": ((2, 3, 4, 5), (4, 3, 2, 3), {"pad": ((3, 2), (4, 5))}),
+    "stride > kernel": ((2, 3, 14, 19), (5, 3, 2, 2), {"stride": (3, 5)}),
+    "leftover": ((2, 3, 12, 13), (5, 3, 3, 3), {"stride": (4, 5)}),
+    "kernel = image": ((4, 9, 6, 5), (11, 9, 6, 5), {}),
+    "one pixel": ((3, 5, 1, 1), (4, 5, 1, 1), {}),
+    "empty batch": ((0, 3, 5, 6), (4, 3, 3, 3), {"pad": 1}),
+    "many channels": ((1, 300, 6, 5), (20, 300, 3, 3), {"pad": 1}),
+    "many filters": ((1, 20, 6, 5), (300, 20, 3, 3), {"pad": 1}),
+    "deep stride": ((2, 40, 14, 14), (48, 40, 3, 3), {"stride": 2, "pad": 1}),
+    "big map": ((1, 16, 60, 61), (16, 16, 3, 3), {"pad": 1}),
+    "1-D": ((2, 5, 40), (6, 5, 7), {"stride": 2, "pad": 3, "dilation": 2}),
+    "3-D": (
+        (2, 4, 7, 8, 9),
+        (6, 2, 3, 2, 4),
+        {"stride": (2, 1, 3), "pad": ((1, 0), (1, 1), (2, 0)), "groups": 2, "dilation": (1, 2, 1)},
+    ),
+}
+
+
+def conv_cases() -> list[Any]:
+    return [pytest.param(*case, id=name) for name, case in CONVS.items()]
+
+
+def plan_for(spec: ConvSpec, **numbers: int) -> Any:
+    """A plan with the preferred kernels but those given by number."""
+    chosen = {
+        operation: numbers.get(operation, convkit_cython.candidates(operation, spec)[0].number)
+        for operation in ("conv_forward", "conv_dx", "conv_dw")
+    }
+    return _kernels.ConvPlan(spec, *chosen.values())
+
+
+def run_conv(plan: Any, x: Any, w: Any, b: Any, dout: Any) -> dict[str, np.ndarray]:
+    """Every result of a plan, into memory that held NaN."""
+    spec, dtype = plan.spec, x.dtype
+    out, dx = np.full(spec.out_shape, np.nan, dtype), np.full(x.shape, np.nan, dtype)
+    dw, db = np.full(w.shape, np.nan, dtype), np.full(w.shape[:1], np.nan, dtype)
+    plan.forward(x, w, b, out)
+    plan.backward_x(dout, w, dx)
+    plan.backward_w(dout, x, dw, db)
+    return {"out": out, "dx": dx, "dw": dw, "db": db}
+
+
+def listed(operation: str, spec: ConvSpec | PoolSpec) -> list[int]:
+    return [kernel.number for kernel in convkit_cython.candidates(operation, spec)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("x_shape", "w_shape", "keywords"), conv_cases())
+def test_every_conv_kernel_is_exact_on_integers(
+    isa: str, x_shape: Any, w_shape: Any, keywords: Any, dtype: Any
+) -> None:
+    rng = np.random.default_rng(0)
+    x, w = integers(rng, x_shape, dtype), integers(rng, w_shape, dtype)
+    b = integers(rng, w_shape[:1], dtype)
+    spec = ConvSpec.of(x, w, b, **keywords)
+    dout = integers(rng, spec.out_shape, dtype)
+    out, dx, dw = conv_reference(spec, x, w, dout)
+    bias = b.reshape(-1, *[1] * (x.ndim - 2))
+    db = dout.sum(axis=(0, *range(2, x.ndim)), dtype=np.float64)
+    for forward, backward_x, backward_w in itertools.zip_longest(
+        *(listed(operation, spec) for operation in ("conv_forward", "conv_dx", "conv_dw")),
+        fillvalue=0,
+    ):
+        plan = plan_for(spec, conv_forward=forward, conv_dx=backward_x, conv_dw=backward_w)
+        got = run_conv(plan, x, w, b, dout)
+        np.testing.assert_array_equal(got["out"], out + bias, f"forward kernel {forward}")
+        np.testing.assert_array_equal(got["dx"], dx, f"dx kernel {backward_x}")
+        np.testing.assert_array_equal(got["dw"], dw, f"dw kernel {backward_w}")
+        np.testing.assert_array_equal(got["db"], db, f"dw kernel {backward_w}")
+        no_bias = np.full(spec.out_shape, np.nan, dtype)
+        plan.forward(x, w, None, no_bias)
+        np.testing.assert_array_equal(no_bias, out)
+        plan.forward(x, w, b, no_bias, True)
+        np.testing.assert_array_equal(no_bias, np.maximum(out + bias, 0))
+        plan.backward_w(dout, x, None, got["db"])
+        np.testing.assert_array_equal(got["db"], db)
+
+
+def masks(array: np.ndarray) -> list[np.ndarray]:
+    return [np.isnan(array), array == np.inf, array == -np.inf]
+
+
+@pytest.mark.parametrize("where", ["x", "dout"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "name", [n for n in CONVS if n not in ("empty batch", "many filters", "many channels")]
+)
+def test_a_non_finite_value_reaches_exactly_its_windows(
+    isa: str, name: str, bad: float, where: str
+) -> None:
+    x_shape, w_shape, keywords = CONVS[name]
+    rng = np.random.default_rng(1)
+    for dtype, spot in itertools.product(DTYPES, ("first", "last", "middle")):
+        x, w = rng.integers(1, 5, x_shape).astype(dtype), rng.integers(1, 5, w_shape).astype(dtype)
+        spec = ConvSpec.of(x, w, **keywords)
+        dout = rng.integers(1, 5, spec.out_shape).astype(dtype)
+        array = x if where == "x" else dout
+        array.flat[{"first": 0, "last": -1, "middle": array.size // 2}[spot]] = bad
+        with np.errstate(invalid="ignore"):
+            want = dict(zip(("out", "dx", "dw"), conv_reference(spec, x, w, dout), strict=True))
+        for numbers in itertools.zip_longest(
+            *(listed(operation, spec) for operation in ("conv_forward", "conv_dx", "conv_dw")),
+            fillvalue=0,
+        ):
+            plan = _kernels.ConvPlan(spec, *numbers)
+            got = run_conv(plan, x, w, None, dout)
+            for key, expected in want.items():
+                for mine, theirs in zip(masks(got[key]), masks(expected), strict=True):
+                    np.testing.assert_array_equal(mine, theirs, f"{key} by kernels {numbers}")
+
+
+@pytest.mark.parametrize("name", ["course", "small images", "groups", "big map", "deep stride"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_results_do_not_depend_on_the_number_of_threads(isa: str, name: str, dtype: Any) -> None:
+    x_shape, w_shape, keywords = CONVS[name]
+    rng = np.random.default_rng(2)
+    x, w = rng.standard_normal((8, *x_shape[1:])), rng.standard_normal(w_shape)
+    spec = ConvSpec.of(x.astype(dtype), w.astype(dtype), **keywords)
+    dout = rng.standard_normal(spec.out_shape).astype(dtype)
+    before, results = _kernels.num_threads(), []
+    for threads in (1, 2, 5):
+        _kernels.set_num_threads(threads)
+        results.append(run_conv(plan_for(spec), x.astype(dtype), w.astype(dtype), None, dout))
+    _kernels.set_num_threads(before)
+    for result in results[1:]:
+        for key, array in result.items():
+            assert array.tobytes() == results[0][key].tobytes(), key
+
+
+# x shape and the keywords of PoolSpec.of.
+POOLS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
+    "course": ((3, 25, 16, 16), {"kernel": 2, "stride": 2}),
+    "3x3 s2 p1": ((2, 5, 15, 18), {"kernel": 3, "stride": 2, "pad": 1}),
+    "3x3 s1": ((2, 5, 15, 18), {"kernel": 3, "stride": 1, "pad": 1}),
+    "global": ((2, 5, 7, 9), {"kernel": (7, 9)}),
+    "axes differ": (
+        (2, 3, 17, 22),
+        {"kernel": (3, 4), "stride": (2, 3), "pad": ((1, 0), (2, 1)), "ceil_mode": True},
+    ),
+    "leftover": ((2, 3, 11, 14), {"kernel": 2, "stride": (3, 4)}),
+    "wide window": ((1, 2, 40, 41), {"kernel": (20, 19), "stride": 3}),
+    "1-D": ((2, 3, 50), {"kernel": 4, "stride": 3, "pad": 1, "ceil_mode": True}),
+    "3-D": ((2, 3, 6, 7, 8), {"kernel": (2, 3, 2), "stride": (2, 1, 3), "pad": (1, 1, 0)}),
+    "empty batch": ((0, 3, 6, 6), {"kernel": 2}),
+}
+
+
+def pool_reference(
+    spec: PoolSpec, x: np.ndarray, dout: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """out and dx window by window, in float64."""
+    out, dx = np.zeros(spec.out_shape), np.zeros(spec.x_shape)
+    for n, c in np.ndindex(*spec.x_shape[:2]):
+        for at in np.ndindex(*spec.out_shape[2:]):
+            taps = [
+                [i for t in range(k) if 0 <= (i := o * s - p[0] + t * d) < size]
+                for o, k, s, p, d, size in zip(
+                    at, spec.kernel, spec.stride, spec.pad, spec.dilation, x.shape[2:], strict=True
+                )
+            ]
+            window = x[n, c][np.ix_(*taps)].astype(np.float64)
+            where = (n, c, *at)
+            if spec.kind == "max":
+                first = np.unravel_index(np.argmax(window), window.shape)
+                out[where] = window[first]
+                spot = tuple(t[i] for t, i in zip(taps, first, strict=True))
+                dx[(n, c, *spot)] += dout[where]
+            else:
+                divisor = np.prod([axis[i] for axis, i in zip(spec.counts, at, strict=True)])
+                out[where] = window.sum() / divisor
+                dx[n, c][np.ix_(*taps)] += dout[where] / divisor
+    return out, dx
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("data", ["ties", "distinct", "non-finite", "all -inf"])
+@pytest.mark.parametrize("kind", ["max", "avg", "avg with padding", "max dilated"])
+@pytest.mark.parametrize(
+    ("x_shape", "keywords"), [pytest.param(*case, id=name) for name, case in POOLS.items()]
+)
+def test_every_pool_kernel(
+    isa: str, x_shape: Any, keywords: dict[str, Any], kind: str, data: str, dtype: Any
+) -> None:
+    rng = np.random.default_rng(3)
+    x = integers(rng, x_shape, dtype) - 5
+    if data == "distinct":
+        x = rng.permutation(x.size).reshape(x_shape).astype(dtype) - x.size
+    elif data == "non-finite":
+        x.flat[:: max(1, x.size // 9)] = np.nan
+        x.flat[3 :: max(1, x.size // 7)] = np.inf
+        x.flat[5 :: max(1, x.size // 8)] = -np.inf
+    elif data == "all -inf":
+        x[...] = -np.inf
+    if kind == "avg with padding":
+        keywords = {**keywords, "count_include_pad": True}
+    if kind == "max dilated":
+        keywords = {**keywords, "dilation": 2}
+        if any(
+            2 * (k - 1) + 1 > s
+            for k, s in zip(
+                np.broadcast_to(keywords["kernel"], len(x_shape) - 2), x_shape[2:], strict=True
+            )
+        ):
+            keywords["dilation"] = 1
+    spec = PoolSpec.of(x, kind=kind[:3], **keywords)
+    dout = integers(rng, spec.out_shape, dtype)
+    with np.errstate(invalid="ignore"):
+        want_out, want_dx = pool_reference(spec, x, dout)
+    for forward in listed(f"{kind[:3]}_pool_forward", spec):
+        for backward in listed(f"{kind[:3]}_pool_backward", spec):
+            plan = _kernels.PoolPlan(spec, forward, backward)
+            out, dx = np.full(spec.out_shape, np.nan, dtype), np.full(x_shape, np.nan, dtype)
+            arg = None
+            if spec.kind == "max":
+                arg = np.zeros(spec.out_shape, f"u{plan.arg_bytes}")
+            plan.forward(x, out, arg)
+            plan.backward(dout, arg, dx)
+            if spec.kind == "max":
+                np.testing.assert_array_equal(out, want_out)
+                np.testing.assert_array_equal(dx, want_dx)
+                plan.forward(x, out, None)
+                np.testing.assert_array_equal(out, want_out)
+            else:
+                tolerance = 64 * np.finfo(dtype).eps
+                np.testing.assert_allclose(out, want_out, tolerance, 0)
+                np.testing.assert_allclose(dx, want_dx, tolerance, 9 * tolerance)
+
+
+def test_threads_of_python_and_forked_children_get_the_same_answer() -> None:
+    rng = np.random.default_rng(4)
+    x, w = rng.standard_normal((16, 3, 64, 64)), rng.standard_normal((32, 3, 3, 3))
+    spec, backend = ConvSpec.of(x, w, pad=1), convkit_cython.convkit_backend()
+    _kernels.set_num_threads(3)
+    want = backend.conv_infer(spec, x, w, None).tobytes()
+    results: list[bytes] = []
+    callers = [
+        threading.Thread(
+            target=lambda: results.append(backend.conv_infer(spec, x, w, None).tobytes())
+        )
+        for _ in range(4)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert results == [want] * 4
+    child = os.fork()
+    if child == 0:
+        same = backend.conv_infer(spec, x, w, None).tobytes() == want
+        os._exit(0 if same else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    _kernels.set_num_threads(2)
+
+
+def test_an_unknown_instruction_set_is_refused_when_imported() -> None:
+    code = "import convkit_cython; convkit_cython.convkit_backend()"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "CONVKIT_ISA": "mmx"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode != 0
+    assert "CONVKIT_ISA (='mmx') must be an instruction set that this CPU has" in run.stderr
+
+
+def test_every_operation_lists_a_kernel_that_takes_everything_last() -> None:
+    kernels = convkit_cython.KERNELS
+    for operation in {kernel.operation for kernel in kernels}:
+        last = [kernel for kernel in kernels if kernel.operation == operation][-1]
+        spec = PoolSpec.of if "pool" in operation else ConvSpec.of
+        if spec is ConvSpec.of:
+            assert last.applies(ConvSpec.of((1, 1, 3), (1, 1, 2), dtype="f4"))
+        else:
+            assert last.applies(PoolSpec.of((1, 1, 3), kind="max", kernel=2, dtype="f4"))
+
+
+def test_more_than_three_axes_are_declined() -> None:
+    spec = ConvSpec.of((1, 1, 2, 2, 2, 2), (1, 1, 1, 1, 1, 1), dtype=np.float32)
+    backend = convkit_cython.convkit_backend()
+    assert backend.supports(spec) == "its kernels take up to 3 spatial axes, not 4"

@@ -1,0 +1,80 @@
+# Each target makes .venv when it is missing and brings it up to date when what it was made from
+# has changed.  PYTHON chooses the interpreter (3.11 or later), RUN_ARGS goes to `convkit train`,
+# TEST_ARGS to pytest.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell command -v python3.14 || command -v python3.13 || command -v python3.12 \
+	|| command -v python3.11 || command -v python3)
+BIN := .venv/bin
+RUN_ARGS ?=
+TEST_ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# What the installed package was built from: the list of packages and the compiled backend.  Python
+# files are not in it, for the install is editable.
+BUILT_FROM := setup.py pyproject.toml $(wildcard MANIFEST.in) \
+	$(shell find backends/cython -name '*.py[xi]' -o -path '*/src/*' -type f 2>/dev/null | sort)
+
+.PHONY: run test bench lint docs clean help
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+run: .venv/run.stamp  ## Train a network on digits and write a report of it under runs/
+	$(BIN)/convkit train $(RUN_ARGS)
+
+test: .venv/dev.stamp  ## Run the tests
+	$(BIN)/python -m pytest -q $(TEST_ARGS)
+
+bench: .venv/bench.stamp  ## Time the backends against each other
+	$(BIN)/convkit compare
+	if compgen -G 'tests/benchmarks/test_*.py' > /dev/null; \
+	then $(BIN)/python -m pytest -q tests/benchmarks --benchmark-only; fi
+
+lint: .venv/dev.stamp  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	find backends -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' \
+		| PATH="$(CURDIR)/$(BIN):$$PATH" xargs -r cython-lint
+
+docs: .venv/docs.stamp  ## Write the API's pages under site/
+	rm -rf site
+	$(BIN)/python -m pdoc --docformat markdown --output-directory site convkit
+
+clean:  ## Remove what was built, except .venv (and never runs/ or data/)
+	rm -rf build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -f backends/cython/_kernels.c backends/cython/_kernels.html backends/cython/*.so
+	rm -f .venv/*.stamp
+	find convkit backends tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "convkit needs Python 3.11 or later; set PYTHON=... to one" >&2; exit 1; }
+	"$(PYTHON)" -m venv .venv
+
+# One stamp per set of optional packages, so that `make run` need not wait for the test tools; every
+# set holds what `make run` needs.
+# setuptools keeps build/ between builds and compiles only what changed in it.
+define install
+	$(BIN)/python -m pip install --quiet --editable '.[$(1)]'
+	touch $@ .venv/run.stamp
+endef
+
+.venv/run.stamp: $(BUILT_FROM) | .venv/bin/python
+	$(call install,train)
+
+.venv/dev.stamp: $(BUILT_FROM) | .venv/bin/python
+	$(call install,dev)
+
+.venv/bench.stamp: $(BUILT_FROM) | .venv/bin/python
+	$(call install,all)
+
+.venv/docs.stamp: $(BUILT_FROM) | .venv/bin/python
+	$(call install,all)
+	$(BIN)/python -m pip install --quiet 'pdoc>=14'

@@ -1,0 +1,73 @@
+"""The two looks of every picture: on a light page and on a dark one.
+
+Colours live here and in the page's template, nowhere else.  The series colours are those of Okabe
+and Ito ("Color Universal Design", 2008), which stay apart for colour-blind readers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of one look; ``series`` are for curves and bars, in order; ``empty`` is for 0."""
+
+    name: str
+    paper: str
+    ink: str
+    muted: str
+    rule: str
+    series: tuple[str, ...]
+    empty: str
+
+    def figure(self, width: float = 6.0, height: float = 3.6) -> Figure:
+        """An empty figure of ``width`` x ``height`` inches that draws without a display."""
+        figure = Figure(
+            figsize=(width, height), dpi=160, facecolor=self.paper, layout="constrained"
+        )
+        FigureCanvasAgg(figure)
+        return figure
+
+    def axes(self, figure: Figure, xlabel: str = "", ylabel: str = "", grid: str = "y") -> Axes:
+        """Axes with only the lines that help reading: one axis rule and a faint grid."""
+        axes = figure.add_subplot(facecolor=self.paper)
+        axes.set_xlabel(xlabel, color=self.muted)
+        axes.set_ylabel(ylabel, color=self.muted)
+        axes.tick_params(colors=self.muted, length=0, labelsize=9)
+        for side, spine in axes.spines.items():
+            spine.set_visible(side == "bottom")
+            spine.set_color(self.rule)
+        if grid:
+            axes.grid(axis=grid, color=self.rule, linewidth=0.8)  # type: ignore[arg-type]
+        axes.set_axisbelow(True)
+        return axes
+
+    def legend(self, axes: Axes, **where: Any) -> None:
+        """A frameless legend in the ink colour."""
+        axes.legend(frameon=False, labelcolor=self.ink, fontsize=9, **where)
+
+
+LIGHT = Theme(
+    name="light",
+    paper="#ffffff",
+    ink="#1c2430",
+    muted="#5b6675",
+    rule="#e3e7ec",
+    series=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#3f9fd4", "#444c58"),
+    empty="#f4f6f9",
+)
+DARK = Theme(
+    name="dark",
+    paper="#171c24",
+    ink="#e6eaf0",
+    muted="#9aa6b5",
+    rule="#2c3541",
+    series=("#56b4e9", "#f0883e", "#2fc79a", "#e39cc6", "#e6c229", "#8ab4ff", "#b7c0cc"),
+    empty="#1e2530",
+)

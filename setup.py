@@ -125,7 +125,11 @@ setup(
         "convkit_im2col_numpy": "backends/im2col_numpy",
         "convkit_cython": KERNELS,
     },
-    package_data={"convkit_cython": ["*.pyi", "py.typed"], "convkit": ["py.typed"]},
+    package_data={
+        "convkit": ["py.typed"],
+        "convkit.report": ["*.j2"],
+        "convkit_cython": ["*.pyi", "py.typed"],
+    },
     libraries=[COMMON_LIBRARY, *(static_library(isa) for isa in ISAS)],
     ext_modules=[extension],
     cmdclass={"build_clib": OptionalLibraries, "build_ext": OptionalExtension},

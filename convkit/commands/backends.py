@@ -1,0 +1,38 @@
+"""``convkit backends``: what is advertised, loaded, broken or blocked."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+import convkit
+from convkit.commands._backends import COLUMNS, backend_rows, load_quietly, text_table
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option(
+    "--load/--no-load",
+    default=True,
+    show_default=True,
+    help="Load the built-in backends first, to see whether they work.",
+)
+def backends(as_json: bool, load: bool) -> None:
+    """List the backends and their state.
+
+    A backend of another package is loaded only when it is used by its name.
+    """
+    if load:
+        load_quietly(record.name for record in convkit.backends() if record.builtin)
+    rows = backend_rows()
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    cells = [[_cell(row[column]) for column in COLUMNS] for row in rows]
+    click.echo(text_table(COLUMNS, cells))
+
+
+def _cell(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return " ".join(text.split()) or "-"

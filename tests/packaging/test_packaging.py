@@ -1,0 +1,113 @@
+"""Every way to install convkit, each in a fresh environment and used from another folder."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from environments import Environment
+
+pytestmark = [pytest.mark.packaging, pytest.mark.slow]
+
+BUILTIN = {"cython", "im2col_numpy", "naive"}
+
+USE = """
+import importlib.util, json, sys
+import numpy as np
+import convkit
+
+x = np.linspace(-0.1, 0.5, 96).reshape(2, 3, 4, 4)
+w = np.linspace(-0.2, 0.3, 144).reshape(3, 3, 4, 4)
+sums = {}
+for name in sys.argv[1:]:
+    out, cache = convkit.conv_forward(x, w, stride=2, pad=1, backend=name)
+    pooled, _ = convkit.max_pool_forward(out, kernel=2, backend=name)
+    dx, dw, db = convkit.conv_backward(np.ones_like(out), cache)
+    sums[name] = [float(part.sum()) for part in (out, pooled, dx, dw)]
+print(json.dumps({
+    "file": convkit.__file__,
+    "version": convkit.__version__,
+    "sums": sums,
+    "typed": bool(importlib.util.find_spec("convkit").submodule_search_locations),
+    "strays": [n for n in ("backends", "tests") if importlib.util.find_spec(n)],
+}))
+"""
+
+
+def check_use(environment: Environment, inside: Path, names: set[str]) -> None:
+    """Compute with every named backend, and let the two scripts speak."""
+    done = environment.run("python", "-c", USE, *sorted(names))
+    seen = json.loads(done.stdout)
+    assert Path(seen["file"]).is_relative_to(inside)
+    assert (Path(seen["file"]).parent / "py.typed").is_file()
+    assert seen["strays"] == []
+    first, *others = seen["sums"].values()
+    assert len(others) == len(names) - 1
+    for sums in others:
+        assert sums == pytest.approx(first, rel=1e-12)
+    version = f"convkit {seen['version']}\n"
+    assert environment.run("convkit", "--version").stdout == version
+    assert environment.run("python", "-m", "convkit", "--version").stdout == version
+    assert {name for name, state in states(environment).items() if state == "loaded"} == names
+
+
+def rows(environment: Environment) -> dict[str, dict[str, str]]:
+    listed = json.loads(environment.run("convkit", "backends", "--json").stdout)
+    return {row["name"]: row for row in listed}
+
+
+def states(environment: Environment) -> dict[str, str]:
+    return {name: row["state"] for name, row in rows(environment).items()}
+
+
+def test_wheel(build: Callable[[str], Path], environment: Environment) -> None:
+    wheel = build("wheel")
+    files = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in files if ".dist-info/" not in name} == {
+        "convkit",
+        *(f"convkit_{name}" for name in BUILTIN),
+    }
+    assert any(
+        name.startswith("convkit_cython/_kernels.") and name.endswith(".so") for name in files
+    )
+    environment.install(wheel)
+    check_use(environment, environment.folder, BUILTIN)
+
+
+def test_wheel_from_sdist(build: Callable[[str], Path], environment: Environment) -> None:
+    sdist = build("sdist")
+    with tarfile.open(sdist) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    assert "backends/cython/_kernels.pyx" in names
+    assert not [name for name in names if name.endswith(("_kernels.c", ".so", ".o"))]
+    environment.install(sdist)
+    check_use(environment, environment.folder, BUILTIN)
+
+
+def test_pip_install_folder(sources: Path, environment: Environment) -> None:
+    environment.install(sources)
+    check_use(environment, environment.folder, BUILTIN)
+
+
+def test_pip_install_editable(sources: Path, environment: Environment) -> None:
+    environment.install("--editable", sources)
+    check_use(environment, sources, BUILTIN)
+    (sources / "convkit" / "added.py").write_text("VALUE = 7\n")
+    code = "from convkit.added import VALUE; print(VALUE)"
+    assert environment.run("python", "-c", code).stdout == "7\n"
+
+
+def test_without_a_c_compiler(sources: Path, environment: Environment) -> None:
+    nothing = environment.elsewhere / "no-compiler"
+    nothing.write_text("#!/bin/sh\nexit 1\n")
+    nothing.chmod(0o755)
+    environment.install(f"{sources}[train]", env={"CC": str(nothing), "CXX": str(nothing)})
+    check_use(environment, environment.folder, BUILTIN - {"cython"})
+
+    row = rows(environment)["cython"]
+    assert row["state"] == "broken"
+    assert "compiled" in row["problem"] or "_kernels" in row["problem"]

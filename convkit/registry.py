@@ -51,7 +51,7 @@ OPTIONAL_METHODS = {
     "conv_infer": 4,
     "pool_infer": 2,
     "conv_relu_pool_forward": 5,
-    "conv_relu_pool_backward": 8,
+    "conv_relu_pool_backward": 7,
     "set_num_threads": 1,
     "info": 0,
 }

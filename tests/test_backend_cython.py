@@ -359,3 +359,16 @@ def test_more_than_three_axes_are_declined() -> None:
     spec = ConvSpec.of((1, 1, 2, 2, 2, 2), (1, 1, 1, 1, 1, 1), dtype=np.float32)
     backend = convkit_cython.convkit_backend()
     assert backend.supports(spec) == "its kernels take up to 3 spatial axes, not 4"
+
+
+def test_the_yardsticks_for_benchmarks_do_what_they_say(isa: str) -> None:
+    backend = convkit_cython.convkit_backend()
+    vector = _kernels.isas()[isa][0]
+    for dtype in DTYPES:
+        once = backend.multiply_adds(dtype, 1)
+        assert once % (2 * vector // np.dtype(dtype).itemsize) == 0
+        assert backend.multiply_adds(dtype, 7) == 7 * once > 0
+    source = np.arange(300_001, dtype=np.float32)
+    to = np.zeros_like(source)
+    backend.copy(to, source)
+    np.testing.assert_array_equal(to, source)

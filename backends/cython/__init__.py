@@ -131,6 +131,17 @@ class CythonBackend:
         """Give large problems ``n`` threads; results do not depend on it."""
         _kernels.set_num_threads(n)
 
+    def multiply_adds(self, dtype: Any, rounds: int) -> float:
+        """Multiply and add in registers alone, on all threads; return how many operations.
+
+        For benchmarks: what this machine could do at best.
+        """
+        return _kernels.multiply_adds(np.dtype(dtype).itemsize == 8, rounds)
+
+    def copy(self, to: npt.NDArray[Any], source: npt.NDArray[Any]) -> None:
+        """Copy ``source`` to ``to``, of the same size, on all threads; for benchmarks too."""
+        _kernels.copy(to, source)
+
     def info(self) -> dict[str, Any]:
         """Dtypes, instruction set and threads."""
         return {

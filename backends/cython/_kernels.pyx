@@ -38,6 +38,8 @@ cdef extern from "ck.h" nogil:
         int (*max_pool_backward[4])(const ck_pool *, const void *, const void *, int, void *) noexcept nogil
         int (*avg_pool_forward[4])(const ck_pool *, const void *, void *) noexcept nogil
         int (*avg_pool_backward[4])(const ck_pool *, const void *, void *) noexcept nogil
+        double (*peak)(idx) noexcept nogil
+        void (*copy)(void *, const void *, idx) noexcept nogil
 
     ctypedef struct ck_isa:
         const char *name
@@ -132,6 +134,23 @@ cdef void fill(idx *to, tuple values, idx missing):
     cdef Py_ssize_t gap = 3 - len(values), i
     for i in range(3):
         to[i] = missing if i < gap else values[i - gap]
+
+
+def multiply_adds(bint double_precision, idx rounds):
+    """Run multiply-adds in registers alone, on all threads; return how many operations."""
+    cdef const ck_kernels *kernels = ck_active_isa().of[double_precision]
+    cdef double operations
+    with nogil:
+        operations = kernels.peak(rounds)
+    return operations
+
+
+def copy(to, source):
+    """Copy one array's memory to another of the same size, on all threads."""
+    cdef Buffer bt = Buffer.of(to, True), bs = Buffer.of(source)
+    cdef const ck_kernels *kernels = ck_active_isa().of[0]
+    with nogil:
+        kernels.copy(bt.at, bs.at, bt.view.len)
 
 
 cdef class ConvPlan:

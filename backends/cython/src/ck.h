@@ -50,6 +50,10 @@ typedef int ck_max_pool_backward_fn(const ck_pool *g, const void *dout, const vo
 typedef int ck_avg_pool_forward_fn(const ck_pool *g, const void *x, void *out);
 typedef int ck_avg_pool_backward_fn(const ck_pool *g, const void *dout, void *dx);
 
+/* For benchmarks: multiply-adds in registers alone (returns how many operations), and a copy. */
+typedef double ck_peak_fn(idx rounds);
+typedef void ck_copy_fn(void *to, const void *from, idx bytes);
+
 typedef struct {
     ck_conv_forward_fn *conv_forward[CK_CONV_KERNELS];
     ck_conv_dx_fn *conv_dx[CK_CONV_KERNELS];
@@ -59,6 +63,8 @@ typedef struct {
     ck_max_pool_backward_fn *max_pool_backward[CK_POOL_KERNELS];
     ck_avg_pool_forward_fn *avg_pool_forward[CK_POOL_KERNELS];
     ck_avg_pool_backward_fn *avg_pool_backward[CK_POOL_KERNELS];
+    ck_peak_fn *peak;
+    ck_copy_fn *copy;
 } ck_kernels;
 
 typedef struct {

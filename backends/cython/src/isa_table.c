@@ -15,7 +15,9 @@
     ck_max_pool_forward_fn FN(ck_max_pool_forward); \
     ck_max_pool_backward_fn FN(ck_max_pool_backward); \
     ck_avg_pool_forward_fn FN(ck_avg_pool_forward); \
-    ck_avg_pool_backward_fn FN(ck_avg_pool_backward);
+    ck_avg_pool_backward_fn FN(ck_avg_pool_backward); \
+    ck_peak_fn FN(ck_peak); \
+    ck_copy_fn CK_PASTE(ck_copy, f32, CK_ISA);
 
 #define TABLE { \
     .conv_forward = {[CK_DIRECT] = FN(ck_direct_forward)}, \
@@ -26,6 +28,8 @@
     .max_pool_backward = {[CK_WINDOWS] = FN(ck_max_pool_backward)}, \
     .avg_pool_forward = {[CK_WINDOWS] = FN(ck_avg_pool_forward)}, \
     .avg_pool_backward = {[CK_WINDOWS] = FN(ck_avg_pool_backward)}, \
+    .peak = FN(ck_peak), \
+    .copy = CK_PASTE(ck_copy, f32, CK_ISA), \
 }
 
 DECLARE

@@ -9,15 +9,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import matplotlib.image as matplotlib_image
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-matplotlib_image = pytest.importorskip("matplotlib.image")
-
-from matplotlib.figure import Figure  # noqa: E402
-
-from convkit.report import plots  # noqa: E402
-from convkit.report.theme import DARK, LIGHT, Theme  # noqa: E402
+from convkit.report import plots
+from convkit.report.theme import DARK, LIGHT, Theme
 
 CLASSES = ["cat", "dog", "ship"]
 CONFUSION = np.array([[5, 1, 0], [0, 4, 2], [0, 0, 0]])
@@ -127,7 +125,7 @@ def test_confusion_matrix_puts_the_true_class_in_rows() -> None:
 
 def test_misclassified_names_both_classes() -> None:
     figure = plots.misclassified(RNG.random((1, 1, 4, 4)), [2], [0], CLASSES)
-    assert figure.axes[0].get_title() == "cat, not ship"
+    assert figure.axes[0].get_title() == "cat\nnot ship"
 
 
 def test_the_moving_average_starts_at_the_first_value_and_skips_nan() -> None:

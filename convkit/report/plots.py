@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from convkit.report.grid import image_to_unit, tile
-from convkit.report.theme import LIGHT, Theme
+from convkit.report.theme import LIGHT, TEXT, WIDTH, Theme
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
 
@@ -102,7 +102,7 @@ def filters(weights: Array, theme: Theme = LIGHT) -> Figure:
     block = -(-24 // max(1, *weights.shape[2:]))
     grid, _shape = tile(weights.repeat(block, axis=2).repeat(block, axis=3), seam=3)
     height, width = grid.shape[:2]
-    scale = 6.0 / max(width, height)
+    scale = WIDTH / max(width, height)
     figure = theme.figure(max(1.5, width * scale), max(1.0, height * scale))
     figure.set_layout_engine("none")
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -123,17 +123,17 @@ def class_accuracy(
     accuracy = np.divide(
         np.diag(confusion), totals, out=np.zeros(len(totals)), where=totals > 0, dtype=float
     )
-    figure = theme.figure(6.0, max(2.2, 0.34 * len(classes) + 0.6))
+    figure = theme.figure(WIDTH, max(2.0, 0.32 * len(classes) + 0.4))
     axes = theme.axes(figure, "", "", grid="")
     places = np.arange(len(classes))
     axes.barh(places, np.ones(len(classes)), color=theme.rule, height=0.62)
     axes.barh(places, accuracy, color=theme.series[0], height=0.62)
     for place, value, count in zip(places, accuracy, totals, strict=True):
         text = f"{value:.0%} of {count}" if count else "no images"
-        axes.text(1.02, float(place), text, va="center", color=theme.ink, fontsize=9)
+        axes.text(1.02, float(place), text, va="center", color=theme.ink, fontsize=TEXT)
     axes.set_yticks(places, list(classes), color=theme.ink)
     axes.set_xticks([])
-    axes.set_xlim(0, 1.28)
+    axes.set_xlim(0, 1.4)
     axes.invert_yaxis()
     axes.spines["bottom"].set_visible(False)
     return figure
@@ -143,7 +143,7 @@ def confusion_matrix(
     confusion: npt.NDArray[np.integer[Any]], classes: Sequence[str], theme: Theme = LIGHT
 ) -> Figure:
     """Rows are the true classes, columns the predicted ones, numbers are test images."""
-    figure = theme.figure(6.0, 5.2)
+    figure = theme.figure(WIDTH, 4.6)
     axes = theme.axes(figure, "predicted", "true", grid="")
     totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     share = confusion / totals
@@ -162,7 +162,7 @@ def confusion_matrix(
                     ha="center",
                     va="center",
                     color=ink,
-                    fontsize=9,
+                    fontsize=TEXT,
                 )
     places = np.arange(len(classes))
     long = max((len(name) for name in classes), default=0) > 3
@@ -185,9 +185,9 @@ def misclassified(
 
     K = 0 gives a picture that says so.
     """
-    columns = 6
+    columns = 4
     rows = max(1, -(-len(images) // columns))
-    figure = theme.figure(6.0, 1.35 * rows if len(images) else 1.2)
+    figure = theme.figure(WIDTH, 1.85 * rows if len(images) else 1.2)
     if not len(images):
         figure.text(0.5, 0.5, "none: every test image was recognised", ha="center", color=theme.ink)
         return figure
@@ -197,8 +197,8 @@ def misclassified(
         if place < len(images):
             axes.imshow(image_to_unit(images[place]), cmap="gray", vmin=0, vmax=1)
             axes.set_title(
-                f"{classes[predicted[place]]}, not {classes[true[place]]}",
-                fontsize=7.5,
+                f"{classes[predicted[place]]}\nnot {classes[true[place]]}",
+                fontsize=TEXT,
                 color=theme.ink,
             )
     return figure
@@ -211,7 +211,7 @@ def speedups(rows: Sequence[Mapping[str, Any]], theme: Theme = LIGHT) -> Figure:
     """
     operations = list(dict.fromkeys(str(row["operation"]) for row in rows))
     backends = list(dict.fromkeys(str(row["backend"]) for row in rows))
-    figure = theme.figure(6.0, 0.9 + 0.3 * len(rows))
+    figure = theme.figure(WIDTH, 1.0 + 0.27 * len(rows))
     axes = theme.axes(figure, "times as fast as naive", "", grid="x")
     height = 0.8 / max(1, len(backends))
     for index, backend in enumerate(backends):
@@ -226,7 +226,7 @@ def speedups(rows: Sequence[Mapping[str, Any]], theme: Theme = LIGHT) -> Figure:
         for place, value in zip(places, values, strict=True):
             if np.isfinite(value):
                 text = f" {value:.0f}x" if value >= 10 else f" {value:.1f}x"
-                axes.text(value, place, text, va="center", color=theme.ink, fontsize=8)
+                axes.text(value, place, text, va="center", color=theme.ink, fontsize=TEXT - 1)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -246,7 +246,7 @@ def sweep_curves(
     theme: Theme = LIGHT,
 ) -> Figure:
     """One labelled curve ``(x, y)`` per value of the hyper-parameter ``over``."""
-    figure = theme.figure(6.4, 4.0)
+    figure = theme.figure(7.0, 4.0)
     axes = theme.axes(figure, "iteration", ylabel)
     for index, (label, (x, y)) in enumerate(curves.items()):
         color = theme.series[index % len(theme.series)]

@@ -13,6 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+#: Width of a picture in inches and size of its text in points: small beside large, so that the
+#: text can still be read where the picture is shrunk to a phone's width.
+WIDTH = 5.0
+TEXT = 11
+
 
 @dataclass(frozen=True)
 class Theme:
@@ -26,10 +31,10 @@ class Theme:
     series: tuple[str, ...]
     empty: str
 
-    def figure(self, width: float = 6.0, height: float = 3.6) -> Figure:
+    def figure(self, width: float = WIDTH, height: float = 3.2) -> Figure:
         """An empty figure of ``width`` x ``height`` inches that draws without a display."""
         figure = Figure(
-            figsize=(width, height), dpi=160, facecolor=self.paper, layout="constrained"
+            figsize=(width, height), dpi=190, facecolor=self.paper, layout="constrained"
         )
         FigureCanvasAgg(figure)
         return figure
@@ -37,9 +42,9 @@ class Theme:
     def axes(self, figure: Figure, xlabel: str = "", ylabel: str = "", grid: str = "y") -> Axes:
         """Axes with only the lines that help reading: one axis rule and a faint grid."""
         axes = figure.add_subplot(facecolor=self.paper)
-        axes.set_xlabel(xlabel, color=self.muted)
-        axes.set_ylabel(ylabel, color=self.muted)
-        axes.tick_params(colors=self.muted, length=0, labelsize=9)
+        axes.set_xlabel(xlabel, color=self.muted, fontsize=TEXT)
+        axes.set_ylabel(ylabel, color=self.muted, fontsize=TEXT)
+        axes.tick_params(colors=self.muted, length=0, labelsize=TEXT)
         for side, spine in axes.spines.items():
             spine.set_visible(side == "bottom")
             spine.set_color(self.rule)
@@ -50,7 +55,7 @@ class Theme:
 
     def legend(self, axes: Axes, **where: Any) -> None:
         """A frameless legend in the ink colour."""
-        axes.legend(frameon=False, labelcolor=self.ink, fontsize=9, **where)
+        axes.legend(frameon=False, labelcolor=self.ink, fontsize=TEXT, **where)
 
 
 LIGHT = Theme(

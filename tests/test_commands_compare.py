@@ -1,0 +1,89 @@
+"""``convkit compare`` prints the course's blocks, and its figures are what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from convkit import cli
+from convkit.commands import _speed
+from convkit.commands.compare import difference, make_problem
+
+QUICK = ["compare", "--images", "2", "--rounds", "1"]
+NUMBER = r"[0-9.e+-]+"
+
+
+def test_it_prints_what_the_course_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([*QUICK, "--backend", "im2col_numpy"]) == 0
+    out = capsys.readouterr().out
+    blocks = {
+        "conv_forward": ["Difference"],
+        "conv_backward": ["dx difference", "dw difference", "db difference"],
+        "pool_forward": ["Difference"],
+        "pool_backward": ["dx difference"],
+    }
+    for name, differences in blocks.items():
+        lines = [rf"Testing {name}_fast:", rf"Naive: {NUMBER}s", rf"Fast: {NUMBER}s"]
+        lines += [rf"Speedup: {NUMBER}x", *(rf"{label}: {NUMBER}" for label in differences)]
+        assert re.search("\n".join(lines) + "\n\n", out), (name, out)
+
+
+def test_json_has_a_row_per_backend_and_direction(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([*QUICK, "--workload", "conv", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["backend"] for row in rows} >= {"im2col_numpy"}
+    assert all(row["reference"] == "naive" and row["backend"] != "naive" for row in rows)
+    for row in rows:
+        assert row["speedup"] == pytest.approx(row["reference_seconds"] / row["seconds"])
+        names = {"out"} if row["direction"] == "forward" else {"dx", "dw", "db"}
+        assert set(row["difference"]) == names
+        # The course's measure divides by |x| + |y|, and so grows where a sum nearly cancels.
+        assert max(row["difference"].values()) < 1e-6
+
+
+def test_the_difference_is_the_course_s() -> None:
+    x, y = np.array([1.0, 0.0, -2.0]), np.array([1.0, 0.0, -2.2])
+    assert difference(x, y) == pytest.approx(0.2 / 4.2)
+    assert difference(np.array([1e-12]), np.array([0.0])) == pytest.approx(1e-4)
+    assert difference(np.zeros((0, 3)), np.zeros((0, 3))) == 0.0
+
+
+def test_the_workloads_are_the_course_s() -> None:
+    conv = make_problem("conv", 100)
+    assert isinstance(conv, _speed.ConvProblem)
+    assert conv.x.shape == (100, 3, 31, 31)
+    assert conv.w.shape == (25, 3, 3, 3)
+    assert (conv.stride, conv.pad) == (2, 1)
+    assert conv.dout.shape == (100, 25, 16, 16)
+    pool = make_problem("pool", 100)
+    assert pool.x.shape == (100, 3, 32, 32)
+    assert pool.dout.shape == (100, 3, 16, 16)
+    assert {conv.x.dtype, conv.w.dtype, conv.dout.dtype, pool.x.dtype} == {np.dtype(np.float64)}
+
+
+def test_backends_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    plain = _speed.PoolProblem.forward
+
+    def recorded(self: _speed.PoolProblem, backend: str) -> object:
+        calls.append(backend)
+        return plain(self, backend)
+
+    monkeypatch.setattr(_speed, "MIN_SECONDS", 0.0)
+    monkeypatch.setattr(_speed.PoolProblem, "forward", recorded)
+    timings = _speed.measure(make_problem("pool", 1), ["naive", "im2col_numpy"], rounds=3)
+    warm_up, rounds = calls[:2], calls[2:]
+    assert warm_up == ["naive", "im2col_numpy"]
+    assert rounds == ["naive", "im2col_numpy", "im2col_numpy", "naive", "naive", "im2col_numpy"]
+    assert len(timings["forward"]["naive"].seconds) == 3
+
+
+def test_a_backend_that_was_named_must_load(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([*QUICK, "--backend", "im2col_nunpy"]) == 1
+    assert capsys.readouterr().err.startswith("convkit: error: backend (='im2col_nunpy') must be")
+    assert cli.run([*QUICK, "--reference", "nope"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert cli.run([*QUICK, "--backend", " , "]) == 2

@@ -1,0 +1,126 @@
+"""Update rules, in order of growing complexity.
+
+Each is a pure function ``(w, dw, config) -> (next_w, next_config)``: neither the arrays nor the
+dictionary it is given are changed, so that yesterday's parameters may be kept by reference. (The
+course's versions write their state into the dictionary they are given; here it is in the one
+returned.) A key missing from ``config`` has its default, and state starts at zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from convkit.errors import ParameterError
+
+__all__ = ["DEFAULTS", "UPDATE_RULES", "adam", "check_rule", "rmsprop", "sgd", "sgd_momentum"]
+
+Array: TypeAlias = npt.NDArray[np.floating[Any]]
+Config: TypeAlias = dict[str, Any]
+Rule: TypeAlias = Callable[[Array, Array, Mapping[str, Any] | None], tuple[Array, Config]]
+
+DEFAULTS: dict[str, dict[str, float]] = {
+    "sgd": {"learning_rate": 1e-2},
+    "sgd_momentum": {"learning_rate": 1e-2, "momentum": 0.9},
+    "rmsprop": {"learning_rate": 1e-2, "decay_rate": 0.99, "epsilon": 1e-8},
+    "adam": {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+}
+
+
+def sgd(w: Array, dw: Array, config: Mapping[str, Any] | None = None) -> tuple[Array, Config]:
+    """Step against the gradient: w - learning_rate * dw."""
+    c = _complete("sgd", config)
+    return w - c["learning_rate"] * dw, c
+
+
+def sgd_momentum(
+    w: Array, dw: Array, config: Mapping[str, Any] | None = None
+) -> tuple[Array, Config]:
+    """Step along a velocity that forgets: v = momentum * v - learning_rate * dw; w + v.
+
+    State: ``velocity``, of w's shape.
+    """
+    c = _complete("sgd_momentum", config)
+    v = c["momentum"] * c.get("velocity", np.zeros_like(w))
+    v -= c["learning_rate"] * dw
+    return w + v, c | {"velocity": v}
+
+
+def rmsprop(w: Array, dw: Array, config: Mapping[str, Any] | None = None) -> tuple[Array, Config]:
+    """Divide each step by a running root mean square of its gradient (Tieleman & Hinton, 2012).
+
+    s = decay_rate * s + (1 - decay_rate) * dw^2; w - learning_rate * dw / (sqrt(s) + epsilon).
+    State: ``cache`` (s), of w's shape.
+    """
+    c = _complete("rmsprop", config)
+    s = _moving_average(c.get("cache"), c["decay_rate"], dw * dw)
+    step = np.sqrt(s)
+    step += c["epsilon"]
+    np.divide(dw, step, out=step)
+    step *= c["learning_rate"]
+    return np.subtract(w, step, out=step), c | {"cache": s}
+
+
+def adam(w: Array, dw: Array, config: Mapping[str, Any] | None = None) -> tuple[Array, Config]:
+    """Momentum and rmsprop together, with the bias of their zero start taken out.
+
+    Kingma & Ba (2015), algorithm 1: m and v are the running means of dw and dw^2, t counts from 1,
+    w - learning_rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon).
+    State: ``m`` and ``v``, of w's shape, and ``t``.
+    """
+    c = _complete("adam", config)
+    t = c.get("t", 0) + 1
+    m = _moving_average(c.get("m"), c["beta1"], dw)
+    v = _moving_average(c.get("v"), c["beta2"], dw * dw)
+    step = v / (1 - c["beta2"] ** t)
+    np.sqrt(step, out=step)
+    step += c["epsilon"]
+    np.divide(m, step, out=step)
+    step *= c["learning_rate"] / (1 - c["beta1"] ** t)
+    return np.subtract(w, step, out=step), c | {"m": m, "v": v, "t": t}
+
+
+UPDATE_RULES: dict[str, Rule] = {
+    "sgd": sgd,
+    "sgd_momentum": sgd_momentum,
+    "rmsprop": rmsprop,
+    "adam": adam,
+}
+
+
+def check_rule(name: str, config: Mapping[str, Any]) -> None:
+    """Raise ParameterError for an unknown rule, an unknown key, or a value out of its range."""
+    if name not in UPDATE_RULES:
+        raise ParameterError(f"update_rule={name!r} must be one of {', '.join(UPDATE_RULES)}")
+    known = DEFAULTS[name]
+    for key, value in config.items():
+        if key not in known:
+            raise ParameterError(
+                f"optim_config[{key!r}] is not known to {name}; known: {', '.join(known)}"
+            )
+        number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+        share = key in ("momentum", "decay_rate", "beta1", "beta2")
+        if not number or not 0 <= value < (1 if share else np.inf):
+            rule = "at least 0 and less than 1" if share else "a finite number of at least 0"
+            raise ParameterError(f"optim_config[{key!r}] (={value!r}) must be {rule}")
+
+
+def _complete(rule: str, config: Mapping[str, Any] | None) -> Config:
+    """Return a new dictionary: what was given, with the rule's default for every missing number.
+
+    The numbers become Python floats: a NumPy float64 would turn float32 parameters into float64.
+    """
+    given = config or {}
+    numbers = {key: float(given.get(key, value)) for key, value in DEFAULTS[rule].items()}
+    return {**given, **numbers}
+
+
+def _moving_average(old: Array | None, keep: float, new: Array) -> Array:
+    """Return keep * old + (1 - keep) * new as a new array; no old one counts as zero."""
+    average = (1 - keep) * new
+    if old is not None:
+        average += keep * old
+    return average

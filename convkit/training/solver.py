@@ -1,0 +1,328 @@
+"""The training loop: batches, steps, accuracies, the best parameters.
+
+It sees a model's ``params``, ``loss`` and (where it has them) ``buffers`` and ``rng``, and never a
+layer or a backend. Parameters are replaced, never written into, so keeping the best ones is
+keeping references; see :mod:`convkit.training.optim`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from convkit.errors import ParameterError, ShapeError
+from convkit.training import optim
+from convkit.training.history import History, Row
+
+__all__ = ["Model", "Progress", "Solver"]
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+class Model(Protocol):
+    """What the solver needs of a model. ``buffers`` (name -> array) and ``rng`` are optional."""
+
+    params: dict[str, Array]
+
+    def loss(self, X: Any, y: Any = None) -> Any:
+        """Return the scores (N, C), or with labels (loss, gradient by parameter name)."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands after an iteration; the accuracies are the last ones measured."""
+
+    iteration: int
+    num_iterations: int
+    epoch: int
+    num_epochs: int
+    loss: float
+    images_per_second: float
+    train_acc: float | None
+    val_acc: float | None
+
+
+class Solver:
+    """Train a model on batches drawn with replacement; keep what did best on validation images.
+
+    After ``train()`` the model holds the parameters with the best validation accuracy. Accuracies
+    are measured after the first iteration, every epoch and the last iteration.
+
+    Parameters
+    ----------
+    model:
+        See :class:`Model`.
+    data:
+        A mapping with X_train, y_train, X_val, y_val.
+    update_rule, optim_config:
+        A name of ``optim.UPDATE_RULES`` and its numbers, e.g. ``{"learning_rate": 1e-3}``.
+    lr_decay:
+        The learning rate is multiplied by this after every epoch.
+    batch_size, num_epochs:
+        An epoch is max(1, num_train // batch_size) iterations.
+    num_iterations:
+        How many to run in all; None: num_epochs epochs.
+    num_train_samples, num_val_samples:
+        How many images, drawn anew each time, an accuracy is measured on; None: all.
+    checkpoint_name:
+        Writes ``<checkpoint_name>_epoch_<n>.safetensors`` after every epoch, for ``resume``.
+    print_every, verbose:
+        A line with the loss every so many iterations, and one for every accuracy.
+    rng:
+        A seed or a Generator: the same one, model and data give the same run to the bit.
+    on_step:
+        Called with a :class:`Progress` after every iteration.
+
+    Attributes: ``loss_history``, ``train_acc_history``, ``val_acc_history``, ``history``,
+    ``best_val_acc``, ``best_params``, ``epoch``, ``iteration``, ``optim_configs``, and ``stopped``:
+    None, "interrupted" or "diverged" (a loss that is not finite: nothing is learned from there on).
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Mapping[str, Any],
+        *,
+        update_rule: str = "sgd",
+        optim_config: Mapping[str, float] | None = None,
+        lr_decay: float = 1.0,
+        batch_size: int = 100,
+        num_epochs: int = 10,
+        num_iterations: int | None = None,
+        num_train_samples: int | None = 1000,
+        num_val_samples: int | None = None,
+        checkpoint_name: str | os.PathLike[str] | None = None,
+        print_every: int = 10,
+        verbose: bool = True,
+        rng: int | np.random.Generator | None = None,
+        on_step: Callable[[Progress], None] | None = None,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            known = ", ".join(Solver.__init__.__kwdefaults__ or ())
+            raise ParameterError(f"Solver has no argument {next(iter(unknown))!r}; known: {known}")
+        optim.check_rule(update_rule, optim_config or {})
+        _check_at_least(1, batch_size=batch_size, print_every=print_every)
+        _check_at_least(0, num_epochs=num_epochs)
+        for name, count in (
+            ("num_iterations", num_iterations),
+            ("num_train_samples", num_train_samples),
+            ("num_val_samples", num_val_samples),
+        ):
+            if count is not None:
+                _check_at_least(1, **{name: count})
+        if not 0 < lr_decay < math.inf:
+            raise ParameterError(f"lr_decay (={lr_decay!r}) must be a finite number above 0")
+        self.model = model
+        self.X_train, self.y_train = _pair(data, "train")
+        self.X_val, self.y_val = _pair(data, "val")
+        self.update_rule, self.lr_decay = update_rule, lr_decay
+        self.batch_size, self.print_every, self.verbose = batch_size, print_every, verbose
+        self.num_train_samples, self.num_val_samples = num_train_samples, num_val_samples
+        self.checkpoint_name, self.on_step = checkpoint_name, on_step
+        self.rng = np.random.default_rng(rng)
+        self.iterations_per_epoch = max(len(self.X_train) // batch_size, 1)
+        self.num_iterations = num_iterations or num_epochs * self.iterations_per_epoch
+        self.num_epochs = -(-self.num_iterations // self.iterations_per_epoch)
+
+        self.iteration = 0
+        self.history = History()
+        self.best_val_acc = 0.0
+        self.best_params = dict(model.params)
+        self.best_buffers = dict(getattr(model, "buffers", {}))
+        config = {**optim.DEFAULTS[update_rule], **(optim_config or {})}
+        self.optim_configs: dict[str, dict[str, Any]] = {
+            name: dict(config) for name in model.params
+        }
+        self.stopped: str | None = None
+        self._latest: tuple[dict[str, Array], dict[str, Array]] | None = None
+        self._train_seconds = 0.0
+        self._images = 0
+
+    @property
+    def epoch(self) -> int:
+        """The number of epochs that are done."""
+        return self.iteration // self.iterations_per_epoch
+
+    @property
+    def loss_history(self) -> list[float]:
+        """The loss of every iteration."""
+        return self.history.losses
+
+    @property
+    def train_acc_history(self) -> list[float]:
+        """The training accuracies, in the order they were measured."""
+        return self.history.train_accs
+
+    @property
+    def val_acc_history(self) -> list[float]:
+        """The validation accuracies, in the order they were measured."""
+        return self.history.val_accs
+
+    def train(self) -> None:
+        """Run the iterations that are left; the model then holds the best parameters.
+
+        On Ctrl-C what was learned so far is measured like the rest, the best of it is kept, and
+        KeyboardInterrupt goes on to the caller.
+        """
+        self.stopped = None
+        self.use(self.latest)
+        try:
+            # A diverging run is told by its loss, not by a warning of every operation in it.
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                while self.iteration < self.num_iterations and self.stopped is None:
+                    self._iterate()
+        except KeyboardInterrupt:
+            self.stopped = "interrupted"
+            if self.history.rows and self.history.rows[-1].val_acc is None:
+                self._measure()
+            raise
+        finally:
+            latest = self.latest
+            self.use((self.best_params, self.best_buffers))
+            self._latest = latest
+
+    @property
+    def latest(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """The parameters and buffers of the last iteration, which training goes on from."""
+        return self._latest or (dict(self.model.params), dict(getattr(self.model, "buffers", {})))
+
+    def predict(self, X: Array, batch_size: int = 100) -> npt.NDArray[np.intp]:
+        """Return the label with the highest score for every image of X, batch by batch."""
+        _check_at_least(1, batch_size=batch_size)
+        labels = np.empty(len(X), np.intp)
+        for start in range(0, len(X), batch_size):
+            batch = slice(start, start + batch_size)
+            labels[batch] = np.argmax(self.model.loss(X[batch]), axis=1)
+        return labels
+
+    def check_accuracy(
+        self, X: Array, y: Array, num_samples: int | None = None, batch_size: int = 100
+    ) -> float:
+        """Return the share of images X that are labelled as in y, on num_samples random ones."""
+        if not len(X):
+            raise ShapeError("X must hold at least one image to measure an accuracy on")
+        if num_samples is not None and num_samples < len(X):
+            chosen = self.rng.choice(len(X), num_samples, replace=False)
+            X, y = X[chosen], y[chosen]
+        return float(np.mean(self.predict(X, batch_size) == y))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything that ``resume`` needs to go on as if nothing had happened."""
+        from convkit.training import snapshot  # only runs that keep checkpoints need the library
+
+        snapshot.save(self, path)
+
+    def resume(self, path: str | os.PathLike[str]) -> None:
+        """Take over what ``save`` wrote, for a solver made with the same arguments."""
+        from convkit.training import snapshot
+
+        snapshot.restore(self, path)
+
+    def _step(self) -> float:
+        """One training step on one batch; returns its loss."""
+        batch = self.rng.integers(len(self.X_train), size=self.batch_size)
+        loss, grads = self.model.loss(self.X_train[batch], self.y_train[batch])
+        if not math.isfinite(loss):
+            self.stopped = "diverged"
+            return float(loss)
+        rule = optim.UPDATE_RULES[self.update_rule]
+        steps = {
+            name: rule(w, grads[name], self.optim_configs[name])
+            for name, w in self.model.params.items()
+        }
+        self.model.params.update({name: w for name, (w, _) in steps.items()})
+        self.optim_configs = {name: config for name, (_, config) in steps.items()}
+        return float(loss)
+
+    def _iterate(self) -> None:
+        """One step, and what is due after it."""
+        start = time.perf_counter()
+        loss = self._step()
+        self.iteration += 1
+        self._train_seconds += time.perf_counter() - start
+        self._images += self.batch_size
+        self.history.rows.append(Row(self.iteration, self.epoch, loss))
+        if self.verbose and (self.iteration - 1) % self.print_every == 0:
+            _say(f"(Iteration {self.iteration} / {self.num_iterations}) loss: {loss:f}")
+        epoch_end = self.iteration % self.iterations_per_epoch == 0
+        if epoch_end:
+            for config in self.optim_configs.values():
+                config["learning_rate"] *= self.lr_decay
+        finished = self.iteration == self.num_iterations or self.stopped is not None
+        if epoch_end or finished or self.iteration == 1:
+            self._measure()
+        if epoch_end and self.checkpoint_name is not None:
+            self.save(f"{os.fspath(self.checkpoint_name)}_epoch_{self.epoch}.safetensors")
+        if self.on_step is not None:
+            self.on_step(self._progress())
+
+    def _measure(self) -> None:
+        """Put both accuracies into the last row, print them, and remember the best parameters."""
+        train_acc = self.check_accuracy(self.X_train, self.y_train, self.num_train_samples)
+        val_acc = self.check_accuracy(self.X_val, self.y_val, self.num_val_samples)
+        row = self.history.rows[-1]
+        self.history.rows[-1] = Row(row.iteration, row.epoch, row.loss, train_acc, val_acc)
+        if self.verbose:
+            _say(
+                f"(Epoch {self.epoch} / {self.num_epochs}, iteration {self.iteration} / "
+                f"{self.num_iterations}) train acc: {train_acc:f}; val_acc: {val_acc:f}"
+            )
+        if len(self.val_acc_history) == 1 or val_acc > self.best_val_acc:
+            self.best_val_acc = val_acc
+            self.best_params = dict(self.model.params)
+            self.best_buffers = dict(getattr(self.model, "buffers", {}))
+
+    def use(self, kept: tuple[dict[str, Array], dict[str, Array]]) -> None:
+        """Put parameters and buffers into the model, to go on from."""
+        params, buffers = kept
+        self.model.params = dict(params)
+        if buffers:
+            self.model.buffers = dict(buffers)  # type: ignore[attr-defined]
+        self._latest = None
+
+    def _progress(self) -> Progress:
+        train_accs, val_accs = self.train_acc_history, self.val_acc_history
+        return Progress(
+            iteration=self.iteration,
+            num_iterations=self.num_iterations,
+            epoch=self.epoch,
+            num_epochs=self.num_epochs,
+            loss=self.history.rows[-1].loss,
+            images_per_second=self._images / max(self._train_seconds, 1e-9),
+            train_acc=train_accs[-1] if train_accs else None,
+            val_acc=val_accs[-1] if val_accs else None,
+        )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # seen at once, also through a pipe
+
+
+def _pair(data: Mapping[str, Any], part: str) -> tuple[Array, Array]:
+    """Return the images and labels of "train" or "val", checked to be as many of each."""
+    names = f"X_{part}", f"y_{part}"
+    for name in names:
+        if name not in data:
+            raise ParameterError(f"data lacks {name!r}; it holds {', '.join(map(str, data))}")
+    X, y = (np.asarray(data[name]) for name in names)
+    if not len(X) or y.shape != (len(X),):
+        raise ShapeError(
+            f"data: X_{part} (shape {X.shape}) and y_{part} (shape {y.shape}) must be N images and "
+            "N labels, N at least 1"
+        )
+    return X, y
+
+
+def _check_at_least(least: int, **counts: int) -> None:
+    for name, value in counts.items():
+        integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not integer or value < least:
+            raise ParameterError(f"{name} (={value!r}) must be an integer of at least {least}")

@@ -1,0 +1,83 @@
+"""``convkit conformance NAME``: hold a backend to the suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from convkit.errors import BackendNotFoundError, ParameterError
+
+if TYPE_CHECKING:
+    from convkit.conformance import Report, Result
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--quick", "level", flag_value="quick", help="Under half a minute.")
+@click.option("--default", "level", flag_value="default", default=True, help="Under 3 minutes.")
+@click.option("--full", "level", flag_value="full", help="Everything; may take hours.")
+@click.option("--op", "ops", multiple=True, help="Only this operation; may be repeated.")
+@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(["float32", "float64"]))
+@click.option("--check", "checks", multiple=True, help="Only this check; may be repeated.")
+@click.option("--case", default="", help="One check on one case, as a failure prints it.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option("--maxfail", default=0, metavar="N", type=click.IntRange(min=0), help="Stop after N failures.")
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--junit", "junit_path", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--list", "listing", is_flag=True, help="List the checks and what each asks.")
+def command(
+    name: str | None,
+    level: str,
+    ops: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    checks: tuple[str, ...],
+    case: str,
+    seed: int,
+    maxfail: int,
+    json_path: Path | None,
+    junit_path: Path | None,
+    listing: bool,
+) -> int:
+    """Hold the backend NAME (or module:object) to the conformance suite.
+
+    Exit status 0: clean; 1: a check failed, or the backend cannot be loaded, raises or crashes;
+    2: the command line is wrong or a package that the suite needs is missing.
+    """
+    from convkit import conformance
+
+    if listing:
+        for found in conformance.CHECKS.values():
+            click.echo(f"{found.name:22}{found.summary}")
+        return 0
+    if name is None:
+        raise click.UsageError("Missing argument 'NAME'")
+    try:
+        report = conformance.run(
+            name, level or "default", seed=seed, ops=ops, dtypes=dtypes, checks=checks, case=case,
+            maxfail=maxfail, progress=_progress if click.get_text_stream("stderr").isatty() else None,
+        )  # fmt: skip
+    except (BackendNotFoundError, ParameterError) as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(report.text(name))
+    _write(json_path, report.to_json() if json_path else "")
+    _write(junit_path, report.to_junit() if junit_path else "")
+    return _status(report)
+
+
+def _status(report: Report) -> int:
+    return 0 if report.ok else 1
+
+
+def _progress(result: Result) -> None:
+    click.echo(f"\r{result.check:22}{result.op:16}", nl=False, err=True)
+
+
+def _write(path: Path | None, text: str) -> None:
+    """Write a report beside its place first, so that an old one is never half overwritten."""
+    if path is None:
+        return
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)

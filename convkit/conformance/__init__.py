@@ -1,0 +1,27 @@
+"""The conformance suite: is a backend right?
+
+``convkit conformance NAME`` and ``pytest --pyargs convkit.conformance --convkit-backend NAME``
+run it, `run` is the same for programs. It goes through the public API and proves that the backend
+under test computed every result; it judges by `convkit.bounds` against `reference`. Importing it
+registers every check, in the order in which they run.
+"""
+
+from convkit.conformance import contract_checks, checks, gradients, state, properties  # noqa: F401, I001
+from convkit.conformance.cases import Case
+from convkit.conformance.checks import CHECKS, Check
+from convkit.conformance.report import Report, Result
+from convkit.conformance.runner import run
+from convkit.conformance.subject import Failed, NotApplicable, Subject, Unsupported
+
+__all__ = [
+    "CHECKS",
+    "Case",
+    "Check",
+    "Failed",
+    "NotApplicable",
+    "Report",
+    "Result",
+    "Subject",
+    "Unsupported",
+    "run",
+]

@@ -1,0 +1,324 @@
+"""The checks of values: what a backend must answer, case by case.
+
+A check is a named, documented function of (subject, case) that returns when the backend is right
+and raises `Failed` when it is not; the registry of checks is the list of what a backend is held
+to. Results are judged against the reference within `convkit.bounds`, never against a backend.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from convkit import bounds
+from convkit.conformance import catalogue
+from convkit.conformance.cases import DTYPES, OPERATIONS, Case, case
+from convkit.conformance.data import Expected, Inputs, expected, inputs
+from convkit.conformance.reference import FloatArray
+from convkit.conformance.subject import Failed, Subject
+
+Runner = Callable[[Subject, Case], None]
+Maker = Callable[[str, str, int], Iterable[Case]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A named check: how to run it on a case, and its cases for (operation, level, seed)."""
+
+    name: str
+    summary: str
+    run: Runner
+    make: Maker
+    operations: tuple[str, ...]
+    isolated: bool = False
+    """Whether a wrong backend may crash or hang in it, so that it runs in a child process."""
+
+    def cases(self, level: str, seed: int) -> Iterator[Case]:
+        """Return the check's cases in order: by operation, each in float32 and float64."""
+        for op in self.operations:
+            yield from self.make(op, level, seed)
+
+
+CHECKS: dict[str, Check] = {}
+
+
+def check(
+    name: str, make: Maker, operations: tuple[str, ...] = OPERATIONS, *, isolated: bool = False
+) -> Callable[[Runner], Runner]:
+    """Register a check; its docstring's first line is its summary."""
+
+    def register(run: Runner) -> Runner:
+        summary = (run.__doc__ or "").strip().splitlines()[0]
+        CHECKS[name] = Check(name, summary, run, make, operations, isolated)
+        return run
+
+    return register
+
+
+def with_data(cases: Iterable[Case], data: str, feature: str = "", **extra: Any) -> Iterator[Case]:
+    """Return cases in both dtypes, with a kind of data, a feature and extra values."""
+    for found in cases:
+        for dtype in DTYPES:
+            yield dataclasses.replace(
+                found,
+                dtype=dtype,
+                data=data,
+                feature=feature or found.feature,
+                extra=(*found.extra, *extra.items()),
+            )
+
+
+# --- judging --------------------------------------------------------------------------------
+
+
+def same(subject: Subject, name: str, got: FloatArray, want: Expected, case: Case) -> None:
+    """Raise Failed at the first element of a result beyond its bound."""
+    bound = want.bound(
+        case.dtype,
+        exact_backend=subject.exact or case.op == "max_pool",
+        factor=subject.error_factor,
+        random=case.data == "real",
+    )
+    shape(name, got, want.ref.shape, case.dtype)
+    bad = bounds.first_bad(got, want.ref, bound)
+    if bad is not None:
+        raise Failed(f"{name}{bad}")
+
+
+def shape(name: str, got: FloatArray, wanted: tuple[int, ...], dtype: str) -> None:
+    """Raise Failed unless shape, dtype and contiguity are as agreed."""
+    if got.shape != wanted or got.dtype != np.dtype(dtype) or not got.flags.carray:
+        raise Failed(
+            f"{name} has shape {got.shape}, dtype {got.dtype}, C-contiguous and writable "
+            f"{got.flags.carray}; expected {wanted}, {dtype}, True"
+        )
+
+
+def bits(name: str, got: FloatArray, before: FloatArray, what: str) -> None:
+    """Raise Failed where two results differ in a bit."""
+    if got.tobytes() != before.tobytes():
+        bad = bounds.first_bad(got, before) or "in the sign of a zero or the bits of a NaN"
+        raise Failed(f"{what}: {name}{bad}")
+
+
+def untouched(given: Inputs, original: Inputs) -> None:
+    """Raise Failed where an input was written to."""
+    for name, now, before in zip(("x", "w", "b", "dout"), given.all, original.all, strict=True):
+        if now is not None and before is not None and now.tobytes() != before.tobytes():
+            raise Failed(f"the input {name} was written to: {name}{bounds.first_bad(now, before)}")
+
+
+def judge(subject: Subject, case: Case, results: dict[str, FloatArray]) -> None:
+    """Hold every result of a case to the reference; all that is expected must be there."""
+    wanted = expected(case)
+    gradients = results.keys() - {"out"}
+    if gradients and gradients != wanted.keys() - {"out"}:
+        raise Failed(f"got {sorted(gradients)}, expected {sorted(wanted.keys() - {'out'})}")
+    for name, got in results.items():
+        same(subject, name, got, wanted[name], case)
+
+
+def run_both(subject: Subject, case: Case) -> None:
+    """Forward and backward on fresh copies, judged; inputs must come back as they were."""
+    given = inputs(case).copies()
+    results = subject.both(case, given)
+    judge(subject, case, results)
+    untouched(given, inputs(case))
+
+
+# --- tier A and B ---------------------------------------------------------------------------
+
+
+@check("forward-exact", lambda op, level, seed: with_data(catalogue.geometries(op, level, seed), "exact"))
+def forward_exact(subject: Subject, case: Case) -> None:
+    """out equals the reference on integers whose sums are exact in any order."""
+    given = inputs(case).copies()
+    out, _ = subject.forward(case, given)
+    judge(subject, case, {"out": out})
+    untouched(given, inputs(case))
+
+
+@check("backward-exact", lambda op, level, seed: with_data(catalogue.geometries(op, level, seed), "exact"))
+def backward_exact(subject: Subject, case: Case) -> None:
+    """dx, dw and db equal the reference on integers whose sums are exact in any order."""
+    run_both(subject, case)
+
+
+def _real(op: str, level: str, seed: int) -> Iterator[Case]:
+    found = catalogue.geometries(op, level, seed)
+    if level == "quick":
+        found = [c for c in found if not c.feature.startswith("blocks")]
+    return with_data((dataclasses.replace(c, seed=c.seed + 1000 * seed) for c in found), "real")
+
+
+@check("real", _real, ("conv", "max_pool", "avg_pool"))
+def real(subject: Subject, case: Case) -> None:
+    """out, dx, dw and db on normally distributed reals stay within the error bound."""
+    run_both(subject, case)
+
+
+@check("infer", lambda op, level, seed: with_data(catalogue.structured(op, level), "exact"), OPERATIONS[:3])
+def infer(subject: Subject, case: Case) -> None:
+    """Inference without a cache gives the forward function's out."""
+    given = inputs(case).copies()
+    out = subject.infer(case, given)
+    judge(subject, case, {"out": out})
+    untouched(given, inputs(case))
+
+
+# --- special values -------------------------------------------------------------------------
+
+_SPECIAL = ("nan", "inf", "ninf", "mixed")
+
+
+def _nonfinite(op: str, level: str, seed: int) -> Iterator[Case]:
+    found = [c for c in catalogue.structured(op, level) if c.feature not in ("large sums", "course")]
+    for i, c in enumerate(found):
+        kinds = _SPECIAL if level != "quick" else (_SPECIAL[i % 4], _SPECIAL[(i + 1) % 4])
+        for kind in kinds:
+            for where in ("x", "dout"):
+                yield from with_data([c], f"nonfinite-{kind}-{where}", "non-finite")
+
+
+@check("nonfinite", _nonfinite)
+def nonfinite(subject: Subject, case: Case) -> None:
+    """A NaN or infinity reaches exactly the results whose windows contain it."""
+    run_both(subject, case)
+
+
+_TIES = ("small", "equal", "zero", "negative", "ninf", "inf", "nan", "mixed", "signed_zero")
+
+
+def _ties(op: str, level: str, seed: int) -> Iterator[Case]:
+    found = [c for c in catalogue.structured(op, level) if c.feature != "course"]
+    for i, c in enumerate(found):
+        kinds = _TIES if level != "quick" else [_TIES[(i * 4 + j) % len(_TIES)] for j in range(4)]
+        if op == "conv_relu_pool":
+            kinds = ("small", "zero", "equal")
+        for kind in kinds:
+            yield from with_data([c], f"ties-{kind}", "ties")
+
+
+@check("ties", _ties, ("max_pool", "conv_relu_pool"))
+def ties(subject: Subject, case: Case) -> None:
+    """Of equal maxima the first takes the whole gradient; NaN wins, padding never does."""
+    given = inputs(case).copies()
+    results = subject.both(case, given)
+    judge(subject, case, results)
+    if case.op == "max_pool":
+        same(subject, "the inference's out", subject.infer(case, given), expected(case)["out"], case)
+
+
+def _denormal(op: str, level: str, seed: int) -> Iterator[Case]:
+    found = [c for c in catalogue.structured(op, level) if c.feature in ("plain", "pad", "groups", "1x1")]
+    return with_data(found, "denormal", "denormal")
+
+
+@check("denormal", _denormal, ("conv", "avg_pool"))
+def denormal(subject: Subject, case: Case) -> None:
+    """Around the smallest normal number results stay within the bound, flushed to 0 or not."""
+    run_both(subject, case)
+
+
+@check("empty-batch", lambda op, level, seed: with_data(catalogue.empty_batches(op), "exact"))
+def empty_batch(subject: Subject, case: Case) -> None:
+    """N = 0 gives an empty out and dx, and dw and db of zeros."""
+    run_both(subject, case)
+
+
+# --- layouts and parameters -----------------------------------------------------------------
+
+LAYOUTS = ("F", "transposed", "negative", "sliced", "broadcast", "misaligned", "swapped", "readonly")
+
+
+def arrange(a: FloatArray, layout: str) -> FloatArray:
+    """Return the same values in another layout in memory."""
+    if layout == "F":
+        return np.asfortranarray(a)
+    if layout == "transposed":
+        order = tuple(reversed(range(a.ndim)))
+        return np.ascontiguousarray(a.transpose(order)).transpose(order)
+    if layout == "negative":
+        flipped = (slice(None, None, -1),) * a.ndim
+        return np.ascontiguousarray(a[flipped])[flipped]
+    if layout == "sliced":
+        wide = np.full((*a.shape[:-1], a.shape[-1] * 3 + 1), 7, a.dtype)
+        wide[..., 1::3] = a
+        return wide[..., 1::3]
+    if layout == "broadcast":  # a stride of zero; the values are those of the first index
+        return np.broadcast_to(a[:1], a.shape)
+    if layout == "misaligned":
+        raw = np.zeros(a.nbytes + 1, np.uint8)[1:]
+        moved = raw.view(a.dtype).reshape(a.shape)
+        moved[...] = a
+        return moved
+    if layout == "swapped":
+        return a.astype(a.dtype.newbyteorder("S"))
+    locked = a.copy()
+    locked.flags.writeable = False
+    return locked
+
+
+def _layouts(op: str, level: str, seed: int) -> Iterator[Case]:
+    wanted = ("plain", "pad", "1x1", "groups")
+    seen: set[str] = set()
+    for found in catalogue.structured(op, level):
+        if found.feature in wanted and (level != "quick" or found.feature not in seen):
+            seen.add(found.feature)
+            for layout in LAYOUTS:
+                yield from with_data([found], "exact", "layouts", layout=layout)
+
+
+@check("layout", _layouts)
+def layout(subject: Subject, case: Case) -> None:
+    """Strides, byte order, alignment and read-only inputs change no result."""
+    how = case.get("layout")
+    plain = inputs(case)
+    moved = Inputs(*(None if a is None else arrange(a, how) for a in plain.all))  # type: ignore[arg-type]
+    values = Inputs(
+        *(None if a is None else np.ascontiguousarray(a, case.dtype) for a in moved.all)  # type: ignore[arg-type]
+    )
+    got = subject.both(case, moved)
+    if how == "broadcast":
+        wanted = subject.both(case, values)
+        for name, value in got.items():
+            bits(name, value, wanted[name], "broadcast inputs against copies of them")
+    else:
+        judge(subject, case, got)
+    for name, now, before in zip(("x", "w", "b", "dout"), moved.all, values.all, strict=True):
+        if now is not None and before is not None and not np.array_equal(now, before):
+            raise Failed(f"the input {name} was written to")
+
+
+def _parameters(op: str, level: str, seed: int) -> Iterator[Case]:
+    square = {"stride": 2, "pad": 1, "kernel": 3}
+    if op == "conv":
+        yield case(op, "parameters", x=(2, 3, 8, 7), w=(4, 3, 3, 3), stride=2, pad=1)
+    else:
+        yield case(op, "parameters", x=(2, 3, 8, 7), **square)
+
+
+@check("parameters", _parameters, OPERATIONS[:3])
+def parameters(subject: Subject, case: Case) -> None:
+    """Parameters as dictionary, keyword, int, tuple and pair mean the same."""
+    given = inputs(case)
+    judge(subject, case, {"out": subject.forward(case, given)[0]})
+    for spelled in spellings(case):
+        out, _ = subject.forward(spelled, given)
+        same(subject, f"with {spelled}: out", out, expected(case)["out"], case)
+
+
+def spellings(found: Case) -> Iterator[Case]:
+    """Return the same problem with its geometry spelled in other ways."""
+    values = found.sizes
+    axes = len(values["x"]) - 2
+    for key in ("stride", "kernel"):
+        if key in values:
+            values = {**values, key: (values[key],) * axes}
+            yield dataclasses.replace(found, geometry=tuple(values.items()))
+    for pad in ((values["pad"],) * axes, ((values["pad"],) * 2,) * axes):
+        yield dataclasses.replace(found, geometry=tuple({**values, "pad": pad}.items()))

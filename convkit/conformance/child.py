@@ -1,0 +1,197 @@
+"""A child process that runs jobs and reports each on a pipe, so that a crash is a result.
+
+A backend given by name is loaded in a fresh interpreter (``python -m convkit.conformance.child``),
+one given as an object is taken along by a fork. Either way memory is perturbed there, every
+job has a time limit, and whatever ends the child is reported for the job that was running.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, BinaryIO
+
+from convkit.conformance import guard
+from convkit.conformance.checks import CHECKS
+from convkit.conformance.execute import Job, Outcome, execute
+from convkit.conformance.subject import Subject
+
+START_SECONDS = 120.0
+WORK_SECONDS = 300.0
+"""For checks that are not about hanging: a slow backend's costly case may take a while."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a child says: facts, start, done, error; or that it died."""
+
+    kind: str
+    index: int = -1
+    outcome: Outcome = field(default_factory=lambda: Outcome("pass"))
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def serve(
+    subject: Subject, jobs: Sequence[Job], costs: dict[Any, Any], write: Callable[[dict[str, Any]], None]
+) -> None:
+    """Run jobs in order and write a line before and after each."""
+    guard.perturb_allocations()
+    for index, job in enumerate(jobs):
+        write({"kind": "start", "index": index})
+        outcome = execute(subject, job, costs)
+        write({"kind": "done", "index": index, "outcome": asdict(outcome)})
+
+
+# --- starting one ---------------------------------------------------------------------------
+
+
+def forked(subject: Subject, jobs: Sequence[Job], costs: dict[Any, Any]) -> Iterator[Message]:
+    """Run jobs in a fork of this process."""
+    if not hasattr(os, "fork"):
+        for index, _ in enumerate(jobs):
+            text = "this platform has no fork; name the backend as module:object"
+            yield Message("done", index, Outcome("n/a", text))
+        return
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        _serve_and_exit(write, lambda say: serve(subject, jobs, costs, say))
+    os.close(write)
+    yield from _follow(read, child, jobs)
+
+
+def spawned(origin: str, jobs: Sequence[Job], costs: dict[Any, Any]) -> Iterator[Message]:
+    """Run jobs in a fresh interpreter, which loads the backend by its name."""
+    read, write = os.pipe()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    command = [sys.executable, "-m", "convkit.conformance.child", str(write)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, pass_fds=(write,), env=environment
+    )
+    os.close(write)
+    assert process.stdin is not None
+    try:
+        process.stdin.write(pickle.dumps((origin, list(jobs), costs)))
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # it died at once; the pipe tells
+    yield from _follow(read, process.pid, jobs, process)
+
+
+def _serve_and_exit(write: int, work: Callable[[Callable[[dict[str, Any]], None]], None]) -> None:
+    """In the child: run, writing lines of JSON, and leave without any clean-up."""
+    with os.fdopen(write, "wb", buffering=0) as pipe:
+        status = 1
+        try:
+            work(lambda message: _send(pipe, message))
+            status = 0
+        except KeyboardInterrupt:
+            pass
+        except BaseException as error:
+            text = f"{type(error).__name__}: {error}"
+            _send(pipe, {"kind": "error", "outcome": asdict(Outcome("fail", text))})
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+
+
+def _send(pipe: Any, message: dict[str, Any]) -> None:
+    pipe.write(json.dumps(message).encode() + b"\n")
+
+
+# --- following one --------------------------------------------------------------------------
+
+
+def _follow(
+    read: int, pid: int, jobs: Sequence[Job], process: subprocess.Popen[bytes] | None = None
+) -> Iterator[Message]:
+    """Yield what a child says, and at last that it died where it left jobs undone."""
+    running, finished, ended = -1, 0, False
+    try:
+        with os.fdopen(read, "rb", buffering=0) as pipe:
+            for line in _lines(pipe, lambda: _limit(jobs, running)):
+                said = json.loads(line)
+                outcome = Outcome(**said.get("outcome", {"status": "pass"}))
+                message = Message(said["kind"], said.get("index", -1), outcome, said.get("facts", {}))
+                running = message.index if message.kind == "start" else -1
+                finished += message.kind == "done"
+                ended = ended or message.kind == "error"
+                yield message
+        if finished < len(jobs) and not ended:
+            died = _reap(pid, process)
+            yield Message("died", running, Outcome("fail", died))
+    except TimeoutError as error:
+        yield Message("died", running, Outcome("fail", f"no answer within {error} s (a hang)"))
+    finally:
+        _end(pid, process)
+
+
+def _limit(jobs: Sequence[Job], running: int) -> float:
+    if running < 0:
+        return START_SECONDS
+    return guard.HANG_SECONDS if CHECKS[jobs[running].check].isolated else WORK_SECONDS
+
+
+def _lines(pipe: BinaryIO, limit: Callable[[], float]) -> Iterator[bytes]:
+    """Yield lines as they come; raise TimeoutError when one takes longer than ``limit()``."""
+    pending = b""
+    while True:
+        seconds = limit()
+        until = time.monotonic() + seconds
+        while b"\n" not in pending:
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([pipe], [], [], left)[0]:
+                raise TimeoutError(f"{seconds:g}")
+            chunk = pipe.read(65_536)
+            if not chunk:
+                return
+            pending += chunk
+        line, _, pending = pending.partition(b"\n")
+        yield line
+
+
+def _reap(pid: int, process: subprocess.Popen[bytes] | None) -> str:
+    """Wait for a child whose pipe is closed and say how it ended."""
+    code = process.wait() if process is not None else os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code < 0:
+        return f"crashed with {signal.Signals(-code).name}"
+    return f"ended the process with exit status {code}"
+
+
+def _end(pid: int, process: subprocess.Popen[bytes] | None) -> None:
+    """Make sure that a child is gone."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+        if process is not None:
+            process.wait()
+        else:
+            os.waitpid(pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass
+
+
+def main(descriptor: str) -> None:
+    """The fresh interpreter's side."""
+    import convkit.conformance  # noqa: F401 - registers every check
+    from convkit import registry
+
+    def work(say: Callable[[dict[str, Any]], None]) -> None:
+        origin, jobs, costs = pickle.load(sys.stdin.buffer)
+        subject = Subject(registry.load(origin).backend)
+        say({"kind": "facts", "facts": subject.facts()})
+        serve(subject, jobs, costs, say)
+
+    _serve_and_exit(int(descriptor), work)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,53 @@
+"""The checks of the contract itself: what a backend says about itself, and how it fits the registry.
+
+They run before any arithmetic, so that a backend with a wrong name or a wrong signature is told
+so in words instead of failing everything after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from convkit import bounds
+from convkit.conformance import catalogue
+from convkit.conformance.cases import OPERATIONS, Case
+from convkit.conformance.checks import check
+from convkit.conformance.subject import Failed, Subject
+
+
+def _one(op: str, level: str, seed: int) -> Iterator[Case]:
+    yield catalogue.structured(op, level)[0]
+
+
+@check("declarations", _one)
+def declarations(subject: Subject, case: Case) -> None:
+    """exact, error_factor, reproducible, info and the optional methods are as the contract says."""
+    backend = subject.backend
+    for attribute in ("exact", "reproducible"):
+        if not isinstance(getattr(backend, attribute, True), bool):
+            raise Failed(f"{attribute} (={getattr(backend, attribute)!r}) must be True or False")
+    factor = getattr(backend, "error_factor", 1)
+    if isinstance(factor, bool) or not isinstance(factor, int | float):
+        raise Failed(f"error_factor (={factor!r}) must be a number")
+    if not 1 <= factor <= bounds.MAX_ERROR_FACTOR:
+        raise Failed(f"error_factor (={factor!r}) must be 1 to {bounds.MAX_ERROR_FACTOR}")
+    if factor != 1 and subject.exact:
+        raise Failed(f"error_factor (={factor!r}) is for exact = False; an exact backend has 1")
+    if subject.has("conv_relu_pool_forward") != subject.has("conv_relu_pool_backward"):
+        raise Failed("conv_relu_pool_forward and conv_relu_pool_backward go together: both or none")
+    if subject.has("info") and not isinstance(backend.info(), dict):
+        raise Failed(f"info() must return a dict, not a {type(backend.info()).__name__}")
+
+
+@check("supports", lambda op, level, seed: iter(catalogue.geometries(op, level, seed)))
+def supports(subject: Subject, case: Case) -> None:
+    """supports() gives None or a sentence, the same every time, and never raises."""
+    for spec in case.specs:
+        said = [subject.backend.supports(spec) for _ in range(2)]
+        if said[0] is not None and (not isinstance(said[0], str) or not said[0].strip()):
+            raise Failed(f"supports() returned {said[0]!r} for {spec}; it must be None or a sentence")
+        if said[0] != said[1]:
+            raise Failed(f"supports() said {said[0]!r} and then {said[1]!r} for {spec}")
+
+
+assert OPERATIONS

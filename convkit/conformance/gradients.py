@@ -1,0 +1,112 @@
+"""The checks of gradients: against the backend's own forward, with no reference in between.
+
+Convolution is linear in x, in w and in b, so a central difference with a step of 1 has no
+truncation error, and on integers none at all. Maximum pooling is linear as long as no maximum
+changes: on a permutation of integers a step of 1/4 changes none. Average pooling is linear.
+All in float64.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from convkit import bounds
+from convkit.conformance import catalogue
+from convkit.conformance.cases import Case
+from convkit.conformance.checks import check
+from convkit.conformance.data import Inputs, inputs
+from convkit.conformance.reference import FloatArray
+from convkit.conformance.subject import Failed, Subject
+
+MAX_ELEMENTS = 16
+"""How many elements of one array are differentiated, evenly spread with both ends."""
+
+
+def _in_float64(op: str, level: str, seed: int) -> Iterator[Case]:
+    found = catalogue.structured(op, level)
+    if level != "quick":
+        found += list(catalogue.random_cases(op, 40 if level == "default" else 400, seed + 1))
+    for c in found:
+        if c.feature in ("large sums", "course") or c.work > 100_000:
+            continue
+        data = "permutation" if op == "max_pool" else "ties-small"
+        yield dataclasses.replace(c, dtype="float64", data=data, feature="gradients")
+
+
+@check("gradient", _in_float64, ("conv", "max_pool", "avg_pool"))
+def gradient(subject: Subject, case: Case) -> None:
+    """dx, dw and db equal central differences of the backend's own forward."""
+    given = inputs(case).copies()
+    _, cache = subject.forward(case, given)
+    found = subject.backward(case, given.dout, cache)
+    step = 0.25 if case.op == "max_pool" else 1.0
+    for name, of in (("dx", given.x), ("dw", given.w), ("db", given.b)):
+        if of is None or not of.size:
+            continue
+        places = np.unique(np.linspace(0, of.size - 1, MAX_ELEMENTS).astype(int))
+        numerical = np.array([_difference(subject, case, given, of, i, step) for i in places])
+        analytic = found[name].reshape(-1)[places]
+        exact = subject.exact and case.op != "avg_pool"
+        bound = 0.0 if exact else _tolerance(subject, given, of)
+        bad = bounds.first_bad(analytic, numerical, bound)
+        if bad is not None:
+            at = np.unravel_index(places[bad.index[0]], of.shape)
+            raise Failed(
+                f"{name}[{', '.join(map(str, at))}] is {bad.got!r}, the central difference "
+                f"{bad.expected!r} within {bad.bound:.3g}; {bad.count} of {bad.total} tried differ"
+            )
+
+
+def _difference(
+    subject: Subject, case: Case, given: Inputs, of: FloatArray, place: int, step: float
+) -> float:
+    sides = []
+    for sign in (1, -1):
+        old = of.flat[place]
+        of.flat[place] = old + sign * step
+        out, _ = subject.forward(case, given)
+        of.flat[place] = old
+        sides.append(out)
+    return float(((sides[0] - sides[1]) * given.dout).sum() / (2 * step))
+
+
+def _tolerance(subject: Subject, given: Inputs, of: FloatArray) -> float:
+    """Rounding of both sides and of their sum with dout: each is at most 2 u S per output."""
+    size = max(float(np.abs(a).max(initial=0)) for a in given.all if a is not None)
+    terms = max(a.size for a in given.all if a is not None)
+    return 64 * subject.error_factor * bounds.unit_roundoff("float64") * terms * (size + 1) ** 3
+
+
+def _for_adjoint(op: str, level: str, seed: int) -> Iterator[Case]:
+    for c in catalogue.geometries(op, level, seed):
+        if not c.feature.startswith("blocks"):
+            small = "ties-small" if op == "conv" else "permutation"
+            yield dataclasses.replace(c, dtype="float64", data=small, feature="gradients")
+
+
+@check("adjoint", _for_adjoint, ("conv", "max_pool", "avg_pool"))
+def adjoint(subject: Subject, case: Case) -> None:
+    """<conv(x), dout> = <x, dx> = <w, dw>, and the same for pooling."""
+    given = inputs(case).copies()
+    unbiased = Inputs(given.x, given.w, None, given.dout)
+    plain = dataclasses.replace(case, geometry=(*_without_bias(case), ("bias", False)))
+    target = plain if case.op == "conv" else case
+    results = subject.both(target, unbiased)
+    value = float((results["out"] * given.dout).sum())
+    sides = {"<x, dx>": float((given.x * results["dx"]).sum())}
+    if given.w is not None:
+        sides["<w, dw>"] = float((given.w * results["dw"]).sum())
+    exact = subject.exact and case.op != "avg_pool"
+    allowed = 0.0 if exact else _tolerance(subject, given, given.x)
+    for name, side in sides.items():
+        if not abs(side - value) <= allowed:
+            raise Failed(
+                f"{name} is {side!r}, but <out, dout> is {value!r} (within {allowed:.3g})"
+            )
+
+
+def _without_bias(case: Case) -> tuple[tuple[str, object], ...]:
+    return tuple((k, v) for k, v in case.geometry if k != "bias")

@@ -1,0 +1,187 @@
+"""What a run found: results, the summary table, JSON and JUnit.
+
+A report counts; it decides nothing but what counts as clean: no failure, and at least one pass.
+What was not run (unsupported, skipped for its cost, not applicable) is counted apart and never as
+passed.
+"""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+STATUSES = ("pass", "fail", "expected", "unsupported", "skipped", "n/a")
+HEADINGS = ("pass", "FAIL", "expected", "unsupported", "skipped (cost)", "n/a")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One check on one case. ``message`` says how it failed or why it was not run."""
+
+    check: str
+    op: str
+    feature: str
+    dtype: str
+    case: str
+    status: str
+    message: str = ""
+    seconds: float = 0.0
+
+    def reproduce(self, name: str) -> str:
+        """The command that runs this check on this case alone."""
+        return f"convkit conformance {name} --case '{self.check} {self.case}'"
+
+
+@dataclass
+class Report:
+    """Everything one run found about one backend."""
+
+    backend: str
+    level: str
+    seed: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    results: list[Result] = field(default_factory=list)
+    stopped: str = ""
+    """Why the run ended early; empty where it did not."""
+    seconds: float = 0.0
+
+    @property
+    def failures(self) -> list[Result]:
+        """Results that count against the backend."""
+        return [r for r in self.results if r.status == "fail"]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many results have each status."""
+        return Counter(r.status for r in self.results)
+
+    @property
+    def ok(self) -> bool:
+        """No failure, and something passed: a backend that supports nothing is not right."""
+        return not self.failures and self.counts["pass"] > 0 and not self.stopped
+
+    def failed_checks(self) -> list[str]:
+        """The names of the checks that failed, in order."""
+        return list(dict.fromkeys(r.check for r in self.failures))
+
+    # --- text -------------------------------------------------------------------------------
+
+    def table(self) -> str:
+        """The summary: operation and feature by status, with counts."""
+        rows: dict[tuple[str, str], Counter[str]] = {}
+        for r in self.results:
+            key = (r.op, r.feature.partition(":")[0])
+            rows.setdefault(key, Counter())[r.status] += 1
+        lines = [("operation", "feature", *HEADINGS)]
+        for (op, feature), counts in sorted(rows.items(), key=lambda item: item[0][0]):
+            lines.append((op, feature, *(str(counts[s] or ".") for s in STATUSES)))
+        lines.append(("total", "", *(str(self.counts[s]) for s in STATUSES)))
+        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+        return "\n".join(
+            "  ".join(
+                cell.ljust(width) if i < 2 else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        )
+
+    def reasons(self) -> str:
+        """Why cases were unsupported, expected to fail or not applicable, each reason once."""
+        found = Counter(
+            (r.status, r.check if r.status != "unsupported" else r.op, r.message)
+            for r in self.results
+            if r.status in ("unsupported", "expected", "n/a")
+        )
+        return "\n".join(
+            f"{status}: {what}: {reason} ({count})" for (status, what, reason), count in found.items()
+        )
+
+    def failure_text(self, name: str, limit: int = 20) -> str:
+        """The first failures, each with its case and the command that reproduces it."""
+        shown = [
+            f"FAIL {r.check}: {r.message}\n     {r.reproduce(name)}" for r in self.failures[:limit]
+        ]
+        left = len(self.failures) - len(shown)
+        return "\n".join([*shown, *([f"... and {left} more failures"] if left > 0 else [])])
+
+    def verdict(self) -> str:
+        """The last line."""
+        facts = "" if self.facts.get("exact", True) else (
+            f" (exact = False: held to {self.facts.get('error_factor', 1):g} times the norm-wise bound)"
+        )
+        if self.ok:
+            word = "clean"
+        elif self.failures:
+            word = f"{len(self.failures)} failed in {', '.join(self.failed_checks())}"
+        elif self.stopped:
+            word = self.stopped
+        else:
+            word = "not clean: nothing passed"
+        return f"{self.backend}{facts}, {self.level}, seed {self.seed}: {word}; {self.seconds:.1f} s"
+
+    def text(self, name: str) -> str:
+        """All of it."""
+        parts = [self.table(), self.reasons(), self.failure_text(name), self.verdict()]
+        return "\n\n".join(p for p in parts if p)
+
+    # --- files ------------------------------------------------------------------------------
+
+    def to_json(self) -> str:
+        """The report as JSON."""
+        return json.dumps(
+            {
+                "backend": self.backend,
+                "facts": dict(self.facts),
+                "level": self.level,
+                "seed": self.seed,
+                "ok": self.ok,
+                "stopped": self.stopped,
+                "seconds": round(self.seconds, 3),
+                "counts": {s: self.counts[s] for s in STATUSES},
+                "results": [asdict(r) for r in self.results],
+            },
+            indent=1,
+        )
+
+    def to_junit(self) -> str:
+        """The report as JUnit XML: a suite per operation, a test per check."""
+        root = ET.Element("testsuites", name=f"convkit conformance {self.backend}")
+        for op in dict.fromkeys(r.op for r in self.results):
+            mine = [r for r in self.results if r.op == op]
+            suite = ET.SubElement(root, "testsuite", name=op)
+            names = list(dict.fromkeys(r.check for r in mine))
+            bad = {r.check for r in mine if r.status == "fail"}
+            suite.set("tests", str(len(names)))
+            suite.set("failures", str(len(bad)))
+            for name in names:
+                self._junit_test(suite, op, name, [r for r in mine if r.check == name])
+        return ET.tostring(root, encoding="unicode", xml_declaration=True)
+
+    def _junit_test(self, suite: ET.Element, op: str, name: str, found: list[Result]) -> None:
+        seconds = sum(r.seconds for r in found)
+        test = ET.SubElement(suite, "testcase", classname=f"{self.backend}.{op}", name=name)
+        test.set("time", f"{seconds:.3f}")
+        failed = [r for r in found if r.status == "fail"]
+        for r in failed[:10]:
+            failure = ET.SubElement(test, "failure", message=r.message)
+            failure.text = r.reproduce(self.backend)
+        if not failed and not any(r.status == "pass" for r in found):
+            ET.SubElement(test, "skipped", message=f"{found[0].status}: {found[0].message}")
+
+
+def settle(results: Iterable[Result], known: Mapping[str, str]) -> list[Result]:
+    """Add a failure for every known failure that did not happen: expectations are strict."""
+    found = list(results)
+    for key, reason in known.items():
+        mine = [r for r in found if key in (r.check, f"{r.check}/{r.op}")]
+        if any(r.status == "expected" for r in mine):
+            continue
+        if any(r.status == "pass" for r in mine):
+            text = f"expected to fail ({reason}), but every case passed; remove it from expected_failures"
+            r = mine[0]
+            found.append(Result(r.check, r.op, "expected failures", r.dtype, r.case, "fail", text))
+    return found

@@ -1,0 +1,230 @@
+"""Run checks on cases: in this process, or in a child that may crash without taking the run along.
+
+A backend given as an object runs here, and its isolated checks in forked children; one given by
+name runs in a child process altogether. The runner knows no check and judges nothing itself.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from convkit import registry
+from convkit.conformance import cases as case_text
+from convkit.conformance.cases import OPERATIONS, Case
+from convkit.conformance.checks import CHECKS
+from convkit.conformance.child import Message, forked, spawned
+from convkit.conformance.execute import Job, Outcome, execute
+from convkit.conformance.report import Report, Result, settle
+from convkit.conformance.subject import Subject
+from convkit.errors import ParameterError
+
+MAX_CRASHES = 3
+"""After so many crashes in one check its other cases count as failed without being run."""
+
+Progress = Callable[[Result], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run: level, seed and what it is narrowed to."""
+
+    level: str = "default"
+    seed: int = 0
+    ops: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    case: str = ""
+    maxfail: int = 0
+
+    def jobs(self) -> Iterator[Job]:
+        """Return the checks and cases wanted, in order. Raises ParameterError."""
+        if self.case:
+            name, _, text = self.case.strip().partition(" ")
+            _known("check", name, CHECKS)
+            yield Job(name, _parse(text))
+            return
+        for wanted in self.checks:
+            _known("check", wanted, CHECKS)
+        for wanted in self.ops:
+            _known("op", wanted, OPERATIONS)
+        for name, check in CHECKS.items():
+            if self.checks and name not in self.checks:
+                continue
+            for found in check.cases(self.level, self.seed):
+                if self.ops and found.op not in self.ops:
+                    continue
+                if not self.dtypes or found.dtype in self.dtypes:
+                    yield Job(name, found)
+
+
+def _known(what: str, name: str, names: Iterable[str]) -> None:
+    if name not in names:
+        raise ParameterError(f"{what} (={name!r}) must be one of {', '.join(names)}")
+
+
+def _parse(text: str) -> Case:
+    """Return a case as `--case` writes it; a search has no geometry."""
+    op, *words = text.split()
+    if any(w.startswith("examples=") for w in words):
+        values = dict(w.split("=", 1) for w in words)
+        extra = (("examples", int(values["examples"])),)
+        return Case(op, (), values["dtype"], values["data"], int(values["seed"]), extra)
+    return case_text.parse(text)
+
+
+@dataclass
+class _Run:
+    """A run in progress."""
+
+    report: Report
+    request: Request
+    known: Mapping[str, str]
+    progress: Progress | None
+    crashes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def enough(self) -> bool:
+        """Whether --maxfail was reached."""
+        return 0 < self.request.maxfail <= len(self.report.failures)
+
+    def add(self, job: Job, outcome: Outcome) -> None:
+        """Note an outcome; a failure that the backend declared becomes an expected one."""
+        status, message = outcome.status, outcome.message
+        for key in (job.check, f"{job.check}/{job.case.op}"):
+            if status == "fail" and key in self.known:
+                status, message = "expected", self.known[key]
+        result = Result(
+            job.check, job.case.op, job.case.feature, job.case.dtype,
+            outcome.case or str(job.case), status, message, outcome.seconds,
+        )  # fmt: skip
+        self.report.results.append(result)
+        if self.progress is not None:
+            self.progress(result)
+
+    def here(self, subject: Subject, jobs: Iterable[Job]) -> None:
+        """Run jobs in this process."""
+        costs = self.costs()
+        for job in jobs:
+            self.add(job, execute(subject, job, costs))
+            if self.enough:
+                return
+
+    def apart(self, jobs: Sequence[Job], start: Callable[[Sequence[Job]], Iterator[Message]]) -> None:
+        """Run jobs in a child; where it dies, note that and go on in another one."""
+        left = list(jobs)
+        while left and not self.enough:
+            begun, done = None, 0
+            messages = start(left)
+            for message in messages:
+                if message.kind == "start":
+                    begun = left[message.index]
+                elif message.kind == "done":
+                    self.add(left[message.index], message.outcome)
+                    begun, done = None, message.index + 1
+                    if self.enough:
+                        messages.close()  # type: ignore[attr-defined]
+                        return
+                elif message.kind == "facts":
+                    self.take_facts(message.facts)
+                elif message.kind == "error":
+                    self.report.stopped = message.outcome.message
+                    return
+                elif message.kind == "died":
+                    job = begun or left[done]
+                    self.add(job, message.outcome)
+                    self.crashes[job.check] += 1
+                    done = left.index(job) + 1
+            left = self._without_crashing(left[done:])
+
+    def _without_crashing(self, left: list[Job]) -> list[Job]:
+        kept = []
+        for job in left:
+            if self.crashes[job.check] >= MAX_CRASHES:
+                self.add(job, Outcome("fail", f"not run: {job.check} crashed {MAX_CRASHES} times"))
+            else:
+                kept.append(job)
+        return kept
+
+    def take_facts(self, facts: dict[str, Any]) -> None:
+        """Note what the backend says about itself."""
+        self.report.facts = facts
+        self.report.backend = facts.get("name", self.report.backend)
+        self.known = facts.get("expected_failures", {})
+        for key in self.known:
+            _known("expected_failures", key.partition("/")[0], CHECKS)
+
+    def costs(self) -> dict[tuple[str, str], Any]:
+        """What cases cost so far, empty; its limit is set by the level."""
+        return {("limit", ""): {"quick": 0.5, "default": 4.0}.get(self.request.level)}
+
+
+def run(
+    backend: Any,
+    level: str = "default",
+    *,
+    seed: int = 0,
+    ops: Sequence[str] = (),
+    dtypes: Sequence[str] = (),
+    checks: Sequence[str] = (),
+    case: str = "",
+    maxfail: int = 0,
+    isolated: bool = True,
+    progress: Progress | None = None,
+) -> Report:
+    """Hold a backend to the suite and return the report.
+
+    Parameters
+    ----------
+    backend:
+        An object runs in this process; a name or ``module:object`` runs in a child process.
+    level:
+        ``quick``, ``default`` or ``full``.
+    seed:
+        Of all random problems and data.
+    ops, dtypes, checks, case:
+        Narrow the run; ``case`` is ``"check case..."`` as failures print it.
+    maxfail:
+        Stop after so many failures; 0 never.
+    isolated:
+        Whether to run the checks that need a child process of their own.
+
+    Raises ParameterError for a name that is none, or where hypothesis is missing, and
+    BackendNotFoundError or BackendLoadError.
+    """
+    require_packages()
+    request = Request(level, seed, tuple(ops), tuple(dtypes), tuple(checks), case, maxfail)
+    jobs = list(request.jobs())
+    if not isolated:
+        jobs = [j for j in jobs if not CHECKS[j.check].isolated]
+    began = time.perf_counter()
+    name = backend if isinstance(backend, str) else backend.name
+    state = _Run(Report(name, level, seed), request, {}, progress)
+    if isinstance(backend, str):
+        registry.find(backend)
+        state.apart(jobs, lambda left: spawned(backend, left, state.costs()))
+    else:
+        registry.load(backend)
+        subject = Subject(backend)
+        state.take_facts(subject.facts())
+        state.here(subject, [j for j in jobs if not CHECKS[j.check].isolated])
+        apart = [j for j in jobs if CHECKS[j.check].isolated]
+        if not state.enough:
+            state.apart(apart, lambda left: forked(subject, left, state.costs()))
+    if not case and not state.enough:
+        state.report.results = settle(state.report.results, state.known)
+    state.report.seconds = time.perf_counter() - began
+    return state.report
+
+
+def require_packages() -> None:
+    """Raise ParameterError where a package that the checks need is missing."""
+    if importlib.util.find_spec("hypothesis") is None:
+        raise ParameterError(
+            "the conformance suite needs the package hypothesis, which is not installed; "
+            "install it with: pip install hypothesis"
+        )

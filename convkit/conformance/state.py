@@ -1,0 +1,262 @@
+"""The checks of state: what earlier calls, other threads and dirty memory may do to a result.
+
+A convolution is a function; a backend with workspaces, threads and reused memory must still be
+one. All data are exact, so results are compared as bits or with ==. Nothing here judges speed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+
+from convkit.conformance import catalogue, guard
+from convkit.conformance.cases import OPERATIONS, Case, case
+from convkit.conformance.checks import bits, check, judge, run_both, same, with_data
+from convkit.conformance.data import Inputs, expected, inputs
+from convkit.conformance.subject import Failed, NotApplicable, Subject
+
+_PLACES = {
+    "conv": ("plain", "pad", "stride", "1x1", "groups", "depthwise", "dilation"),
+    "conv_relu_pool": ("plain", "pad", "overlap", "stride", "groups"),
+}
+
+
+def _some(op: str, level: str, seed: int) -> Iterator[Case]:
+    """One structured problem of each kind that may have a path of its own (all beyond quick)."""
+    wanted = _PLACES.get(op, ("plain", "overlap", "pad", "stride", "ceil mode"))
+    seen: set[str] = set()
+    for found in catalogue.structured(op, level):
+        if found.feature in wanted and (level != "quick" or found.feature not in seen):
+            seen.add(found.feature)
+            yield from with_data([found], "exact", "state")
+
+
+def _workspace(op: str, level: str, seed: int) -> Iterator[Case]:
+    """Problems of one size class with other shapes between: see `_others`."""
+    yield from _some(op, level, seed)
+    big = {
+        "conv": {"x": (3, 8, 19, 17), "w": (16, 8, 3, 3), "pad": ((1, 1), (0, 2))},
+        "conv_relu_pool": {"x": (2, 8, 15, 17), "w": (16, 8, 3, 3), "pool_kernel": (2, 2)},
+    }.get(op, {"x": (3, 8, 19, 17), "kernel": (3, 2), "stride": (2, 2), "pad": ((1, 1), (0, 1))})
+    yield from with_data([case(op, "state", **big)], "exact")
+
+
+def _others(found: Case) -> Iterator[Case]:
+    """A smaller, a larger and a differently padded problem of the same operation and dtype."""
+    sizes = found.sizes
+    grown = (sizes["x"][0] + 1, sizes["x"][1], *(s + 3 for s in sizes["x"][2:]))
+    yield Case(found.op, tuple({**sizes, "x": grown}.items()), found.dtype, "real", 1)
+    padded = ((0, 1), *((1, 0),) * (len(sizes["x"]) - 3))
+    if found.op == "conv" or min(found.pool_spec.window) > 1:
+        yield Case(found.op, tuple({**sizes, "pad": padded}.items()), found.dtype, "real", 2)
+
+
+def _repeat(subject: Subject, case: Case) -> None:
+    first = subject.both(case, inputs(case).copies())
+    again = subject.both(case, inputs(case).copies())
+    for name, value in again.items():
+        bits(name, value, first[name], "the same call twice")
+    for other in _others(case):
+        subject.both(other, inputs(other).copies())
+    late = subject.both(case, inputs(case).copies())
+    for name, value in late.items():
+        bits(name, value, first[name], "the same call before and after calls of other shapes")
+    if case.data == "exact":
+        judge(subject, case, late)
+
+
+@check("repeat", _workspace)
+def repeat(subject: Subject, case: Case) -> None:
+    """The same call gives the same bits, at once and after calls of other shapes."""
+    _repeat(subject, case)
+
+
+@check("repeat-real", lambda op, level, seed: with_data(_workspace(op, level, seed), "real"))
+def repeat_real(subject: Subject, case: Case) -> None:
+    """A backend that calls itself reproducible gives the same bits on reals too."""
+    if not subject.reproducible:
+        raise NotApplicable("the backend does not declare reproducible = True")
+    _repeat(subject, case)
+
+
+@check("pairs", _some)
+def pairs(subject: Subject, case: Case) -> None:
+    """A backward call belongs to its own forward call, whatever was called in between."""
+    mine, other = inputs(case).copies(), inputs(_reseeded(case)).copies()
+    out, cache = subject.forward(case, mine)
+    kept = out.copy()
+    out_other, cache_other = subject.forward(case, other)
+    bits("out", out, kept, "an earlier result after a second call")
+    first = subject.backward(case, mine.dout, cache)
+    second = subject.backward(_reseeded(case), other.dout, cache_other)
+    judge(subject, case, {"out": out, **first})
+    judge(subject, _reseeded(case), {"out": out_other, **second})
+    for name, value in subject.backward(case, mine.dout, cache).items():
+        bits(name, value, first[name], "backward twice from one cache")
+
+
+def _reseeded(found: Case) -> Case:
+    return Case(found.op, found.geometry, found.dtype, found.data, found.seed + 1)
+
+
+@check("out-overwritten", _some)
+def out_overwritten(subject: Subject, case: Case) -> None:
+    """The caller owns the results: overwriting them changes no later one."""
+    given = inputs(case).copies()
+    out, cache = subject.forward(case, given)
+    out.fill(np.nan)
+    first = subject.backward(case, given.dout, cache)
+    judge(subject, case, first)
+    for value in first.values():
+        value.fill(np.nan)
+    judge(subject, case, subject.backward(case, given.dout, cache))
+    judge(subject, case, {"out": subject.forward(case, given)[0]})
+
+
+_NEEDS = [
+    wanted for n in (1, 2) for wanted in itertools.combinations(("dx", "dw", "db"), n)
+]
+
+
+@check("needs", _some, ("conv", "conv_relu_pool"))
+def needs(subject: Subject, case: Case) -> None:
+    """Each gradient is right whichever others are wanted, and only those wanted come back."""
+    given = inputs(case)
+    wanted_all = expected(case)
+    for wanted in _NEEDS:
+        _, cache = subject.forward(case, given.copies())
+        got = subject.backward(case, given.dout.copy(), cache, wanted)
+        present = set(wanted) & wanted_all.keys()
+        if set(got) != present:
+            raise Failed(f"needs={wanted} gave {sorted(got)}, expected {sorted(present)}")
+        for name, value in got.items():
+            same(subject, f"with needs={wanted}: {name}", value, wanted_all[name], case)
+
+
+# --- memory ---------------------------------------------------------------------------------
+
+
+def _small(op: str, level: str, seed: int) -> Iterator[Case]:
+    features = catalogue.structured(op, level)
+    if level == "quick":
+        features = [c for c in features if c.feature not in ("large sums", "course", "same sizes")]
+    yield from with_data(features, "exact", "memory")
+
+
+@check("poisoned-memory", _small, isolated=True)
+def poisoned_memory(subject: Subject, case: Case) -> None:
+    """Fresh memory full of garbage (malloc's perturbation and NaN) changes no result."""
+    given = inputs(case).copies()
+    guard.poison(case)
+    out, cache = subject.forward(case, given)
+    guard.poison(case)
+    judge(subject, case, {"out": out, **subject.backward(case, given.dout, cache)})
+
+
+@check(
+    "guard-pages",
+    lambda op, level, seed: (
+        Case(c.op, c.geometry, c.dtype, c.data, c.seed, (("end", end),), "memory")
+        for c in _guarded(op, level, seed)
+        for end in ("first", "last")
+    ),
+    isolated=True,
+)
+def guard_pages(subject: Subject, case: Case) -> None:
+    """Nothing is read before the first or after the last byte of an input."""
+    given = inputs(case)
+    fenced = Inputs(*(None if a is None else guard.fence(a, case.get("end")) for a in given.all))  # type: ignore[arg-type]
+    judge(subject, case, subject.both(case, fenced))
+    if case.op != "conv_relu_pool":
+        judge(subject, case, {"out": subject.infer(case, fenced)})
+
+
+def _guarded(op: str, level: str, seed: int) -> Iterator[Case]:
+    yield from _small(op, level, seed)
+    yield from with_data(catalogue.blocks(op, level), "exact")
+
+
+# --- threads and processes ------------------------------------------------------------------
+
+
+def _threaded(op: str, level: str, seed: int) -> Iterator[Case]:
+    shapes = {
+        "conv": [
+            {"x": (5, 6, 17, 19), "w": (10, 6, 3, 3), "pad": ((1, 0), (2, 1))},
+            {"x": (1, 16, 23, 21), "w": (16, 1, 3, 3), "groups": 16, "pad": (1, 1)},
+            {"x": (1, 5, 30, 31), "w": (7, 5, 1, 1), "stride": (2, 1)},
+        ],
+        "conv_relu_pool": [{"x": (5, 4, 15, 17), "w": (9, 4, 3, 3), "pool_kernel": (2, 2)}],
+    }.get(op, [{"x": (5, 7, 22, 23), "kernel": (3, 2), "stride": (2, 1), "pad": ((1, 1), (0, 1))}])
+    yield from with_data([case(op, "threads", **s) for s in shapes], "exact")
+
+
+@check("threads", _threaded)
+def threads(subject: Subject, case: Case) -> None:
+    """With 1, 2, 3 and 8 threads the results are right, and have the same bits."""
+    if not subject.has("set_num_threads"):
+        raise NotApplicable("the backend has no set_num_threads")
+    before = subject.backend.info().get("threads") if subject.has("info") else None
+    kinds = ("exact", "real") if subject.reproducible else ("exact",)
+    try:
+        for kind in kinds:
+            found = Case(case.op, case.geometry, case.dtype, kind, case.seed)
+            given, first = inputs(found).copies(), None
+            for count in (1, 2, 3, 8):
+                subject.backend.set_num_threads(count)
+                got = subject.both(found, given)
+                if kind == "exact" or case.op != "conv_relu_pool":
+                    judge(subject, found, got)
+                first = first or got
+                for name, value in got.items():
+                    bits(name, value, first[name], f"{count} threads against 1")
+    finally:
+        subject.backend.set_num_threads(before if isinstance(before, int) else os.cpu_count() or 1)
+
+
+@contextmanager
+def _fast_switching() -> Iterator[None]:
+    """Let Python switch threads a thousand times more often, so that shared state shows."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(5e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+
+
+@check("concurrent", _threaded)
+def concurrent(subject: Subject, case: Case) -> None:
+    """Calls from several Python threads at once do not disturb each other."""
+    mine = [Case(case.op, case.geometry, case.dtype, "exact", seed) for seed in range(4)]
+    for found in mine:
+        expected(found)  # worked out beforehand, so that the threads meet in the backend
+
+    def work(found: Case) -> None:
+        for _ in range(3):
+            run_both(subject, found)
+
+    with _fast_switching(), ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(work, found) for found in mine]:
+            done.result()
+
+
+@check("fork", _threaded, isolated=True)
+def fork(subject: Subject, case: Case) -> None:
+    """After a fork the child computes the same, and does not hang."""
+    if not hasattr(os, "fork"):
+        raise NotApplicable("this platform has no fork")
+    run_both(subject, case)
+    problem = guard.in_fork(lambda: run_both(subject, case))
+    if problem:
+        raise Failed(f"in the child of a fork: {problem}")
+    run_both(subject, case)
+
+
+assert set(_PLACES) < set(OPERATIONS)

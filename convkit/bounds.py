@@ -147,10 +147,11 @@ def locate(bad: npt.NDArray[np.bool_]) -> str:
     for axis in range(bad.ndim):
         name = ("first axis", "second axis")[axis] if axis < 2 else f"spatial axis {axis - 2}"
         others = tuple(a for a in range(bad.ndim) if a != axis)
-        text = _along(bad.any(axis=others), name)
+        text = _along(np.asarray(bad.any(axis=others)), name)
         if text:
             found.append(text)
-    if not found and bad.ndim > 2 and not bad[..., *(slice(1, -1),) * (bad.ndim - 2)].any():
+    inner = (slice(None), slice(None), *(slice(1, -1),) * (bad.ndim - 2))
+    if not found and bad.ndim > 2 and not bad[inner].any():
         found.append("edges only")
     corner = [t for t in found if t.startswith(("only the first", "only the last"))]
     if bad.ndim > 2 and len([t for t in corner if "spatial" in t]) == bad.ndim - 2:

@@ -23,6 +23,10 @@ from convkit.errors import ConvkitError
 #: name -> (where the command lives, as ``module:attribute``; its line in ``convkit --help``)
 COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("convkit.commands.compare:compare", "Time backends against the naive one."),
+    "conformance": (
+        "convkit.commands.conformance:command",
+        "Hold a backend to the conformance suite.",
+    ),
     "backends": ("convkit.commands.backends:backends", "List the backends and their state."),
 }
 

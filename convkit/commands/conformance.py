@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 @click.option("--check", "checks", multiple=True, help="Only this check; may be repeated.")
 @click.option("--case", default="", help="One check on one case, as a failure prints it.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
-@click.option("--maxfail", default=0, metavar="N", type=click.IntRange(min=0), help="Stop after N failures.")
+@click.option(
+    "--maxfail", default=0, metavar="N", type=click.IntRange(min=0), help="Stop after N failures."
+)
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--junit", "junit_path", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--list", "listing", is_flag=True, help="List the checks and what each asks.")
@@ -53,11 +56,10 @@ def command(
         return 0
     if name is None:
         raise click.UsageError("Missing argument 'NAME'")
+    narrowed = {"ops": ops, "dtypes": dtypes, "checks": checks, "case": case, "maxfail": maxfail}
+    shown = _progress if sys.stderr.isatty() else None
     try:
-        report = conformance.run(
-            name, level or "default", seed=seed, ops=ops, dtypes=dtypes, checks=checks, case=case,
-            maxfail=maxfail, progress=_progress if click.get_text_stream("stderr").isatty() else None,
-        )  # fmt: skip
+        report = conformance.run(name, level, seed=seed, progress=shown, **narrowed)  # type: ignore[arg-type]
     except (BackendNotFoundError, ParameterError) as error:
         raise click.UsageError(str(error)) from error
     click.echo(report.text(name))

@@ -138,7 +138,9 @@ def parse(text: str) -> Case:
     if op not in OPERATIONS:
         raise ParameterError(f"case (={text!r}) must begin with one of {', '.join(OPERATIONS)}")
     known = {"x", "w", "bias", *_CONV_KEYS, *_POOL_KEYS, *(f"pool_{k}" for k in _FUSED_POOL)}
-    geometry, extra, named = {}, {}, {"dtype": "float32", "data": "exact", "seed": 0}
+    geometry: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    named: dict[str, Any] = {"dtype": "float32", "data": "exact", "seed": 0}
     for word in words:
         key, sign, value = word.partition("=")
         if not sign:
@@ -147,7 +149,7 @@ def parse(text: str) -> Case:
         target[key] = value if key in ("dtype", "data") else _value(value)
     if "x" not in geometry or (op.startswith("conv") and "w" not in geometry):
         raise ParameterError(f"case (={text!r}) must give x= and, for a convolution, w=")
-    made = Case(op, tuple(geometry.items()), extra=tuple(extra.items()), **named)  # type: ignore[arg-type]
+    made = Case(op, tuple(geometry.items()), extra=tuple(extra.items()), **named)
     _ = made.specs
     return made
 

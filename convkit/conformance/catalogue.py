@@ -21,7 +21,7 @@ RANDOM = {"quick": 24, "default": 150, "full": 2000}
 BLOCKS = {
     "quick": (3, 5, 8, 9, 17, 24, 33),
     "default": (3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 63, 64, 65),
-    "full": tuple(range(1, 81)) + (127, 128, 129),
+    "full": (*range(1, 81), 127, 128, 129),
 }
 
 _CONV: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -37,7 +37,10 @@ _CONV: tuple[tuple[str, dict[str, Any]], ...] = (
     ("stride", {"x": (2, 2, 9, 10), "w": (3, 2, 2, 3), "stride": (2, 4), "pad": ((1, 0), (0, 2))}),
     ("stride", {"x": (2, 3, 8, 8), "w": (4, 3, 3, 3), "stride": (2, 2), "pad": (1, 1)}),
     ("dilation", {"x": (1, 2, 11, 13), "w": (3, 2, 3, 4), "dilation": (2, 3)}),
-    ("dilation", {"x": (2, 2, 9, 8), "w": (3, 2, 3, 2), "dilation": (3, 2), "pad": ((2, 1), (0, 3))}),
+    (
+        "dilation",
+        {"x": (2, 2, 9, 8), "w": (3, 2, 3, 2), "dilation": (3, 2), "pad": ((2, 1), (0, 3))},
+    ),
     (
         "dilation",
         {
@@ -81,7 +84,10 @@ _CONV: tuple[tuple[str, dict[str, Any]], ...] = (
             "pad": ((1, 0), (0, 2), (1, 1)),
         },
     ),
-    ("three axes", {"x": (1, 4, 4, 5, 3), "w": (4, 2, 2, 1, 2), "groups": 2, "dilation": (2, 1, 1)}),
+    (
+        "three axes",
+        {"x": (1, 4, 4, 5, 3), "w": (4, 2, 2, 1, 2), "groups": 2, "dilation": (2, 1, 1)},
+    ),
     ("large sums", {"x": (1, 72, 5, 6), "w": (3, 72, 3, 3), "pad": (1, 1)}),
     ("large sums", {"x": (3, 40, 7, 9), "w": (33, 40, 3, 3), "pad": (1, 1)}),
     ("course", {"x": (2, 3, 4, 4), "w": (3, 3, 4, 4), "stride": 2, "pad": 1}),
@@ -134,7 +140,12 @@ _POOL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("one axis", {"x": (2, 3, 15), "kernel": (4,), "stride": (2,), "pad": ((1, 2),)}),
     (
         "three axes",
-        {"x": (2, 2, 5, 4, 6), "kernel": (2, 1, 4), "stride": (2, 3, 1), "pad": ((1, 0), (0, 0), (2, 1))},
+        {
+            "x": (2, 2, 5, 4, 6),
+            "kernel": (2, 1, 4),
+            "stride": (2, 3, 1),
+            "pad": ((1, 0), (0, 0), (2, 1)),
+        },
     ),
     ("course", {"x": (2, 3, 4, 4), "kernel": 2, "stride": 2}),
     ("course", {"x": (3, 2, 8, 8), "kernel": 2, "stride": 2}),
@@ -208,7 +219,10 @@ _FUSED: tuple[tuple[str, dict[str, Any]], ...] = (
             "pool_ceil_mode": True,
         },
     ),
-    ("course", {"x": (2, 3, 16, 16), "w": (3, 3, 3, 3), "pad": 1, "pool_kernel": 2, "pool_stride": 2}),
+    (
+        "course",
+        {"x": (2, 3, 16, 16), "w": (3, 3, 3, 3), "pad": 1, "pool_kernel": 2, "pool_stride": 2},
+    ),
 )
 
 
@@ -246,7 +260,9 @@ def blocks(op: str, level: str) -> Iterator[Case]:
             yield case(op, "blocks: 1x1", x=(1, size, 3, size), w=(5, size, 1, 1))
         elif op == "conv_relu_pool":
             yield case(op, "blocks: F", x=(1, 2, 5, 6), w=(size, 2, 2, 3), pool_kernel=(2, 2))
-            yield case(op, "blocks: OW", x=(1, 2, 5, size * 2 + 2), w=(3, 2, 2, 3), pool_kernel=(2, 2))
+            yield case(
+                op, "blocks: OW", x=(1, 2, 5, size * 2 + 2), w=(3, 2, 2, 3), pool_kernel=(2, 2)
+            )
         else:
             yield case(op, "blocks: C", x=(2, size, 4, 6), kernel=(2, 4), stride=(2, 1))
             yield case(op, "blocks: N", x=(size, 2, 4, 5), kernel=(2, 2), stride=(1, 2))

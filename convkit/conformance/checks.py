@@ -8,7 +8,7 @@ to. Results are judged against the reference within `convkit.bounds`, never agai
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +133,11 @@ def run_both(subject: Subject, case: Case) -> None:
 # --- tier A and B ---------------------------------------------------------------------------
 
 
-@check("forward-exact", lambda op, level, seed: with_data(catalogue.geometries(op, level, seed), "exact"))
+def _all_exact(op: str, level: str, seed: int) -> Iterator[Case]:
+    return with_data(catalogue.geometries(op, level, seed), "exact")
+
+
+@check("forward-exact", _all_exact)
 def forward_exact(subject: Subject, case: Case) -> None:
     """out equals the reference on integers whose sums are exact in any order."""
     given = inputs(case).copies()
@@ -142,7 +146,7 @@ def forward_exact(subject: Subject, case: Case) -> None:
     untouched(given, inputs(case))
 
 
-@check("backward-exact", lambda op, level, seed: with_data(catalogue.geometries(op, level, seed), "exact"))
+@check("backward-exact", _all_exact)
 def backward_exact(subject: Subject, case: Case) -> None:
     """dx, dw and db equal the reference on integers whose sums are exact in any order."""
     run_both(subject, case)
@@ -161,7 +165,11 @@ def real(subject: Subject, case: Case) -> None:
     run_both(subject, case)
 
 
-@check("infer", lambda op, level, seed: with_data(catalogue.structured(op, level), "exact"), OPERATIONS[:3])
+def _structured_exact(op: str, level: str, seed: int) -> Iterator[Case]:
+    return with_data(catalogue.structured(op, level), "exact")
+
+
+@check("infer", _structured_exact, OPERATIONS[:3])
 def infer(subject: Subject, case: Case) -> None:
     """Inference without a cache gives the forward function's out."""
     given = inputs(case).copies()
@@ -176,7 +184,8 @@ _SPECIAL = ("nan", "inf", "ninf", "mixed")
 
 
 def _nonfinite(op: str, level: str, seed: int) -> Iterator[Case]:
-    found = [c for c in catalogue.structured(op, level) if c.feature not in ("large sums", "course")]
+    left_out = ("large sums", "course")
+    found = [c for c in catalogue.structured(op, level) if c.feature not in left_out]
     for i, c in enumerate(found):
         kinds = _SPECIAL if level != "quick" else (_SPECIAL[i % 4], _SPECIAL[(i + 1) % 4])
         for kind in kinds:
@@ -196,7 +205,9 @@ _TIES = ("small", "equal", "zero", "negative", "ninf", "inf", "nan", "mixed", "s
 def _ties(op: str, level: str, seed: int) -> Iterator[Case]:
     found = [c for c in catalogue.structured(op, level) if c.feature != "course"]
     for i, c in enumerate(found):
-        kinds = _TIES if level != "quick" else [_TIES[(i * 4 + j) % len(_TIES)] for j in range(4)]
+        kinds: Sequence[str] = (
+            _TIES if level != "quick" else [_TIES[(i * 4 + j) % len(_TIES)] for j in range(4)]
+        )
         if op == "conv_relu_pool":
             kinds = ("small", "zero", "equal")
         for kind in kinds:
@@ -210,11 +221,13 @@ def ties(subject: Subject, case: Case) -> None:
     results = subject.both(case, given)
     judge(subject, case, results)
     if case.op == "max_pool":
-        same(subject, "the inference's out", subject.infer(case, given), expected(case)["out"], case)
+        out = subject.infer(case, given)
+        same(subject, "the inference's out", out, expected(case)["out"], case)
 
 
 def _denormal(op: str, level: str, seed: int) -> Iterator[Case]:
-    found = [c for c in catalogue.structured(op, level) if c.feature in ("plain", "pad", "groups", "1x1")]
+    wanted = ("plain", "pad", "groups", "1x1")
+    found = [c for c in catalogue.structured(op, level) if c.feature in wanted]
     return with_data(found, "denormal", "denormal")
 
 
@@ -232,7 +245,16 @@ def empty_batch(subject: Subject, case: Case) -> None:
 
 # --- layouts and parameters -----------------------------------------------------------------
 
-LAYOUTS = ("F", "transposed", "negative", "sliced", "broadcast", "misaligned", "swapped", "readonly")
+LAYOUTS = (
+    "F",
+    "transposed",
+    "negative",
+    "sliced",
+    "broadcast",
+    "misaligned",
+    "swapped",
+    "readonly",
+)
 
 
 def arrange(a: FloatArray, layout: str) -> FloatArray:
@@ -278,10 +300,8 @@ def layout(subject: Subject, case: Case) -> None:
     """Strides, byte order, alignment and read-only inputs change no result."""
     how = case.get("layout")
     plain = inputs(case)
-    moved = Inputs(*(None if a is None else arrange(a, how) for a in plain.all))  # type: ignore[arg-type]
-    values = Inputs(
-        *(None if a is None else np.ascontiguousarray(a, case.dtype) for a in moved.all)  # type: ignore[arg-type]
-    )
+    moved = plain.map(lambda a: arrange(a, how))
+    values = moved.map(lambda a: np.array(a, case.dtype, order="C"))
     got = subject.both(case, moved)
     if how == "broadcast":
         wanted = subject.both(case, values)
@@ -295,7 +315,7 @@ def layout(subject: Subject, case: Case) -> None:
 
 
 def _parameters(op: str, level: str, seed: int) -> Iterator[Case]:
-    square = {"stride": 2, "pad": 1, "kernel": 3}
+    square: dict[str, Any] = {"stride": 2, "pad": 1, "kernel": 3}
     if op == "conv":
         yield case(op, "parameters", x=(2, 3, 8, 7), w=(4, 3, 3, 3), stride=2, pad=1)
     else:

@@ -1,6 +1,6 @@
 """A child process that runs jobs and reports each on a pipe, so that a crash is a result.
 
-A backend given by name is loaded in a fresh interpreter (``python -m convkit.conformance.child``),
+A backend given by name is loaded in a fresh interpreter (``python -m convkit.conformance.worker``),
 one given as an object is taken along by a fork. Either way memory is perturbed there, every
 job has a time limit, and whatever ends the child is reported for the job that was running.
 """
@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO
 
@@ -40,7 +40,10 @@ class Message:
 
 
 def serve(
-    subject: Subject, jobs: Sequence[Job], costs: dict[Any, Any], write: Callable[[dict[str, Any]], None]
+    subject: Subject,
+    jobs: Sequence[Job],
+    costs: dict[Any, Any],
+    write: Callable[[dict[str, Any]], None],
 ) -> None:
     """Run jobs in order and write a line before and after each."""
     guard.perturb_allocations()
@@ -53,7 +56,9 @@ def serve(
 # --- starting one ---------------------------------------------------------------------------
 
 
-def forked(subject: Subject, jobs: Sequence[Job], costs: dict[Any, Any]) -> Iterator[Message]:
+def forked(
+    subject: Subject, jobs: Sequence[Job], costs: dict[Any, Any]
+) -> Generator[Message, None, None]:
     """Run jobs in a fork of this process."""
     if not hasattr(os, "fork"):
         for index, _ in enumerate(jobs):
@@ -69,14 +74,14 @@ def forked(subject: Subject, jobs: Sequence[Job], costs: dict[Any, Any]) -> Iter
     yield from _follow(read, child, jobs)
 
 
-def spawned(origin: str, jobs: Sequence[Job], costs: dict[Any, Any]) -> Iterator[Message]:
+def spawned(
+    origin: str, jobs: Sequence[Job], costs: dict[Any, Any]
+) -> Generator[Message, None, None]:
     """Run jobs in a fresh interpreter, which loads the backend by its name."""
     read, write = os.pipe()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    command = [sys.executable, "-m", "convkit.conformance.child", str(write)]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, pass_fds=(write,), env=environment
-    )
+    command = [sys.executable, "-m", "convkit.conformance.worker", str(write)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(write,), env=environment)
     os.close(write)
     assert process.stdin is not None
     try:
@@ -113,24 +118,26 @@ def _send(pipe: Any, message: dict[str, Any]) -> None:
 
 def _follow(
     read: int, pid: int, jobs: Sequence[Job], process: subprocess.Popen[bytes] | None = None
-) -> Iterator[Message]:
+) -> Generator[Message, None, None]:
     """Yield what a child says, and at last that it died where it left jobs undone."""
-    running, finished, ended = -1, 0, False
+    running, finished, ended = [-1], 0, False
     try:
         with os.fdopen(read, "rb", buffering=0) as pipe:
-            for line in _lines(pipe, lambda: _limit(jobs, running)):
+            for line in _lines(pipe, lambda: _limit(jobs, running[0])):
                 said = json.loads(line)
                 outcome = Outcome(**said.get("outcome", {"status": "pass"}))
-                message = Message(said["kind"], said.get("index", -1), outcome, said.get("facts", {}))
-                running = message.index if message.kind == "start" else -1
+                message = Message(
+                    said["kind"], said.get("index", -1), outcome, said.get("facts", {})
+                )
+                running[0] = message.index if message.kind == "start" else -1
                 finished += message.kind == "done"
                 ended = ended or message.kind == "error"
                 yield message
         if finished < len(jobs) and not ended:
             died = _reap(pid, process)
-            yield Message("died", running, Outcome("fail", died))
+            yield Message("died", running[0], Outcome("fail", died))
     except TimeoutError as error:
-        yield Message("died", running, Outcome("fail", f"no answer within {error} s (a hang)"))
+        yield Message("died", running[0], Outcome("fail", f"no answer within {error} s (a hang)"))
     finally:
         _end(pid, process)
 
@@ -161,7 +168,9 @@ def _lines(pipe: BinaryIO, limit: Callable[[], float]) -> Iterator[bytes]:
 
 def _reap(pid: int, process: subprocess.Popen[bytes] | None) -> str:
     """Wait for a child whose pipe is closed and say how it ended."""
-    code = process.wait() if process is not None else os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    code = (
+        process.wait() if process is not None else os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    )
     if code < 0:
         return f"crashed with {signal.Signals(-code).name}"
     return f"ended the process with exit status {code}"
@@ -180,8 +189,7 @@ def _end(pid: int, process: subprocess.Popen[bytes] | None) -> None:
 
 
 def main(descriptor: str) -> None:
-    """The fresh interpreter's side."""
-    import convkit.conformance  # noqa: F401 - registers every check
+    """The fresh interpreter's side: load the backend that standard input names, and run."""
     from convkit import registry
 
     def work(say: Callable[[dict[str, Any]], None]) -> None:
@@ -191,7 +199,3 @@ def main(descriptor: str) -> None:
         serve(subject, jobs, costs, say)
 
     _serve_and_exit(int(descriptor), work)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -1,4 +1,4 @@
-"""The checks of the contract itself: what a backend says about itself, and how it fits the registry.
+"""The checks of the contract itself: what a backend says about itself.
 
 They run before any arithmetic, so that a backend with a wrong name or a wrong signature is told
 so in words instead of failing everything after.
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from convkit import bounds
 from convkit.conformance import catalogue
-from convkit.conformance.cases import OPERATIONS, Case
+from convkit.conformance.cases import Case
 from convkit.conformance.checks import check
 from convkit.conformance.subject import Failed, Subject
 
@@ -45,9 +45,8 @@ def supports(subject: Subject, case: Case) -> None:
     for spec in case.specs:
         said = [subject.backend.supports(spec) for _ in range(2)]
         if said[0] is not None and (not isinstance(said[0], str) or not said[0].strip()):
-            raise Failed(f"supports() returned {said[0]!r} for {spec}; it must be None or a sentence")
+            raise Failed(
+                f"supports() returned {said[0]!r} for {spec}; it must be None or a sentence"
+            )
         if said[0] != said[1]:
             raise Failed(f"supports() said {said[0]!r} and then {said[1]!r} for {spec}")
-
-
-assert OPERATIONS

@@ -51,7 +51,9 @@ def execute(subject: Subject, job: Job, costs: dict[tuple[str, str], Any]) -> Ou
     seconds = time.perf_counter() - began
     if status == "pass" and work:
         spent, units, samples = costs.get((job.check, case.op), (0.0, 0, 0))
-        costs[job.check, case.op] = (spent + seconds, units + work, samples + 1)
+        if work > units:  # the largest case so far says most about the next larger one
+            spent, units = seconds, work
+        costs[job.check, case.op] = (spent, units, samples + 1)
     return Outcome(status, message, seconds, shrunk)
 
 

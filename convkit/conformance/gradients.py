@@ -103,9 +103,7 @@ def adjoint(subject: Subject, case: Case) -> None:
     allowed = 0.0 if exact else _tolerance(subject, given, given.x)
     for name, side in sides.items():
         if not abs(side - value) <= allowed:
-            raise Failed(
-                f"{name} is {side!r}, but <out, dout> is {value!r} (within {allowed:.3g})"
-            )
+            raise Failed(f"{name} is {side!r}, but <out, dout> is {value!r} (within {allowed:.3g})")
 
 
 def _without_bias(case: Case) -> tuple[tuple[str, object], ...]:

@@ -148,8 +148,8 @@ def _out(subject: Subject, found: Case, x: Any, w: Any = None, b: Any = None) ->
     """Forward alone, of arrays that need not be the case's own."""
     subject.require(found)
     dout = np.zeros(0, found.dtype)
-    arrays = [None if a is None else np.ascontiguousarray(a, found.dtype) for a in (x, w, b)]
-    return subject.forward(found, Inputs(*arrays, dout))[0]  # type: ignore[arg-type]
+    given = Inputs(x, w, b, dout).map(lambda a: np.ascontiguousarray(a, found.dtype))
+    return subject.forward(found, given)[0]
 
 
 def _agree(subject: Subject, found: Case, got: FloatArray, want: FloatArray) -> None:
@@ -193,7 +193,8 @@ def translation(subject: Subject, case: Case) -> None:
     except ConvkitError:  # without its padding the image is smaller than the window
         return
     given = inputs(case)
-    moved = np.zeros((*given.x.shape[:2], *(n + s for n, s in zip(given.x.shape[2:], strides, strict=True))))
+    grown = (n + s for n, s in zip(given.x.shape[2:], strides, strict=True))
+    moved = np.zeros((*given.x.shape[:2], *grown))
     moved[:, :, strides[0] :, strides[1] :] = given.x
     target = _with(case, x=moved.shape)
     out = _out(subject, target, moved, given.w, given.b)

@@ -118,7 +118,7 @@ def _gather(a: FloatArray, table: npt.NDArray[np.intp]) -> FloatArray:
 def conv_forward(
     spec: ConvSpec, x: FloatArray, w: FloatArray, b: FloatArray | None, dot: Dot = dot
 ) -> FloatArray:
-    """out[n, f, o] = b[f] + sum over the group's channels c and taps k of w[f, c, k] x[n, c, o+k]."""
+    """out[n, f, o] = b[f] + sum over the group's channels c and taps k of w[f,c,k] x[n,c,o+k]."""
     table, groups = _pixel_table(spec), spec.groups
     per_group, filters = spec.w_shape[1], spec.w_shape[0] // groups
     out = np.zeros((*spec.out_shape[:2], table.shape[1]), x.dtype)
@@ -151,14 +151,12 @@ def conv_dx(spec: ConvSpec, dout: FloatArray, w: FloatArray, dot: Dot = dot) -> 
             mine = slice(g * filters, (g + 1) * filters)
             grads = _gather(flat[n, mine], back).reshape(-1, pixels)
             weights = w[mine].reshape(filters, per_group, -1).swapaxes(0, 1)
-            dx[n, g * per_group : (g + 1) * per_group] = dot(
-                weights.reshape(per_group, -1), grads
-            )
+            dx[n, g * per_group : (g + 1) * per_group] = dot(weights.reshape(per_group, -1), grads)
     return dx.reshape(spec.x_shape)
 
 
 def conv_dw(spec: ConvSpec, dout: FloatArray, x: FloatArray, dot: Dot = dot) -> FloatArray:
-    """dw[f, c, k] = sum over images n and outputs o whose tap k reads a pixel of dout[n, f, o] x."""
+    """dw[f, c, k] = sum over images and the outputs o whose tap k reads a pixel of dout x."""
     table, groups = _pixel_table(spec), spec.groups
     per_group, filters = spec.w_shape[1], spec.w_shape[0] // groups
     dw = np.zeros((spec.w_shape[0], per_group, len(table)), x.dtype)
@@ -176,7 +174,7 @@ def conv_dw(spec: ConvSpec, dout: FloatArray, x: FloatArray, dot: Dot = dot) -> 
 def conv_db(spec: ConvSpec, dout: FloatArray, dot: Dot = dot) -> FloatArray:
     """db[f] = sum over images and outputs of dout."""
     rows = _rows(_flat(dout))
-    return dot(rows, np.ones((rows.shape[1], 1), dout.dtype))[:, 0]
+    return np.asarray(dot(rows, np.ones((rows.shape[1], 1), dout.dtype))[:, 0])
 
 
 # --- pooling --------------------------------------------------------------------------------
@@ -201,15 +199,17 @@ def max_pool_forward(spec: PoolSpec, x: FloatArray) -> tuple[FloatArray, npt.NDA
     return best.reshape(spec.out_shape), winner.reshape(spec.out_shape)
 
 
-def max_pool_dx(
-    spec: PoolSpec, dout: FloatArray, winner: npt.NDArray[np.intp]
-) -> FloatArray:
+def max_pool_dx(spec: PoolSpec, dout: FloatArray, winner: npt.NDArray[np.intp]) -> FloatArray:
     """dx[n, c, p] = sum of dout over the windows that p won."""
     images = math.prod(spec.x_shape[:2])
     dx = np.zeros((images, math.prod(spec.x_shape[2:])), dout.dtype)
     rows = np.arange(images)[:, None]
     with np.errstate(invalid="ignore"):
-        np.add.at(dx, (rows, winner.reshape(images, math.prod(winner.shape[2:]))), dout.reshape(rows.shape[0], math.prod(dout.shape[2:])))
+        np.add.at(
+            dx,
+            (rows, winner.reshape(images, math.prod(winner.shape[2:]))),
+            dout.reshape(rows.shape[0], math.prod(dout.shape[2:])),
+        )
     return dx.reshape(spec.x_shape)
 
 
@@ -238,7 +238,8 @@ def avg_pool_forward(spec: PoolSpec, x: FloatArray, dot: Dot = dot) -> FloatArra
     ones = np.ones((1, len(table)), x.dtype)
     rows = [dot(ones, row)[0] for row in windows]
     sums = np.array(rows, x.dtype).reshape(spec.out_shape)
-    return sums / divisors(spec).astype(x.dtype)
+    averages: FloatArray = sums / divisors(spec).astype(x.dtype)
+    return averages
 
 
 def avg_pool_dx(spec: PoolSpec, dout: FloatArray) -> FloatArray:

@@ -76,7 +76,7 @@ class Report:
         for r in self.results:
             key = (r.op, r.feature.partition(":")[0])
             rows.setdefault(key, Counter())[r.status] += 1
-        lines = [("operation", "feature", *HEADINGS)]
+        lines: list[tuple[str, ...]] = [("operation", "feature", *HEADINGS)]
         for (op, feature), counts in sorted(rows.items(), key=lambda item: item[0][0]):
             lines.append((op, feature, *(str(counts[s] or ".") for s in STATUSES)))
         lines.append(("total", "", *(str(self.counts[s]) for s in STATUSES)))
@@ -97,7 +97,7 @@ class Report:
             if r.status in ("unsupported", "expected", "n/a")
         )
         return "\n".join(
-            f"{status}: {what}: {reason} ({count})" for (status, what, reason), count in found.items()
+            f"{status}: {what}: {why} ({count})" for (status, what, why), count in found.items()
         )
 
     def failure_text(self, name: str, limit: int = 20) -> str:
@@ -110,9 +110,10 @@ class Report:
 
     def verdict(self) -> str:
         """The last line."""
-        facts = "" if self.facts.get("exact", True) else (
-            f" (exact = False: held to {self.facts.get('error_factor', 1):g} times the norm-wise bound)"
-        )
+        facts = ""
+        if not self.facts.get("exact", True):
+            factor = self.facts.get("error_factor", 1)
+            facts = f" (exact = False: held to {factor:g} times the norm-wise bound)"
         if self.ok:
             word = "clean"
         elif self.failures:
@@ -121,7 +122,8 @@ class Report:
             word = self.stopped
         else:
             word = "not clean: nothing passed"
-        return f"{self.backend}{facts}, {self.level}, seed {self.seed}: {word}; {self.seconds:.1f} s"
+        head = f"{self.backend}{facts}, {self.level}, seed {self.seed}"
+        return f"{head}: {word}; {self.seconds:.1f} s"
 
     def text(self, name: str) -> str:
         """All of it."""
@@ -181,7 +183,7 @@ def settle(results: Iterable[Result], known: Mapping[str, str]) -> list[Result]:
         if any(r.status == "expected" for r in mine):
             continue
         if any(r.status == "pass" for r in mine):
-            text = f"expected to fail ({reason}), but every case passed; remove it from expected_failures"
+            text = f"expected to fail ({reason}), but every case passed; it is no known failure"
             r = mine[0]
             found.append(Result(r.check, r.op, "expected failures", r.dtype, r.case, "fail", text))
     return found

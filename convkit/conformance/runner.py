@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from convkit.errors import ParameterError
 MAX_CRASHES = 3
 """After so many crashes in one check its other cases count as failed without being run."""
 
+Starter = Callable[[Sequence[Job]], Generator[Message, None, None]]
 Progress = Callable[[Result], None]
 
 
@@ -114,7 +115,7 @@ class _Run:
             if self.enough:
                 return
 
-    def apart(self, jobs: Sequence[Job], start: Callable[[Sequence[Job]], Iterator[Message]]) -> None:
+    def apart(self, jobs: Sequence[Job], start: Starter) -> None:
         """Run jobs in a child; where it dies, note that and go on in another one."""
         left = list(jobs)
         while left and not self.enough:
@@ -127,7 +128,7 @@ class _Run:
                     self.add(left[message.index], message.outcome)
                     begun, done = None, message.index + 1
                     if self.enough:
-                        messages.close()  # type: ignore[attr-defined]
+                        messages.close()
                         return
                 elif message.kind == "facts":
                     self.take_facts(message.facts)
@@ -160,7 +161,7 @@ class _Run:
 
     def costs(self) -> dict[tuple[str, str], Any]:
         """What cases cost so far, empty; its limit is set by the level."""
-        return {("limit", ""): {"quick": 0.5, "default": 4.0}.get(self.request.level)}
+        return {("limit", ""): {"quick": 1.0, "default": 4.0}.get(self.request.level)}
 
 
 def run(

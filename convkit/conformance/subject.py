@@ -66,7 +66,7 @@ class Subject:
 
     def __init__(self, backend: Any) -> None:
         self.backend = backend
-        self.recorder = _Recorder(backend)
+        self.recorder: Any = _Recorder(backend)
         self.name: str = backend.name
         self.exact = bool(getattr(backend, "exact", True))
         self.reproducible = bool(getattr(backend, "reproducible", False))
@@ -125,9 +125,7 @@ class Subject:
         seen = len(self.recorder.calls)
         if case.op == "conv":
             assert given.w is not None
-            out = convkit.conv(
-                given.x, given.w, given.b, **case.conv_param, backend=self.recorder
-            )
+            out = convkit.conv(given.x, given.w, given.b, **case.conv_param, backend=self.recorder)
             self._prove(seen, {"conv_infer", "conv_forward"})
         else:
             function = getattr(convkit, case.op)

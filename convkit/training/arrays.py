@@ -1,0 +1,130 @@
+"""Images and labels from an .npz file of the user's.
+
+Only plain arrays are read: a file that needs pickle is refused by NumPy itself.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convkit.errors import DataError
+from convkit.training.data import Dataset, Parts, assemble, split
+
+__all__ = ["load_npz", "merge_parts"]
+
+WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+
+
+def load_npz(path: str | os.PathLike[str], rng: int | np.random.Generator | None = 0) -> Dataset:
+    """Load the arrays ``X`` and ``y``, or ``X_train``, ``y_train``, ``X_test``, ``y_test``.
+
+    Case does not matter; ``X_val`` and ``y_val`` may be there too, and are taken from the training
+    images otherwise. X is (N, C, H, W), or (N, H, W) for one channel; with ``layout`` = "NHWC" in
+    the file it is (N, H, W, C). Values: uint8 and uint16 are scaled to [0, 1], others are taken as
+    they are. y (N,) holds integers from 0; ``class_names`` may name them.
+    """
+    arrays = _read(Path(path))
+    layout = str(arrays.pop("layout", ""))
+    if layout not in ("", "NCHW", "NHWC"):
+        raise DataError(f"{path}: expected layout 'NCHW' or 'NHWC', found {layout!r}")
+    names = [str(name) for name in arrays.pop("class_names", np.empty(0))]
+    known = [{"x", "y"}] + [
+        {f"{kind}_{part}" for kind in "xy" for part in parts}
+        for parts in (("train", "test"), ("train", "val", "test"))
+    ]
+    if set(arrays) not in known:
+        found = ", ".join(sorted(arrays)) or "nothing"
+        raise DataError(
+            f"{path}: expected the arrays X and y, or X_train, y_train, X_test, y_test "
+            f"(and X_val, y_val), found {found}"
+        )
+    groups = sorted({key[1:] for key in arrays})
+    parts = {
+        group[1:]: _check(f"{path}: X{group}", arrays[f"x{group}"], arrays[f"y{group}"], layout)
+        for group in groups
+    }
+    return merge_parts(path, parts, names, rng)
+
+
+def merge_parts(
+    path: str | os.PathLike[str],
+    parts: Parts,
+    names: list[str],
+    rng: int | np.random.Generator | None,
+) -> Dataset:
+    """Return the Dataset of checked parts: one named "" to be divided, or train, test [and val]."""
+    shapes = {x.shape[1:] for x, _ in parts.values()}
+    if len(shapes) > 1:
+        raise DataError(f"{path}: expected images of one size in all parts, found {sorted(shapes)}")
+    last = max(int(y.max()) for _, y in parts.values())
+    if names and last >= len(names):
+        raise DataError(f"{path}: expected labels 0 to {len(names) - 1}, found {last}")
+    white = WHITE.get(next(iter(parts.values()))[0].dtype, 1.0)
+    try:
+        if "" in parts:
+            parts = split(*parts[""], rng)
+        elif "val" not in parts:
+            pieces = split(*parts["train"], rng)
+            rest = [
+                np.concatenate(both) for both in zip(pieces["train"], pieces["test"], strict=True)
+            ]
+            parts = {"train": (rest[0], rest[1]), "val": pieces["val"], "test": parts["test"]}
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    names = names or [str(label) for label in range(last + 1)]
+    return assemble(parts, names, white=white, scale=1 / white)
+
+
+def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a file by lower-case name."""
+    if not path.is_file():
+        raise DataError(f"{path}: expected an .npz file, found no such file")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise DataError(f"{path}: expected an .npz file, found a single array")
+            return {name.lower(): file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, DataError):
+            raise
+        size = path.stat().st_size
+        raise DataError(
+            f"{path}: expected an .npz file of plain arrays, found {size} bytes that are not one "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        ) from None
+
+
+def _check(
+    where: str, x: npt.NDArray[Any], y: npt.NDArray[Any], layout: str
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return images as (N, C, H, W) and their labels, checked."""
+    if x.dtype.kind not in "buif" or x.ndim not in (3, 4) or 0 in x.shape:
+        raise DataError(
+            f"{where}: expected numbers of shape (N, C, H, W) or (N, H, W), "
+            f"found {x.dtype} of shape {x.shape}"
+        )
+    if x.ndim == 3:
+        x = x[:, None]
+    elif not layout and x.shape[3] in (1, 3, 4) and x.shape[1] > 4:
+        raise DataError(
+            f"{where}: expected (N, C, H, W), found shape {x.shape}, which looks like channels "
+            "last: add layout='NHWC' to the file (or 'NCHW' where it is meant so)"
+        )
+    elif layout == "NHWC":
+        x = np.moveaxis(x, 3, 1)
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise DataError(f"{where}: expected finite numbers, found NaN or infinity")
+    if y.shape != (len(x),) or y.dtype.kind not in "ui":
+        raise DataError(
+            f"{where}: expected {len(x)} integer labels, found {y.dtype} of shape {y.shape}"
+        )
+    if y.min() < 0:
+        raise DataError(f"{where}: expected labels from 0, found {y.min()}")
+    return x, y

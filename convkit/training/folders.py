@@ -1,0 +1,120 @@
+"""Images from a folder with one folder per class.
+
+``FOLDER/<class>/<image>``, or with parts of its own ``FOLDER/train/<class>/<image>`` and
+``FOLDER/test/...`` (and ``FOLDER/val/...``). Names that begin with a dot are passed over.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convkit.errors import DataError
+from convkit.training.arrays import merge_parts
+from convkit.training.data import Dataset, Parts
+from convkit.training.optional import require
+
+__all__ = ["load_image_folder"]
+
+# Modes whose numbers are not the picture's: a palette's indices, single bits, other colour spaces.
+CONVERT = {
+    "P": "RGB",
+    "1": "L",
+    "CMYK": "RGB",
+    "YCbCr": "RGB",
+    "LAB": "RGB",
+    "HSV": "RGB",
+    "PA": "RGBA",
+}
+
+
+def load_image_folder(
+    path: str | os.PathLike[str], rng: int | np.random.Generator | None = 0
+) -> Dataset:
+    """Load all images, which must have one size and one number of channels; classes by name."""
+    root = Path(path)
+    if not root.is_dir():
+        raise DataError(f"{root}: expected a folder of class folders, found no such folder")
+    names = {folder.name for folder in _entries(root)}
+    if names in ({"train", "test"}, {"train", "val", "test"}):
+        folders = {name: root / name for name in sorted(names)}
+    else:
+        folders = {"": root}
+    files = {part: _class_files(folder) for part, folder in folders.items()}
+    classes = sorted(next(iter(files.values())))
+    for part, found in files.items():
+        if sorted(found) != classes:
+            raise DataError(
+                f"{folders[part]}: expected the classes {', '.join(classes)}, "
+                f"found {', '.join(sorted(found))}"
+            )
+    return merge_parts(root, _read_parts(files, classes), classes, rng)
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def _class_files(folder: Path) -> dict[str, list[Path]]:
+    """Return the files of every class folder, by class."""
+    classes: dict[str, list[Path]] = {}
+    for entry in _entries(folder):
+        if not entry.is_dir():
+            raise DataError(f"{entry}: expected a folder of images of one class, found a file")
+        classes[entry.name] = _entries(entry)
+        if not classes[entry.name]:
+            raise DataError(f"{entry}: expected images of the class, found an empty folder")
+    if not classes:
+        raise DataError(f"{folder}: expected one folder per class, found an empty folder")
+    return classes
+
+
+def _read_parts(files: dict[str, dict[str, list[Path]]], classes: list[str]) -> Parts:
+    parts: Parts = {}
+    first: tuple[Path, npt.NDArray[Any]] | None = None
+    for part, by_class in files.items():
+        images, labels = [], []
+        for label, name in enumerate(classes):
+            for file in by_class[name]:
+                image = _read_image(file)
+                first = first or (file, image)
+                if image.shape != first[1].shape or image.dtype != first[1].dtype:
+                    raise DataError(
+                        f"{file}: expected {_words(first[1])}, as {first[0].name} has, "
+                        f"found {_words(image)}"
+                    )
+                images.append(image)
+                labels.append(label)
+        parts[part] = np.stack(images), np.array(labels)
+    return parts
+
+
+def _read_image(file: Path) -> npt.NDArray[Any]:
+    """Return one image as (C, H, W)."""
+    pillow = require("PIL.Image", "a folder of images")
+    try:
+        with warnings.catch_warnings(), pillow.open(file) as image:
+            warnings.simplefilter("error")  # a picture too large to be meant is a warning at first
+            pixels = np.asarray(image.convert(CONVERT.get(image.mode, image.mode)))
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        Warning,
+        pillow.DecompressionBombError,
+    ) as e:
+        reason = "an empty file" if not file.stat().st_size else str(e).splitlines()[0]
+        raise DataError(f"{file}: expected an image, found {reason}") from None
+    return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
+
+
+def _words(image: npt.NDArray[Any]) -> str:
+    channels, height, width = image.shape
+    plural = "s" if channels > 1 else ""
+    return f"{width}x{height} pixels of {channels} channel{plural}, {image.dtype}"

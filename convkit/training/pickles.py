@@ -1,0 +1,56 @@
+"""Reading a pickle of a stranger without running what it says.
+
+A pickle is a program; this reader lets it name the three things an array is made of and nothing
+else. It hands out objects of its own choice for those names and imports none on a file's word.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import Any
+
+import numpy as np
+
+from convkit.errors import DataError
+
+__all__ = ["read_pickle"]
+
+_RECONSTRUCT = np.empty(0).__reduce__()[0]  # wherever this NumPy keeps it
+ADMITTED: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,  # as NumPy 1 names it
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,  # as NumPy 2 does
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
+
+
+class _Refused(pickle.UnpicklingError):
+    """A name that is not admitted."""
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ADMITTED:
+            raise _Refused(f"the name {module}.{name}")
+        return ADMITTED[module, name]
+
+
+def read_pickle(where: str, content: bytes) -> Any:
+    """Return the object of a pickle of arrays, lists, numbers and strings, those as bytes.
+
+    ``where`` names the file in a DataError.
+    """
+    if not content:
+        raise DataError(f"{where}: expected a pickle of arrays, found an empty file")
+    try:
+        return _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
+    except _Refused as error:
+        raise DataError(
+            f"{where}: expected a pickle of NumPy arrays only, found {error}, which is not read"
+        ) from None
+    except Exception as error:  # a broken pickle may raise whatever its broken parts do
+        raise DataError(
+            f"{where}: expected a pickle of arrays, found {len(content)} bytes that are cut short "
+            f"or not one ({type(error).__name__})"
+        ) from None

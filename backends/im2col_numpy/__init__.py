@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from convkit.contract import API_VERSION, Array, hookimpl
 from convkit.spec import ConvSpec, Geometry, PoolSpec
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 2 << 20
 """How large the column matrix of one block of images may grow, unless one image needs more."""
 
 
@@ -88,7 +88,8 @@ class Im2colNumpy:
         dx = np.zeros(spec.x_shape, spec.dtype)
         taps = list(spec.taps())
         for block in batches(spec, matrix.shape[1] * spec.groups * outputs * dout.itemsize):
-            spread = matrix @ rows[block]
+            # One filter a group, as in a depthwise convolution: the product is an outer one.
+            spread = matrix @ rows[block] if filters > 1 else matrix * rows[block]
             spread = spread.reshape(-1, spec.x_shape[1], *spec.kernel, *spec.out_shape[2:])
             for tap, outs, ins in taps:
                 dx[block][:, :, *ins] += spread[:, :, *tap, *outs]
@@ -123,11 +124,11 @@ class Im2colNumpy:
         """Saved is, for a maximum, the tap it came from."""
         if spec.kind == "avg":
             return self.pool_infer(spec, x), None
-        out = np.empty(spec.out_shape, spec.dtype)
-        winner = np.empty(spec.out_shape, np.min_scalar_type(math.prod(spec.kernel) - 1))
-        for block in batches(spec, out[:1].nbytes * 3):
-            self._max(spec, x[block], out[block], winner[block])
-        return out, winner
+        out = self.pool_infer(spec, x)
+        parts = [
+            self._winner(spec, x[block], out[block]) for block in batches(spec, out[:1].nbytes * 3)
+        ]
+        return out, np.concatenate(parts) if parts else out
 
     def pool_infer(self, spec: PoolSpec, x: Array) -> Array:
         """Without the taps that won."""
@@ -144,19 +145,20 @@ class Im2colNumpy:
         return out
 
     @staticmethod
-    def _max(spec: PoolSpec, x: Array, out: Array, winner: Array) -> None:
-        out.fill(-np.inf)
-        # -1 (no real pixel yet) cannot be told from a maximum of -inf by its value alone.
-        empty = np.ones(out.shape, bool)
-        winner.fill(0)
-        for i, (_, outs, ins) in enumerate(spec.taps()):
-            value, best = x[:, :, *ins], out[:, :, *outs]
-            better = ~(value <= best)  # greater, or either is NaN
-            better &= best == best  # the first NaN stays
-            better |= empty[:, :, *outs]
-            np.copyto(best, value, where=better)
-            np.copyto(winner[:, :, *outs], winner.dtype.type(i), where=better)
-            empty[:, :, *outs] = False
+    def _winner(spec: PoolSpec, x: Array, out: Array) -> Array:
+        """Count, for every output, the taps before the first that holds its maximum."""
+        winner = np.zeros(out.shape, np.min_scalar_type(math.prod(spec.kernel)))
+        searching = np.ones(out.shape, bool)
+        with_nan = bool(np.isnan(out).any())
+        for _, outs, ins in spec.taps():
+            value = x[:, :, *ins]
+            differs = value != out[:, :, *outs]
+            if with_nan:
+                differs &= value == value  # a NaN here is the maximum
+            place = searching[:, :, *outs]
+            place &= differs
+            winner += searching
+        return winner
 
     def pool_backward(self, spec: PoolSpec, dout: Array, saved: Array | None) -> Array:
         """Each tap's gradients, added where the tap reads."""
@@ -166,6 +168,7 @@ class Im2colNumpy:
             for i, (_, outs, ins) in enumerate(spec.taps()):
                 part = share[block][:, :, *outs]
                 if saved is not None:
+                    # Not a product: an infinite gradient times 0 would be NaN.
                     part = np.where(saved[block][:, :, *outs] == i, part, 0)
                 dx[block][:, :, *ins] += part
         return dx

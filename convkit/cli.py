@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "convkit.commands.conformance:command",
         "Hold a backend to the conformance suite.",
     ),
+    "bench": ("convkit.commands.bench:bench", "Time backends on the layers of known networks."),
     "backends": ("convkit.commands.backends:backends", "List the backends and their state."),
 }
 

@@ -1,0 +1,96 @@
+"""No time without a right answer: every result of a subject is compared before it is timed.
+
+The data are whole numbers small enough for every sum to be exact in the dtype, whatever its order,
+so convolution and max pooling must give the reference's very numbers, gradients included. In
+float64 they need more than 24 bits, or arithmetic in float32 would pass. Average pooling divides,
+and a backend with ``exact = False`` rounds: those are held to the error bound.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from convkit import bounds
+from convkit.bench.problems import Arrays, Problem
+from convkit.bench.subjects import Subject, dtype_of, error_factor, is_exact
+from convkit.conformance import reference
+from convkit.errors import ConvkitError
+from convkit.spec import ConvSpec, PoolSpec
+
+LARGEST = {np.dtype(np.float32): 4, np.dtype(np.float64): 4096}
+
+
+class WrongAnswerError(ConvkitError):
+    """A subject's result is wrong, so it is not timed."""
+
+
+def whole_numbers(problem: Problem, dtype: Any) -> Arrays:
+    """Data for :func:`reject_wrong`: every sum of products of them is exact."""
+    rng = np.random.default_rng(1)
+    largest = LARGEST[np.dtype(dtype)]
+    shapes = {"x": problem.x_shape, "dout": problem.out_shape}
+    if problem.is_conv:
+        shapes |= {"w": problem.w_shape, "b": problem.w_shape[:1]}
+    return {
+        name: rng.integers(-largest, largest + 1, shape).astype(dtype)
+        for name, shape in shapes.items()
+    }
+
+
+def expected(problem: Problem, data: Arrays) -> Arrays:
+    """Every result by name, in float64, from the definitions."""
+    wide = {name: array.astype(np.float64) for name, array in data.items()}
+    spec: Any = problem.spec(np.float64)
+    if isinstance(spec, ConvSpec):
+        return {
+            "out": reference.conv_forward(spec, wide["x"], wide["w"], wide["b"]),
+            "dx": reference.conv_dx(spec, wide["dout"], wide["w"]),
+            "dw": reference.conv_dw(spec, wide["dout"], wide["x"]),
+            "db": reference.conv_db(spec, wide["dout"]),
+        }
+    if problem.kind == "max":
+        out, winner = reference.max_pool_forward(spec, wide["x"])
+        return {"out": out, "dx": reference.max_pool_dx(spec, wide["dout"], winner)}
+    return {
+        "out": reference.avg_pool_forward(spec, wide["x"]),
+        "dx": reference.avg_pool_dx(spec, wide["dout"]),
+    }
+
+
+def tolerances(problem: Problem, data: Arrays, subject: Subject) -> dict[str, Any]:
+    """The error bound of every result; 0 where it must be exact."""
+    names = ("out", "dx", "dw", "db") if problem.is_conv else ("out", "dx")
+    if problem.kind == "max" or (problem.is_conv and is_exact(subject)):
+        return dict.fromkeys(names, 0.0)
+    dtype = dtype_of(data)
+    spec: ConvSpec | PoolSpec = problem.spec(dtype)
+    sizes = expected(problem, {name: np.abs(array) for name, array in data.items()})
+    found: dict[str, Any] = {}
+    for name in names:
+        terms = bounds.terms(spec, name)
+        if is_exact(subject):
+            found[name] = 2 * bounds.elementwise(sizes[name], terms, dtype)
+        else:
+            factor = error_factor(subject)
+            found[name] = bounds.normwise(sizes[name], terms, dtype, factor=factor)
+    return found
+
+
+def reject_wrong(problem: Problem, subjects: list[Subject], dtype: Any) -> None:
+    """Raise WrongAnswerError at the first subject that gets a result of ``problem`` wrong."""
+    data = whole_numbers(problem, dtype)
+    wanted = expected(problem, data)
+    for subject in subjects:
+        calls = subject.calls(problem, {name: array.copy() for name, array in data.items()})
+        limits = tolerances(problem, data, subject)
+        for way in ("forward", "backward"):
+            for name, got in calls[way]().items():
+                bad = bounds.first_bad(got, wanted[name], limits[name])
+                if bad is not None or got.dtype != np.dtype(dtype):
+                    reason = bad or f"its dtype is {got.dtype}"
+                    raise WrongAnswerError(
+                        f"backend {subject.name!r} is not timed: its {name} of {problem.name} "
+                        f"({np.dtype(dtype)}) is wrong: {reason}"
+                    )

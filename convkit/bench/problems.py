@@ -1,0 +1,195 @@
+"""The problems that are timed: layers of well-known networks, pools, and the smallest call.
+
+A problem holds sizes only; :func:`arrays` makes its data. The counts of operations are the usual
+ones, 2 per weight and output, padding included, so that figures compare with those of others.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from convkit.contract import Array
+from convkit.errors import ParameterError
+from convkit.spec import ConvSpec, PoolSpec
+
+Arrays: TypeAlias = dict[str, Array]
+
+CONV_WAYS = ("forward", "backward", "dx", "dw")
+POOL_WAYS = ("forward", "backward")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One convolution (``kind`` "conv") or square pooling ("max" or "avg")."""
+
+    name: str
+    kind: str
+    x_shape: tuple[int, ...]
+    filters: int
+    kernel: int
+    stride: int
+    pad: int
+    groups: int = 1
+
+    @property
+    def is_conv(self) -> bool:
+        """Whether it has weights."""
+        return self.kind == "conv"
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether every channel is convolved on its own."""
+        return self.is_conv and self.groups == self.x_shape[1] > 1
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """What is timed: forward, backward, and for a convolution dx and dw alone."""
+        return CONV_WAYS if self.is_conv else POOL_WAYS
+
+    @property
+    def w_shape(self) -> tuple[int, ...]:
+        """Shape of the weights (F, C / groups, K, K)."""
+        return (self.filters, self.x_shape[1] // self.groups, self.kernel, self.kernel)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The geometry as convkit's layer functions take it."""
+        if self.is_conv:
+            return {"stride": self.stride, "pad": self.pad, "groups": self.groups}
+        return {"kernel": self.kernel, "stride": self.stride, "pad": self.pad}
+
+    def spec(self, dtype: Any) -> ConvSpec | PoolSpec:
+        """Every size worked out."""
+        if self.is_conv:
+            return ConvSpec.of(
+                self.x_shape, self.w_shape, self.w_shape[:1], dtype=dtype, **self.parameters
+            )
+        return PoolSpec.of(self.x_shape, kind=self.kind, dtype=dtype, **self.parameters)
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """Shape of the output."""
+        return self.spec(np.float32).out_shape
+
+    def operations(self, way: str) -> float:
+        """Multiplications and additions of a convolution; comparisons or additions of a pool."""
+        outputs = math.prod(self.out_shape)
+        if not self.is_conv:
+            return float(outputs * self.kernel**2)
+        passes = 2 if way == "backward" else 1
+        return 2.0 * outputs * math.prod(self.w_shape[1:]) * passes
+
+    def traffic(self, way: str, dtype: Any) -> float:
+        """Bytes that must move at least: every input, output and argmax once."""
+        size = np.dtype(dtype).itemsize
+        x, out = math.prod(self.x_shape), math.prod(self.out_shape)
+        if self.kind == "max":
+            return float((x + out) * size + out)  # one byte for each maximum's place
+        if self.kind == "avg":
+            return float((x + out) * size)
+        passes = 2 if way == "backward" else 1
+        return float(passes * (x + out + math.prod(self.w_shape)) * size)
+
+    def with_(self, **changes: Any) -> Problem:
+        """The same problem with some sizes changed."""
+        return replace(self, **changes)
+
+
+def _conv(name: str, n: int, c: int, h: int, w: int, f: int, k: int, s: int, p: int, g: int):  # type: ignore[no-untyped-def]
+    return Problem(name, "conv", (n, c, h, w), f, k, s, p, g)
+
+
+def _pool(name: str, kind: str, n: int, c: int, h: int, k: int, s: int, p: int) -> Problem:
+    return Problem(name, kind, (n, c, h, h), c, k, s, p)
+
+
+# N, C, H, W, F, kernel, stride, pad, groups
+_CONVS = {
+    "seed_3x3s2": (100, 3, 31, 31, 25, 3, 2, 1, 1),
+    "seed_7x7": (100, 3, 32, 32, 32, 7, 1, 3, 1),
+    "cifar_c1": (64, 3, 32, 32, 64, 3, 1, 1, 1),
+    "cifar_c2": (64, 64, 32, 32, 64, 3, 1, 1, 1),
+    "cifar_r2": (64, 16, 32, 32, 16, 3, 1, 1, 1),
+    "cifar_r3": (64, 32, 16, 16, 32, 3, 1, 1, 1),
+    "cifar_r4": (64, 64, 8, 8, 64, 3, 1, 1, 1),
+    "cifar_ds": (64, 32, 32, 32, 64, 3, 2, 1, 1),
+    "lenet_5x5": (64, 6, 14, 14, 16, 5, 1, 0, 1),
+    "resnet_c1": (4, 3, 224, 224, 64, 7, 2, 3, 1),
+    "resnet_2b": (4, 64, 56, 56, 64, 3, 1, 1, 1),
+    "resnet_3b": (4, 128, 28, 28, 128, 3, 1, 1, 1),
+    "resnet_4b": (4, 256, 14, 14, 256, 3, 1, 1, 1),
+    "resnet_5b": (4, 512, 7, 7, 512, 3, 1, 1, 1),
+    "resnet_3ds": (4, 128, 56, 56, 128, 3, 2, 1, 1),
+    "resnet_5ds": (4, 512, 14, 14, 512, 3, 2, 1, 1),
+    "resnet_2a": (4, 256, 56, 56, 64, 1, 1, 0, 1),
+    "resnet_2c": (4, 64, 56, 56, 256, 1, 1, 0, 1),
+    "resnet_3a": (4, 512, 28, 28, 128, 1, 1, 0, 1),
+    "resnet_4c": (4, 256, 14, 14, 1024, 1, 1, 0, 1),
+    "resnet_sc": (4, 256, 56, 56, 512, 1, 2, 0, 1),
+    "vgg_11": (2, 3, 224, 224, 64, 3, 1, 1, 1),
+    "vgg_12": (2, 64, 224, 224, 64, 3, 1, 1, 1),
+    "vgg_42": (2, 512, 28, 28, 512, 3, 1, 1, 1),
+    "alex_c1": (8, 3, 227, 227, 96, 11, 4, 0, 1),
+    "alex_c2": (8, 96, 27, 27, 256, 5, 1, 2, 2),
+    "mob_c1": (8, 3, 224, 224, 32, 3, 2, 1, 1),
+    "mob_dw3": (8, 128, 56, 56, 128, 3, 1, 1, 128),
+    "mob_dw5s2": (8, 512, 14, 14, 512, 3, 2, 1, 512),
+    "mob_pw8": (8, 512, 14, 14, 512, 1, 1, 0, 1),
+}
+
+# kind, N, C, H = W, kernel, stride, pad
+_POOLS = {
+    "seed_pool": ("max", 100, 3, 32, 2, 2, 0),
+    "max_2x2": ("max", 64, 64, 32, 2, 2, 0),
+    "max_3x3s2": ("max", 4, 64, 112, 3, 2, 1),
+    "max_3x3s1": ("max", 8, 192, 28, 3, 1, 1),
+    "max_global": ("max", 32, 512, 7, 7, 1, 0),
+    "avg_2x2": ("avg", 64, 64, 32, 2, 2, 0),
+    "avg_3x3s2": ("avg", 4, 64, 112, 3, 2, 1),
+    "avg_3x3s1": ("avg", 8, 192, 28, 3, 1, 1),
+    "avg_global": ("avg", 32, 512, 7, 7, 1, 0),
+}
+
+SHAPES: dict[str, Problem] = {
+    **{name: _conv(name, *sizes) for name, sizes in _CONVS.items()},
+    **{name: _pool(name, *sizes) for name, sizes in _POOLS.items()},
+    "tiny": _conv("tiny", 1, 3, 8, 8, 4, 3, 1, 1, 1),
+}
+
+SETS: dict[str, tuple[str, ...]] = {
+    "course": ("seed_3x3s2", "seed_7x7", "seed_pool", "tiny"),
+    "quick": (
+        *("seed_3x3s2", "seed_7x7", "cifar_r3", "resnet_3b", "resnet_3ds", "resnet_3a"),
+        *("mob_c1", "mob_dw3", "seed_pool", "max_3x3s2", "avg_2x2", "tiny"),
+    ),
+    "full": tuple(SHAPES),
+}
+
+
+def chosen(text: str) -> list[Problem]:
+    """The problems that a comma list of sets and shapes names, each once, in order."""
+    names: dict[str, None] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        if part not in SETS and part not in SHAPES:
+            raise ParameterError(
+                f"set (={part!r}) must be one of the sets {', '.join(SETS)} or of the shapes "
+                f"{', '.join(SHAPES)}"
+            )
+        names.update(dict.fromkeys(SETS.get(part, (part,))))
+    if not names:
+        raise ParameterError(f"set (={text!r}) must name a set or a shape")
+    return [SHAPES[name] for name in names]
+
+
+def arrays(problem: Problem, dtype: Any, seed: int = 0) -> Arrays:
+    """Normally distributed x, dout and, for a convolution, w and b; the same ones every time."""
+    rng = np.random.default_rng(seed)
+    shapes = {"x": problem.x_shape, "dout": problem.out_shape}
+    if problem.is_conv:
+        shapes |= {"w": problem.w_shape, "b": problem.w_shape[:1]}
+    return {name: rng.standard_normal(shape, np.float32).astype(dtype)
+            for name, shape in shapes.items()}  # fmt: skip

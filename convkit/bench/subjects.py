@@ -1,0 +1,207 @@
+"""What is timed: a backend of convkit through the public API, or PyTorch as a peer.
+
+A subject turns a problem's arrays into one call per way; a call takes nothing and returns its
+results by name. NumPy arrays go in and come out on every side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+import convkit
+from convkit import registry
+from convkit.bench.problems import Arrays, Problem
+from convkit.errors import ParameterError
+
+Call: TypeAlias = Callable[[], Arrays]
+Calls: TypeAlias = dict[str, Call]
+
+
+class Subject(Protocol):
+    """Something that solves problems."""
+
+    name: str
+
+    def calls(self, problem: Problem, data: Arrays) -> Calls:
+        """One call per way of the problem."""
+
+    def set_num_threads(self, n: int) -> None:
+        """Use ``n`` threads from now on."""
+
+    def why_not(self, problem: Problem, dtype: Any) -> str | None:
+        """None, or why it does not solve the problem."""
+
+
+class Ours:
+    """A backend, called as a user calls it."""
+
+    def __init__(self, name: registry.Choice) -> None:
+        record = registry.load(name)
+        self.backend: Any = record.backend
+        self.name = record.name
+        self._choice = name
+
+    def why_not(self, problem: Problem, dtype: Any) -> str | None:
+        """What the backend itself says."""
+        reason: str | None = self.backend.supports(problem.spec(dtype))
+        return reason
+
+    def set_num_threads(self, n: int) -> None:
+        """Passed on where the backend has threads of its own."""
+        setter = getattr(self.backend, "set_num_threads", None)
+        if setter is not None:
+            setter(n)
+
+    def calls(self, problem: Problem, data: Arrays) -> Calls:
+        """Forward is the one a training step makes, with its cache."""
+        return self._conv(problem, data) if problem.is_conv else self._pool(problem, data)
+
+    def _conv(self, problem: Problem, data: Arrays) -> Calls:
+        parameters = {**problem.parameters, "backend": self._choice}
+        x, w, b, dout = (data[name] for name in ("x", "w", "b", "dout"))
+        _, cache = convkit.conv_forward(x, w, b, **parameters)
+
+        def backward(*needs: str) -> Arrays:
+            found = zip(
+                ("dx", "dw", "db"), convkit.conv_backward(dout, cache, needs=needs), strict=True
+            )
+            return {name: value for name, value in found if value is not None}
+
+        return {
+            "forward": lambda: {"out": convkit.conv_forward(x, w, b, **parameters)[0]},
+            "backward": lambda: backward("dx", "dw", "db"),
+            "dx": lambda: backward("dx"),
+            "dw": lambda: backward("dw", "db"),
+        }
+
+    def _pool(self, problem: Problem, data: Arrays) -> Calls:
+        forward: Any = getattr(convkit, f"{problem.kind}_pool_forward")
+        backward: Any = getattr(convkit, f"{problem.kind}_pool_backward")
+        parameters = {**problem.parameters, "backend": self._choice}
+        x, dout = data["x"], data["dout"]
+        _, cache = forward(x, **parameters)
+        return {
+            "forward": lambda: {"out": forward(x, **parameters)[0]},
+            "backward": lambda: {"dx": backward(dout, cache)},
+        }
+
+
+class Torch:
+    """PyTorch on the CPU: the operators themselves, without the cost of its autograd."""
+
+    name = "torch"
+
+    def __init__(self) -> None:
+        try:
+            import torch
+        except ImportError as error:
+            raise ParameterError(
+                "vs (='torch') needs PyTorch; install it with: pip install torch"
+            ) from error
+        self.torch: ModuleType = torch
+
+    def why_not(self, problem: Problem, dtype: Any) -> str | None:
+        """It solves everything."""
+        return None
+
+    def set_num_threads(self, n: int) -> None:
+        """Intra-operator threads."""
+        self.torch.set_num_threads(n)
+
+    def calls(self, problem: Problem, data: Arrays) -> Calls:
+        """``aten`` operators on tensors that share the arrays' memory."""
+        make = self._conv if problem.is_conv else self._max if problem.kind == "max" else self._avg
+        calls: Calls = make(problem, data)
+        return {way: self._without_gradients(call) for way, call in calls.items()}
+
+    def _without_gradients(self, call: Call) -> Call:
+        def inner() -> Arrays:
+            with self.torch.inference_mode():
+                return call()
+
+        return inner
+
+    def _conv(self, problem: Problem, data: Arrays) -> Calls:
+        tensor, aten = self.torch.from_numpy, self.torch.ops.aten
+        stride, pad = [problem.stride] * 2, [problem.pad] * 2
+        groups, (x, w, b, dout) = problem.groups, (data[n] for n in ("x", "w", "b", "dout"))
+
+        def forward() -> Arrays:
+            out = self.torch.conv2d(tensor(x), tensor(w), tensor(b), stride, pad, 1, groups)
+            return {"out": out.numpy()}
+
+        def backward(*mask: bool) -> Arrays:
+            found = aten.convolution_backward(
+                tensor(dout), tensor(x), tensor(w), [len(b)], stride, pad,
+                [1, 1], False, [0, 0], groups, mask,
+            )  # fmt: skip
+            return {
+                name: value.numpy()
+                for name, value, wanted in zip(("dx", "dw", "db"), found, mask, strict=True)
+                if wanted
+            }
+
+        return {
+            "forward": forward,
+            "backward": lambda: backward(True, True, True),
+            "dx": lambda: backward(True, False, False),
+            "dw": lambda: backward(False, True, True),
+        }
+
+    def _max(self, problem: Problem, data: Arrays) -> Calls:
+        tensor, aten = self.torch.from_numpy, self.torch.ops.aten
+        geometry = [[problem.kernel] * 2, [problem.stride] * 2, [problem.pad] * 2, [1, 1], False]
+        x, dout = data["x"], data["dout"]
+        _, indices = aten.max_pool2d_with_indices(tensor(x), *geometry)
+
+        def backward() -> Arrays:
+            dx = aten.max_pool2d_with_indices_backward(tensor(dout), tensor(x), *geometry, indices)
+            return {"dx": dx.numpy()}
+
+        return {
+            "forward": lambda: {
+                "out": aten.max_pool2d_with_indices(tensor(x), *geometry)[0].numpy()
+            },
+            "backward": backward,
+        }
+
+    def _avg(self, problem: Problem, data: Arrays) -> Calls:
+        tensor, aten = self.torch.from_numpy, self.torch.ops.aten
+        geometry = [[problem.kernel] * 2, [problem.stride] * 2, [problem.pad] * 2]
+        geometry_and_rule = [*geometry, False, False, None]
+        x, dout = data["x"], data["dout"]
+        return {
+            "forward": lambda: {"out": aten.avg_pool2d(tensor(x), *geometry_and_rule).numpy()},
+            "backward": lambda: {
+                "dx": aten.avg_pool2d_backward(tensor(dout), tensor(x), *geometry_and_rule).numpy()
+            },
+        }
+
+
+def subjects(backends: list[str], vs: str | None = None) -> list[Subject]:
+    """The named backends and, where asked for, the peer."""
+    found: list[Subject] = [Ours(name) for name in backends]
+    if vs == "torch":
+        found.append(Torch())
+    elif vs is not None:
+        raise ParameterError(f"vs (={vs!r}) must be 'torch'")
+    return found
+
+
+def is_exact(subject: Subject) -> bool:
+    """False for a backend that rounds intermediate values, as Winograd does."""
+    return bool(getattr(getattr(subject, "backend", None), "exact", True))
+
+
+def error_factor(subject: Subject) -> float:
+    """How many times the error bound an inexact backend may use."""
+    return float(getattr(getattr(subject, "backend", None), "error_factor", 1.0))
+
+
+def dtype_of(data: Arrays) -> np.dtype[Any]:
+    """The one dtype of a problem's arrays."""
+    return data["x"].dtype

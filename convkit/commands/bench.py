@@ -1,0 +1,114 @@
+"""``convkit bench``: what a backend is worth, beside others, a peer and the machine's peak."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from convkit.bench import machine, problems, tables
+from convkit.bench.runner import run
+from convkit.bench.subjects import Ours, subjects
+from convkit.bench.timing import Effort, Row
+from convkit.commands._backends import load_quietly
+
+DTYPES = ("float32", "float64")
+
+
+def _default_threads() -> int:
+    return len(machine.usable_cpus())
+
+
+@click.command()
+@click.argument("backends", nargs=-1)
+@click.option(
+    "--set",
+    "chosen",
+    default="quick",
+    show_default=True,
+    help="A set (course, quick, full) or a shape, or several with commas.",
+)
+@click.option("--vs", type=click.Choice(["torch"]), help="A peer to time beside the backends.")
+@click.option("--dtype", type=click.Choice([*DTYPES, "both"]), default="both", show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="Threads; otherwise one per core.")
+@click.option("--rounds", type=click.IntRange(min=1), default=7, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Also write a Markdown page with plots here (a .md file).",
+)
+@click.option(
+    "--scaling/--no-scaling",
+    default=True,
+    show_default=True,
+    help="With --report: also time a training step, and how speed scales.",
+)
+def bench(
+    backends: tuple[str, ...],
+    chosen: str,
+    vs: str | None,
+    dtype: str,
+    threads: int | None,
+    rounds: int,
+    as_json: bool,
+    report: Path | None,
+    scaling: bool,
+) -> None:
+    """Time BACKENDS (otherwise cython and im2col_numpy) on the layers of well-known networks.
+
+    They take turns in one process, on the same arrays. A backend that gives a wrong result, a
+    gradient included, is refused. x torch is PyTorch's time divided by the backend's.
+    """
+    wanted = problems.chosen(chosen)
+    names = list(backends) or load_quietly(["cython", "im2col_numpy"])
+    taking_part = subjects(names, vs)
+    dtypes = DTYPES if dtype == "both" else (dtype,)
+    count = threads or _default_threads()
+    effort = Effort(rounds=rounds)
+    rows: list[Row] = []
+    with machine.blas_threads(count):
+        total = len(dtypes) * len(wanted)
+        for part in run(wanted, taking_part, dtypes, count, effort):
+            rows += part
+            _progress(len({(row.dtype, row.problem) for row in rows}), total, part)
+        extra: dict[str, Any] = {}
+        if report is not None and scaling:
+            from convkit.commands import _bench_report
+
+            extra["training"] = _bench_report.training_rows(taking_part, rounds)
+            extra["scaling"] = _bench_report.scaling(taking_part, count, effort)
+    _end_progress()
+    facts = {**machine.describe(), "threads": count, "peak_source": machine.Yardsticks().source}
+    facts["backends"] = _infos(taking_part)
+    if report is not None:
+        from convkit.commands import _bench_report
+
+        _bench_report.write(report, facts, rows, extra)
+    if as_json:
+        click.echo(json.dumps({"machine": facts, "rows": [r.as_dict() for r in rows]}, indent=1))
+    else:
+        click.echo(f"{facts['cpu']} ({facts['vectors']}), {facts['date']}")
+        click.echo(tables.text(rows))
+
+
+def _infos(taking_part: list[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for subject in taking_part:
+        if isinstance(subject, Ours):
+            info = getattr(subject.backend, "info", dict)
+            found[subject.name] = info()
+    return found
+
+
+def _progress(done: int, total: int, part: list[Row]) -> None:
+    if sys.stderr.isatty() and part:
+        click.echo(f"\r\x1b[K{done}/{total} {part[0].problem} {part[0].dtype}", err=True, nl=False)
+
+
+def _end_progress() -> None:
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", err=True, nl=False)

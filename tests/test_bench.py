@@ -1,0 +1,208 @@
+"""The benchmark suite measures what it says, and refuses wrong answers. No test asserts a time."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from convkit_im2col_numpy import Im2colNumpy
+
+from convkit.bench import check, memory, problems, runner, subjects, tables, timing
+from convkit.bench.machine import Yardsticks, cpu_name, describe
+from convkit.bench.problems import SETS, SHAPES, Problem
+from convkit.cli import run
+from convkit.errors import ParameterError
+
+SMALL = Problem("small", "conv", (2, 4, 7, 6), 6, 3, 2, 1, 2)
+SMALL_MAX = Problem("small_max", "max", (2, 3, 7, 7), 3, 3, 2, 1)
+SMALL_AVG = Problem("small_avg", "avg", (2, 3, 7, 7), 3, 3, 2, 1)
+SMALL_ONES = [SMALL, SMALL_MAX, SMALL_AVG]
+
+
+def test_every_set_is_made_of_shapes_and_full_is_all_of_them() -> None:
+    assert set(SETS["full"]) == set(SHAPES)
+    for names in SETS.values():
+        assert set(names) <= set(SHAPES)
+    assert sum(problem.is_conv for problem in SHAPES.values()) == 31
+
+
+def test_chosen_takes_sets_and_shapes_each_once() -> None:
+    assert [p.name for p in problems.chosen("tiny, course,mob_dw3")] == [
+        *("tiny", "seed_3x3s2", "seed_7x7", "seed_pool", "mob_dw3")
+    ]
+    with pytest.raises(ParameterError, match=r"^set \(='nope'\) must be one of the sets course, "):
+        problems.chosen("course,nope")
+    with pytest.raises(ParameterError, match=r"^set \(=' ,'\) must name a set or a shape$"):
+        problems.chosen(" ,")
+
+
+def test_operations_and_traffic_by_hand() -> None:
+    conv = Problem("c", "conv", (2, 3, 4, 5), 7, 3, 1, 1)
+    assert conv.operations("forward") == 2 * (2 * 7 * 4 * 5) * 27
+    assert conv.operations("dx") == conv.operations("dw") == conv.operations("forward")
+    assert conv.operations("backward") == 2 * conv.operations("forward")
+    assert conv.traffic("forward", np.float64) == 8 * (2 * 3 * 20 + 2 * 7 * 20 + 7 * 27)
+    pool = Problem("p", "max", (2, 3, 4, 4), 3, 2, 2, 0)
+    assert pool.traffic("forward", np.float32) == 4 * (96 + 24) + 24
+    assert SHAPES["mob_dw3"].operations("forward") == 2 * 8 * 128 * 56 * 56 * 9
+    assert SHAPES["mob_dw3"].depthwise
+    assert not SHAPES["alex_c2"].depthwise
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("problem", SMALL_ONES, ids=lambda p: p.name)
+def test_right_answers_pass(problem: Problem, dtype: str) -> None:
+    check.reject_wrong(problem, [subjects.Ours("naive"), subjects.Ours("im2col_numpy")], dtype)
+
+
+class Planted(Im2colNumpy):
+    """A backend with one bug."""
+
+    name = "planted"
+    bug = ""
+
+    def conv_forward(self, spec: Any, x: Any, w: Any, b: Any) -> Any:
+        if self.bug == "single precision":
+            x, w = x.astype(np.float32).astype(x.dtype), w.astype(np.float32).astype(w.dtype)
+            out, _ = super().conv_forward(spec, x, w, b)
+            return out.astype(np.float32).astype(x.dtype), None
+        out, saved = super().conv_forward(spec, x, w, b)
+        if self.bug == "out":
+            out[-1, -1, -1, -1] += 1
+        return out, saved
+
+    def conv_backward(self, *arguments: Any) -> Any:
+        found = super().conv_backward(*arguments)
+        for name, gradient in zip(("dx", "dw", "db"), found, strict=True):
+            if self.bug == name:
+                gradient.flat[0] += 1
+        return found
+
+    def pool_forward(self, spec: Any, x: Any) -> Any:
+        out, saved = super().pool_forward(spec, x)
+        if self.bug == "ties" and saved is not None:
+            saved[...] = np.where(out == out.max(), saved.max(), saved)
+        if self.bug == "average" and saved is None:
+            out *= 1.001
+        return out, saved
+
+
+@pytest.mark.parametrize(
+    ("bug", "problem", "dtype", "what"),
+    [
+        ("out", SMALL, "float32", "out"),
+        ("dx", SMALL, "float64", "dx"),
+        ("dw", SMALL, "float32", "dw"),
+        ("db", SMALL, "float32", "db"),
+        ("single precision", SMALL, "float64", "out"),
+        ("ties", SMALL_MAX, "float32", "dx"),
+        ("average", SMALL_AVG, "float64", "out"),
+    ],
+)
+def test_a_wrong_backend_is_not_timed(bug: str, problem: Problem, dtype: str, what: str) -> None:
+    class Broken(Planted):
+        pass
+
+    Broken.bug = bug
+    subject = subjects.Ours(Broken())
+    with pytest.raises(
+        check.WrongAnswerError,
+        match=rf"^backend 'planted' is not timed: its {what} of {problem.name} \({dtype}\) is w",
+    ):
+        list(runner.run([problem], [subject], [dtype], 1, timing.Effort(1, 0.01)))
+
+
+@pytest.mark.parametrize("problem", SMALL_ONES, ids=lambda p: p.name)
+def test_a_run_has_a_row_for_every_subject_and_way(problem: Problem) -> None:
+    taking_part = [subjects.Ours("im2col_numpy"), subjects.Ours("naive")]
+    (rows,) = runner.run([problem], taking_part, ["float64"], 1, timing.Effort(2, 0.01))
+    assert {(row.subject, row.way) for row in rows} == {
+        (name, way) for name in ("im2col_numpy", "naive") for way in problem.ways
+    }
+    for row in rows:
+        assert row.seconds > 0
+        assert row.gflops == pytest.approx(problem.operations(row.way) / row.seconds / 1e9)
+        assert row.copy_share > 0
+
+
+def test_the_peer_gives_right_answers() -> None:
+    pytest.importorskip("torch")
+    for problem in SMALL_ONES:
+        check.reject_wrong(problem, [subjects.Torch()], "float32")
+
+
+def test_extra_memory_counts_what_is_not_a_result() -> None:
+    def call() -> dict[str, np.ndarray]:
+        scratch = np.ones(32 << 17)  # 32 MiB
+        return {"out": np.full(8 << 17, scratch[5])}
+
+    found = memory.extra_bytes(call)
+    if found is None:
+        pytest.skip("no /proc here")
+    assert 30 * 2**20 < found < 40 * 2**20
+
+
+def test_the_machine_is_named() -> None:
+    facts = describe()
+    assert facts["cpu"] == cpu_name() != ""
+    assert facts["versions"]["numpy"] == np.__version__
+    yardsticks = Yardsticks()
+    assert yardsticks.peak("float32") > 0
+    assert yardsticks.copier(1e5)() > 0
+
+
+def make_row(subject: str, seconds: float, **changes: Any) -> timing.Row:
+    values: dict[str, Any] = {
+        "problem": "p", "kind": "conv", "dtype": "float32", "threads": 2, "subject": subject,
+        "way": "forward", "seconds": seconds, "spread": 0.01, "gflops": 1.0, "peak_share": 0.5,
+        "copy_share": 0.25, "memory_bound": False, "extra_bytes": 2**20, "least_bytes": 10.0,
+    }  # fmt: skip
+    return timing.Row(**{**values, **changes})
+
+
+def test_tables_show_losing_rows_and_ratios() -> None:
+    rows = [make_row("cython", 2.0), make_row("torch", 1.0), make_row("cython", 0.001, way="dx")]
+    lines = tables.text(rows).splitlines()
+    assert lines[0] == "float32, 2 threads"
+    assert lines[2].split() == [
+        *("p", "forward", "cython", "2", "s", "±1%", "1.0", "50%", "peak", "1.0", "MiB", "0.50")
+    ]
+    assert lines[4].split()[-2:] == ["1.0", "MiB"]  # nothing to compare it with
+    wide = tables.wide_table(rows, ["cython", "torch"])
+    assert "| p | forward | 2 s ±1% | 1.0 | 50% peak | 1.0 MiB | 0.50 | 1 s ±1% |" in wide
+    assert tables.geometric_mean([2.0, 8.0, math.nan]) == 4.0
+    assert "25% copy" in tables.text([make_row("cython", 1.0, memory_bound=True)])
+
+
+def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["bench", "im2col_numpy", "--set", "tiny", "--dtype", "float32", "--rounds", "1"]
+    assert run([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["machine"]["cpu"] == cpu_name()
+    assert {row["way"] for row in found["rows"]} == {"forward", "backward", "dx", "dw"}
+    assert run(arguments) == 0
+    assert "float32, " in capsys.readouterr().out
+
+
+def test_the_command_names_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "--set", "nope"]) == 1
+    assert "set (='nope') must be one of the sets course, quick, full" in capsys.readouterr().err
+    assert run(["bench", "no_such", "--set", "tiny"]) == 1
+    assert "no_such" in capsys.readouterr().err
+
+
+def test_the_report_is_a_page_with_plots(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    page = tmp_path / "page.md"
+    assert run(["bench", "im2col_numpy", "--set", "tiny", "--rounds", "1", "--report", str(page),
+                "--no-scaling"]) == 0  # fmt: skip
+    text = page.read_text(encoding="utf-8")
+    assert cpu_name() in text
+    assert "| tiny | forward |" in text
+    for name in ("roofline", "speedup"):
+        assert (tmp_path / "page" / f"{name}.png").stat().st_size > 1000
+        assert f"(page/{name}.png)" in text

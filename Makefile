@@ -7,8 +7,10 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-PYTHON ?= $(shell command -v python3.14 || command -v python3.13 || command -v python3.12 \
-	|| command -v python3.11 || command -v python3)
+# The first that runs and is new enough: a name on the PATH may be a shim without a Python behind it.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; \
+	then echo "$$python"; break; fi; done)
 BIN := .venv/bin
 RUN_ARGS ?=
 TEST_ARGS ?=
@@ -54,7 +56,7 @@ clean:  ## Remove what was built, except .venv (and never runs/ or data/)
 	find convkit backends tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	@test -n "$(PYTHON)" \
 		|| { echo "convkit needs Python 3.11 or later; set PYTHON=... to one" >&2; exit 1; }
 	"$(PYTHON)" -m venv .venv
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 
 from convkit.spec import ConvSpec, PoolSpec
 
@@ -28,7 +29,14 @@ def _always(spec: ConvSpec | PoolSpec) -> bool:
     return True
 
 
+def _plane(spec: ConvSpec) -> bool:
+    """One or two spatial axes, and a kernel and a stride that the lists of taps hold."""
+    return len(spec.kernel) <= 2 and prod(spec.kernel) <= 512 and prod(spec.stride) <= 64
+
+
 KERNELS = (
+    Kernel("conv_forward", "gemm", 1, "implicit matrix product over strips", _plane),
+    Kernel("conv_dx", "gemm", 1, "one stride-1 pass per phase, flipped weights", _plane),
     Kernel("conv_forward", "direct", 0, "the definition, row by row", _always),
     Kernel("conv_dx", "direct", 0, "the definition, row by row", _always),
     Kernel("conv_dw", "direct", 0, "the definition, row by row", _always),

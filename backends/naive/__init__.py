@@ -49,9 +49,9 @@ class Naive:
     ) -> tuple[Array, None]:
         """out[n, f, o] = b[f] + sum of w[f] * x[n, channels of the group, window of o]."""
         out = np.zeros(spec.out_shape, spec.dtype)
-        for n, f, channels in self._pairs(spec):
-            for o in np.ndindex(spec.out_shape[2:]):
-                pixels, taps = window(spec, o)
+        for o in np.ndindex(spec.out_shape[2:]):
+            pixels, taps = window(spec, o)
+            for n, f, channels in self._pairs(spec):
                 out[n, f, *o] = np.sum(w[f, :, *taps] * x[n, channels, *pixels])
                 if b is not None:
                     out[n, f, *o] += b[f]
@@ -62,9 +62,9 @@ class Naive:
     ) -> tuple[Array | None, Array | None, Array | None]:
         """Each term w * x of an output sends dout * w to its pixel and dout * x to its weight."""
         dx, dw = np.zeros_like(x), np.zeros_like(w)
-        for n, f, channels in self._pairs(spec):
-            for o in np.ndindex(spec.out_shape[2:]):
-                pixels, taps = window(spec, o)
+        for o in np.ndindex(spec.out_shape[2:]):
+            pixels, taps = window(spec, o)
+            for n, f, channels in self._pairs(spec):
                 if "dx" in needs:
                     dx[n, channels, *pixels] += w[f, :, *taps] * dout[n, f, *o]
                 if "dw" in needs:
@@ -75,26 +75,28 @@ class Naive:
     def pool_forward(self, spec: PoolSpec, x: Array) -> tuple[Array, Array | None]:
         """The maximum or the average of every window; saved is x, to find the maxima again."""
         out = np.zeros(spec.out_shape, spec.dtype)
-        for n, c, *o in np.ndindex(spec.out_shape):
-            pixels = x[n, c, *window(spec, tuple(o))[0]]
-            if spec.kind == "max":
-                out[n, c, *o] = pixels.max()  # NaN wins
-            else:
-                out[n, c, *o] = pixels.sum() / self._count(spec, tuple(o))
+        for o in np.ndindex(spec.out_shape[2:]):
+            pixels, _ = window(spec, o)
+            for n, c in np.ndindex(spec.out_shape[:2]):
+                if spec.kind == "max":
+                    out[n, c, *o] = x[n, c, *pixels].max()  # NaN wins
+                else:
+                    out[n, c, *o] = x[n, c, *pixels].sum() / self._count(spec, o)
         return out, x if spec.kind == "max" else None
 
     def pool_backward(self, spec: PoolSpec, dout: Array, saved: Array | None) -> Array:
         """To the first maximum in row-major order, or in equal parts to every pixel."""
         dx = np.zeros(spec.x_shape, spec.dtype)
-        for n, c, *o in np.ndindex(spec.out_shape):
-            pixels = window(spec, tuple(o))[0]
-            part = dx[n, c, *pixels]
-            if saved is not None:
-                values = saved[n, c, *pixels]
-                first = np.unravel_index(values.argmax(), values.shape)  # the first NaN, if any
-                part[first] += dout[n, c, *o]
-            else:
-                part += dout[n, c, *o] / self._count(spec, tuple(o))
+        for o in np.ndindex(spec.out_shape[2:]):
+            pixels, _ = window(spec, o)
+            for n, c in np.ndindex(spec.out_shape[:2]):
+                part = dx[n, c, *pixels]
+                if saved is not None:
+                    values = saved[n, c, *pixels]
+                    # argmax finds the first maximum, and the first NaN where there is one.
+                    part[np.unravel_index(values.argmax(), values.shape)] += dout[n, c, *o]
+                else:
+                    part += dout[n, c, *o] / self._count(spec, o)
         return dx
 
     def info(self) -> dict[str, Any]:

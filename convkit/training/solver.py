@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from convkit.errors import ParameterError, ShapeError
 from convkit.training import optim
+from convkit.training.checks import check_at_least, images_and_labels
 from convkit.training.history import History, Row
 
 __all__ = ["Model", "Progress", "Solver"]
@@ -109,20 +110,20 @@ class Solver:
             known = ", ".join(Solver.__init__.__kwdefaults__ or ())
             raise ParameterError(f"Solver has no argument {next(iter(unknown))!r}; known: {known}")
         optim.check_rule(update_rule, optim_config or {})
-        _check_at_least(1, batch_size=batch_size, print_every=print_every)
-        _check_at_least(0, num_epochs=num_epochs)
+        check_at_least(1, batch_size=batch_size, print_every=print_every)
+        check_at_least(0, num_epochs=num_epochs)
         for name, count in (
             ("num_iterations", num_iterations),
             ("num_train_samples", num_train_samples),
             ("num_val_samples", num_val_samples),
         ):
             if count is not None:
-                _check_at_least(1, **{name: count})
+                check_at_least(1, **{name: count})
         if not 0 < lr_decay < math.inf:
             raise ParameterError(f"lr_decay (={lr_decay!r}) must be a finite number above 0")
         self.model = model
-        self.X_train, self.y_train = _pair(data, "train")
-        self.X_val, self.y_val = _pair(data, "val")
+        self.X_train, self.y_train = images_and_labels(data, "train")
+        self.X_val, self.y_val = images_and_labels(data, "val")
         self.update_rule, self.lr_decay = update_rule, lr_decay
         self.batch_size, self.print_every, self.verbose = batch_size, print_every, verbose
         self.num_train_samples, self.num_val_samples = num_train_samples, num_val_samples
@@ -196,7 +197,7 @@ class Solver:
 
     def predict(self, X: Array, batch_size: int = 100) -> npt.NDArray[np.intp]:
         """Return the label with the highest score for every image of X, batch by batch."""
-        _check_at_least(1, batch_size=batch_size)
+        check_at_least(1, batch_size=batch_size)
         labels = np.empty(len(X), np.intp)
         for start in range(0, len(X), batch_size):
             batch = slice(start, start + batch_size)
@@ -304,25 +305,3 @@ class Solver:
 
 def _say(line: str) -> None:
     print(line, flush=True)  # seen at once, also through a pipe
-
-
-def _pair(data: Mapping[str, Any], part: str) -> tuple[Array, Array]:
-    """Return the images and labels of "train" or "val", checked to be as many of each."""
-    names = f"X_{part}", f"y_{part}"
-    for name in names:
-        if name not in data:
-            raise ParameterError(f"data lacks {name!r}; it holds {', '.join(map(str, data))}")
-    X, y = (np.asarray(data[name]) for name in names)
-    if not len(X) or y.shape != (len(X),):
-        raise ShapeError(
-            f"data: X_{part} (shape {X.shape}) and y_{part} (shape {y.shape}) must be N images and "
-            "N labels, N at least 1"
-        )
-    return X, y
-
-
-def _check_at_least(least: int, **counts: int) -> None:
-    for name, value in counts.items():
-        integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not integer or value < least:
-            raise ParameterError(f"{name} (={value!r}) must be an integer of at least {least}")

@@ -12,6 +12,8 @@
     ck_conv_dx_fn FN(ck_direct_dx); \
     ck_conv_dw_fn FN(ck_direct_dw); \
     ck_conv_db_fn FN(ck_conv_db); \
+    ck_conv_forward_fn FN(ck_gemm_forward); \
+    ck_conv_dx_fn FN(ck_gemm_dx); \
     ck_max_pool_forward_fn FN(ck_max_pool_forward); \
     ck_max_pool_backward_fn FN(ck_max_pool_backward); \
     ck_avg_pool_forward_fn FN(ck_avg_pool_forward); \
@@ -20,8 +22,8 @@
     ck_copy_fn CK_PASTE(ck_copy, f32, CK_ISA);
 
 #define TABLE { \
-    .conv_forward = {[CK_DIRECT] = FN(ck_direct_forward)}, \
-    .conv_dx = {[CK_DIRECT] = FN(ck_direct_dx)}, \
+    .conv_forward = {[CK_DIRECT] = FN(ck_direct_forward), [CK_GEMM] = FN(ck_gemm_forward)}, \
+    .conv_dx = {[CK_DIRECT] = FN(ck_direct_dx), [CK_GEMM] = FN(ck_gemm_dx)}, \
     .conv_dw = {[CK_DIRECT] = FN(ck_direct_dw)}, \
     .conv_db = FN(ck_conv_db), \
     .max_pool_forward = {[CK_WINDOWS] = FN(ck_max_pool_forward)}, \

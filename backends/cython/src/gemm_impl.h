@@ -1,0 +1,346 @@
+/* Convolution forward, and backward to x, as an implicit matrix product over strips.
+ *
+ * Forward is one pass; dx of stride s is one stride-1 pass over dout for each of the s x s phases
+ * of dx. A task is a block of filters by a block of pixels (rows of an image, or whole small
+ * images), cut by the shape alone. Included by isa_gemm.c once per dtype.
+ */
+
+#ifndef CK_GEMM_IMPL
+#define CK_GEMM_IMPL
+enum {
+    K_BLOCK = CK_VECTOR_BYTES == 64 ? 192 : 256, /* rows of a panel, which stays in L1 */
+    STRIP_BYTES = 320 << 10,
+    RESULT_BYTES = 320 << 10,
+    CHUNK_PIXELS = 1024,
+    LEAST_TASKS = 8,
+    PREPACK_BYTES = 2560 << 10,
+};
+
+/* One stride-1 pass: result (row, col) at y = row * sy + y0, x = col * sx + x0 of the output. */
+typedef struct {
+    idx taps, sy, sx, y0, x0, cols;
+    idx *toff, *wtap; /* [taps]: offset in a channel's strip; place in w's kernel */
+    idx a;            /* where its packed weights begin */
+} gemm_pass;
+
+typedef struct {
+    strip_shape strip;
+    idx n, groups, m, c;      /* images; results' and summed channels per group */
+    idx out_h, out_w;
+    idx wm, wc, wg;           /* w's strides: result channel, summed channel, group */
+    idx passes, all_taps;
+    gemm_pass *pass;
+    idx direct_source;        /* 1: read the source itself, which needs no strip */
+    idx cb, images, rows, mb; /* blocks: channels, images, output rows, filters */
+    idx chunks_n, chunks_r, chunks_m;
+    idx offset_strip, offset_panel, offset_a, offset_koff, offset_result;
+    idx scratch, prepacked;
+    const void *src, *w, *bias;
+    void *out, *a;
+    int relu;
+} gemm_job;
+
+static idx round_up(idx value, idx to) { return (value + to - 1) / to * to; }
+static idx floor_div(idx a, idx b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+static idx blocks_of(idx total, idx block) { return (total + block - 1) / block; }
+static idx even_block(idx total, idx most)
+{
+    return blocks_of(total, blocks_of(total, CK_MAX(most, 1)));
+}
+#endif
+
+static FN(tile) *const FN(packed_tiles)[2][15];
+static FN(tile) *const FN(strip_tiles)[3][15];
+
+/* ---- packing ------------------------------------------------------------------------------- */
+
+/* Pack the weights of result channels m0 .. m0+count-1 and summed channels c0 .. c0+cs-1: panels
+ * of at most TILE_ROWS rows, each [k][rows]. */
+static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, idx m0, idx count,
+                             idx c0, idx cs, REAL *to)
+{
+    const REAL *w = (const REAL *)j->w + group * j->wg + c0 * j->wc;
+    idx panels = blocks_of(count, TILE_ROWS);
+    for (idx i = 0, m = m0; i < panels; i++) {
+        idx rows = (count - (m - m0) + panels - i - 1) / (panels - i);
+        for (idx c = 0; c < cs; c++)
+            for (idx t = 0; t < p->taps; t++) {
+                const REAL *from = w + m * j->wm + c * j->wc + p->wtap[t];
+                for (idx r = 0; r < rows; r++)
+                    to[r] = from[r * j->wm];
+                to += rows;
+            }
+        m += rows;
+    }
+}
+
+typedef struct {
+    idx from, to;
+} FN(piece);
+
+/* Fill a panel [k][vectors * VL] from a strip. Pieces come in ascending order and each writes a
+ * whole vector: what it writes beyond its end, the next one overwrites. */
+CK_INLINE void FN(pack_panel)(REAL *panel, idx width, const REAL *strip, const idx *koff, idx k,
+                              const FN(piece) *pieces, idx count)
+{
+    if (count == 1) {
+        for (idx i = 0; i < k; i++)
+            *(VECU *)(panel + i * width) = *(const VECU *)(strip + koff[i] + pieces[0].from);
+    } else if (count == 2) {
+        for (idx i = 0; i < k; i++, panel += width) {
+            const REAL *row = strip + koff[i];
+            *(VECU *)(panel + pieces[0].to) = *(const VECU *)(row + pieces[0].from);
+            *(VECU *)(panel + pieces[1].to) = *(const VECU *)(row + pieces[1].from);
+        }
+    } else {
+        for (idx i = 0; i < k; i++, panel += width) {
+            const REAL *row = strip + koff[i];
+            for (idx s = 0; s < count; s++)
+                *(VECU *)(panel + pieces[s].to) = *(const VECU *)(row + pieces[s].from);
+        }
+    }
+}
+
+/* The same straight from the source, where nothing behind an image may be read. */
+static void FN(pack_exact)(REAL *panel, idx width, const REAL *source, const idx *koff, idx k,
+                           const FN(piece) *pieces, const idx *lengths, idx count)
+{
+    for (idx s = 0; s < count; s++) {
+        REAL *to = panel + pieces[s].to;
+        for (idx i = 0; i < k; i++) {
+            const REAL *row = source + koff[i] + pieces[s].from;
+            if (lengths[s] == VL)
+                *(VECU *)(to + i * width) = *(const VECU *)row;
+            else
+                FN(store_part)(to + i * width, FN(load_part)(row, lengths[s]), lengths[s]);
+        }
+    }
+}
+
+/* ---- one block of results -------------------------------------------------------------------- */
+
+/* What the panels of one pass over one chunk and one block of channels share. */
+typedef struct {
+    const gemm_job *j;
+    const REAL *strip, *a, *bias;
+    const idx *koff;
+    REAL *panel, *out;
+    idx k, m, ldc;
+    idx images, rows, cols, image_size; /* image_size: from one image to the next in the strip */
+    idx out_image;                      /* and in the output */
+    int flags;
+} FN(block);
+
+CK_INLINE void FN(run_panel)(const FN(block) *b, FN(slot) *slots, idx vectors, int packed)
+{
+    idx panels = blocks_of(b->m, TILE_ROWS);
+    const REAL *a = b->a, *bias = b->bias;
+    for (idx i = 0, m = 0; i < panels; i++) {
+        idx rows = (b->m - m + panels - i - 1) / (panels - i);
+        FN(tile) *tile = packed ? FN(packed_tiles)[vectors - 1][rows]
+                                : FN(strip_tiles)[vectors == 4 ? 2 : vectors - 1][rows];
+        tile(b->k, a, b->panel, b->koff, slots, b->ldc, bias, b->flags);
+        a += rows * b->k;
+        m += rows;
+        if (bias)
+            bias += rows;
+        for (idx v = 0; v < vectors; v++) {
+            slots[v].c += rows * b->ldc;
+            slots[v].c2 += rows * b->ldc;
+        }
+    }
+}
+
+/* Vectors that end with their row, read straight from the strip. */
+static void FN(run_rows)(const FN(block) *b)
+{
+    idx widest = b->m <= WIDE_ROWS ? WIDE_VECTORS : 2, have = 0;
+    FN(slot) slots[WIDE_VECTORS];
+    for (idx n = 0; n < b->images; n++)
+        for (idx r = 0; r < b->rows; r++)
+            for (idx x = 0; x < b->cols; x += VL) {
+                REAL *c = b->out + n * b->out_image + r * b->cols + x;
+                slots[have++] = (FN(slot)){
+                    b->strip + n * b->image_size + r * b->j->strip.pitch + x, c, c,
+                    CK_MIN(VL, b->cols - x), 0};
+                if (have == widest) {
+                    FN(run_panel)(b, slots, have, 0);
+                    have = 0;
+                }
+            }
+    for (idx i = 0; i < have;) {
+        idx take = have - i >= 2 ? 2 : 1;
+        FN(run_panel)(b, slots + i, take, 0);
+        i += take;
+    }
+}
+
+/* Vectors that run on over rows, and over images where the chunk holds whole small ones. */
+static void FN(run_packed)(const FN(block) *b)
+{
+    idx pixels = b->rows * b->cols, pitch = b->j->direct_source ? b->cols : b->j->strip.pitch;
+    int cross = pixels >= VL;
+    idx n = 0, at = 0;
+    while (n < b->images) {
+        FN(slot) slots[2];
+        FN(piece) pieces[2 * CK_VECTOR_BYTES + 2];
+        idx lengths[2 * CK_VECTOR_BYTES + 2], count = 0, v = 0;
+        for (; v < 2 && n < b->images; v++) {
+            FN(slot) *s = &slots[v];
+            s->n = s->n2 = 0;
+            for (idx lane = 0; lane < VL && n < b->images;) {
+                idx row = at / b->cols, col = at % b->cols;
+                idx length = CK_MIN(b->cols - col, VL - lane);
+                pieces[count].from = n * b->image_size + row * pitch + col;
+                pieces[count].to = v * VL + lane;
+                lengths[count++] = length;
+                REAL *c = b->out + n * b->out_image + at;
+                if (lane == 0)
+                    s->c = s->c2 = c, s->b = NULL;
+                if (s->n2 == 0 && c == s->c + s->n)
+                    s->n += length;
+                else if (s->n2 == 0)
+                    s->c2 = c, s->n2 = length;
+                else
+                    s->n2 += length;
+                lane += length;
+                at += length;
+                if (at == pixels) {
+                    at = 0;
+                    n++;
+                    if (!cross)
+                        break;
+                }
+            }
+        }
+        if (b->j->direct_source)
+            FN(pack_exact)(b->panel, v * VL, b->strip, b->koff, b->k, pieces, lengths, count);
+        else
+            FN(pack_panel)(b->panel, v * VL, b->strip, b->koff, b->k, pieces, count);
+        FN(run_panel)(b, slots, v, 1);
+    }
+}
+
+/* Cycles, roughly, of either way; packing costs a load and a store per vector and k. */
+static int FN(rows_are_better)(const gemm_job *j, idx rows, idx cols, idx m)
+{
+    if (j->direct_source)
+        return 0;
+    double by_row = (double)rows * blocks_of(cols, VL) * m / 2;
+    double pieces = 1 + (double)VL / cols;
+    double packed = (double)(rows * cols) / VL * (m / 2.0 + 1.3 * pieces);
+    return by_row <= packed;
+}
+
+/* dx of stride > 1: put a pass's results, [m][rows][cols], in their places. */
+static void FN(interleave)(const gemm_job *j, const gemm_pass *p, const REAL *from, idx m,
+                           idx first_row, idx rows, REAL *out)
+{
+    for (idx i = 0; i < m; i++)
+        for (idx r = 0; r < rows; r++) {
+            REAL *to = out + (i * j->out_h + (first_row + r) * p->sy + p->y0) * j->out_w + p->x0;
+            const REAL *row = from + (i * rows + r) * p->cols;
+            for (idx x = 0; x < p->cols; x++)
+                to[x * p->sx] = row[x];
+        }
+}
+
+/* The rows of a pass that a chunk of output rows [y, y_end) (in units of the stride) holds. */
+static idx FN(pass_rows)(const gemm_job *j, const gemm_pass *p, idx first, idx rows)
+{
+    idx all = (j->out_h - p->y0 + p->sy - 1) / p->sy;
+    return CK_MAX(0, CK_MIN(rows, all - first));
+}
+
+static void FN(gemm_task)(void *context, idx task, void *scratch)
+{
+    const gemm_job *j = context;
+    idx mi = task % j->chunks_m, rest = task / j->chunks_m;
+    idx ri = rest % j->chunks_r, ni = rest / j->chunks_r % j->chunks_n;
+    idx group = rest / j->chunks_r / j->chunks_n;
+    idx m0 = mi * j->mb, m = CK_MIN(j->mb, j->m - m0);
+    idx n0 = ni * j->images, images = CK_MIN(j->images, j->n - n0);
+    idx first = ri * j->rows;
+    REAL *strip = (REAL *)((char *)scratch + j->offset_strip);
+    REAL *results = (REAL *)((char *)scratch + j->offset_result);
+    idx *koff = (idx *)((char *)scratch + j->offset_koff);
+    idx plane = j->strip.src_h * j->strip.src_w, out_plane = j->out_h * j->out_w;
+    int interleaved = j->passes > 1;
+
+    for (idx c0 = 0; c0 < j->c; c0 += j->cb) {
+        idx cs = CK_MIN(j->cb, j->c - c0);
+        const REAL *src = (const REAL *)j->src + ((n0 * j->groups + group) * j->c + c0) * plane;
+        for (idx n = 0; n < images && !j->direct_source; n++)
+            for (idx c = 0; c < cs; c++)
+                FN(fill_channel)(&j->strip, src + (n * j->groups * j->c + c) * plane, first,
+                                 j->strip.rows, strip + (n * cs + c) * j->strip.channel_size);
+        REAL *to = results;
+        for (idx i = 0; i < j->passes; i++) {
+            const gemm_pass *p = &j->pass[i];
+            idx rows = FN(pass_rows)(j, p, first, j->rows);
+            FN(block) b = {.j = j, .koff = koff, .m = m, .k = cs * p->taps, .images = images,
+                           .rows = rows, .cols = p->cols};
+            b.panel = (REAL *)((char *)scratch + j->offset_panel);
+            b.strip = j->direct_source ? src : strip;
+            b.image_size = j->direct_source ? j->groups * j->c * plane
+                                            : cs * j->strip.channel_size;
+            b.bias = j->bias && c0 == 0 ? (const REAL *)j->bias + group * j->m + m0 : NULL;
+            b.flags = (c0 ? TILE_ADD : 0) | (j->relu && c0 + cs == j->c ? TILE_RELU : 0);
+            b.ldc = interleaved ? rows * p->cols : out_plane;
+            b.out_image = interleaved ? m * b.ldc : j->groups * j->m * out_plane;
+            b.out = interleaved ? to
+                                : (REAL *)j->out + ((n0 * j->groups + group) * j->m + m0) * out_plane +
+                                      first * j->out_w;
+            to += images * m * rows * p->cols;
+            if (rows == 0 || p->cols == 0)
+                continue;
+            if (p->taps == 0) {
+                if (c0 == 0)
+                    for (idx n = 0; n < images; n++)
+                        for (idx r = 0; r < m; r++)
+                            FN(zero)(b.out + n * b.out_image + r * b.ldc, rows * p->cols);
+                continue;
+            }
+            for (idx c = 0, k = 0; c < cs; c++)
+                for (idx t = 0; t < p->taps; t++)
+                    koff[k++] = c * j->strip.channel_size + p->toff[t];
+            if (j->prepacked) {
+                b.a = (const REAL *)j->a + p->a + (group * j->m + m0) * j->c * p->taps +
+                      c0 * p->taps * m;
+            } else {
+                REAL *a = (REAL *)((char *)scratch + j->offset_a);
+                FN(pack_weights)(j, p, group, m0, m, c0, cs, a);
+                b.a = a;
+            }
+            if (FN(rows_are_better)(j, rows, p->cols, m))
+                FN(run_rows)(&b);
+            else
+                FN(run_packed)(&b);
+        }
+    }
+    if (!interleaved)
+        return;
+    const REAL *from = results;
+    for (idx i = 0; i < j->passes; i++) {
+        const gemm_pass *p = &j->pass[i];
+        idx rows = FN(pass_rows)(j, p, first, j->rows);
+        for (idx n = 0; n < images; n++, from += m * rows * p->cols)
+            FN(interleave)(j, p, from, m, first, rows,
+                           (REAL *)j->out + (((n0 + n) * j->groups + group) * j->m + m0) * out_plane);
+    }
+}
+
+static void FN(prepack_task)(void *context, idx task, void *scratch)
+{
+    (void)scratch;
+    const gemm_job *j = context;
+    idx mi = task % j->chunks_m, group = task / j->chunks_m;
+    idx m0 = mi * j->mb, m = CK_MIN(j->mb, j->m - m0);
+    for (idx i = 0; i < j->passes; i++)
+        for (idx c0 = 0; c0 < j->c; c0 += j->cb) {
+            const gemm_pass *p = &j->pass[i];
+            FN(pack_weights)(j, p, group, m0, m, c0, CK_MIN(j->cb, j->c - c0),
+                             (REAL *)j->a + p->a + (group * j->m + m0) * j->c * p->taps +
+                                 c0 * p->taps * m);
+        }
+}

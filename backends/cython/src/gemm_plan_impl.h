@@ -1,0 +1,193 @@
+/* Cutting a convolution into passes, blocks and tasks for gemm_impl.h. Included by isa_gemm.c
+ * once per dtype. Every choice here depends on the shape alone, so the bits do too. */
+
+/* Blocks of channels, rows, images and filters, and where each lies in a thread's scratch. */
+static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
+{
+    strip_shape *s = &j->strip;
+    idx passes = j->passes, most_taps = 1;
+    idx sy = j->pass[0].sy;
+    for (idx i = 0; i < passes; i++)
+        most_taps = CK_MAX(most_taps, j->pass[i].taps);
+    j->cb = even_block(j->c, K_BLOCK / most_taps);
+    idx out_rows = blocks_of(j->out_h, sy); /* in units of the stride */
+    idx row_pixels = j->out_w * sy;
+    idx strip_rows_fit =
+        STRIP_BYTES / (idx)sizeof(REAL) / (j->cb * s->phases * s->pitch) - rows_reach;
+    j->rows = CK_MAX(1, CK_MIN(strip_rows_fit, CHUNK_PIXELS / row_pixels));
+    if (j->direct_source)
+        j->rows = out_rows;
+    j->rows = even_block(out_rows, CK_MIN(j->rows, out_rows));
+    j->images = 1;
+    if (j->rows == out_rows) {
+        idx image_bytes = j->cb * s->phases * (out_rows + rows_reach) * s->pitch *
+                          (idx)sizeof(REAL);
+        idx most = CK_MIN(STRIP_BYTES / image_bytes, CHUNK_PIXELS / (row_pixels * out_rows));
+        j->images = even_block(CK_MAX(j->n, 1), CK_MAX(1, CK_MIN(most, j->n)));
+    }
+    j->mb = j->m;
+    idx pixel_tasks = CK_MAX(1, blocks_of(j->n, j->images) * blocks_of(out_rows, j->rows));
+    idx tasks = pixel_tasks * j->groups;
+    if (tasks < LEAST_TASKS)
+        j->mb = CK_MAX(CK_MIN(j->m, 4 * TILE_ROWS), blocks_of(j->m, blocks_of(LEAST_TASKS, tasks)));
+    j->mb = even_block(j->m, j->mb);
+    if (passes > 1) {
+        idx fit = RESULT_BYTES / (idx)sizeof(REAL) / (j->images * j->rows * row_pixels);
+        j->mb = even_block(j->m, CK_MIN(j->mb, CK_MAX(1, fit)));
+    }
+    s->rows = j->rows + rows_reach;
+    s->phase_size = s->rows * s->pitch;
+    s->channel_size = s->phases * s->phase_size;
+    if (j->direct_source)
+        s->channel_size = s->src_h * s->src_w;
+    j->chunks_n = blocks_of(j->n, j->images);
+    j->chunks_r = blocks_of(out_rows, j->rows);
+    j->chunks_m = blocks_of(j->m, j->mb);
+    idx slack = 2 * CK_VECTOR_BYTES, at = 0;
+    j->offset_panel = at;
+    at += round_up(j->cb * most_taps * 2 * CK_VECTOR_BYTES + slack, 64);
+    j->offset_koff = at;
+    at += round_up(j->cb * most_taps * (idx)sizeof(idx), 64);
+    j->offset_strip = at;
+    if (!j->direct_source)
+        at += round_up(j->images * j->cb * s->channel_size * (idx)sizeof(REAL) + slack, 64);
+    j->offset_result = at;
+    if (passes > 1)
+        at += round_up(j->images * j->mb * j->rows * row_pixels * (idx)sizeof(REAL), 64);
+    j->offset_a = at;
+    idx weights = j->groups * j->m * j->c * j->all_taps * (idx)sizeof(REAL);
+    j->prepacked = weights <= PREPACK_BYTES;
+    if (!j->prepacked)
+        at += round_up(j->mb * j->cb * most_taps * (idx)sizeof(REAL), 64);
+    j->scratch = at;
+}
+
+static int FN(run_gemm)(gemm_job *j)
+{
+    idx a = 0;
+    for (idx i = 0; i < j->passes; i++) {
+        j->pass[i].a = a;
+        a += j->groups * j->m * j->c * j->pass[i].taps;
+    }
+    double work = (double)j->n * j->out_h * j->out_w * j->groups * j->m * j->c * j->all_taps /
+                  j->pass[0].sy / j->pass[0].sx;
+    int failed = 0;
+    j->a = NULL;
+    if (j->prepacked) {
+        if (posix_memalign(&j->a, 64, (size_t)CK_MAX(a, 1) * sizeof(REAL)))
+            return -1;
+        failed = ck_parallel(j->groups * j->chunks_m, FN(prepack_task), j, 0, 2.0 * a);
+    }
+    idx tasks = j->groups * j->chunks_n * j->chunks_r * j->chunks_m;
+    if (!failed)
+        failed = ck_parallel(tasks, FN(gemm_task), j, (size_t)j->scratch, work);
+    free(j->a);
+    return failed;
+}
+
+int FN(ck_gemm_forward)(const ck_conv *g, const void *x, const void *w, const void *b, void *out,
+                        int relu)
+{
+    idx taps = g->k[1] * g->k[2], toff[MOST_TAPS], wtap[MOST_TAPS], number[MOST_TAPS];
+    gemm_pass pass = {.taps = taps, .sy = 1, .sx = 1, .cols = g->out[2], .toff = toff,
+                      .wtap = wtap};
+    gemm_job j = {.n = g->n, .groups = g->groups, .m = g->f / g->groups, .c = g->c / g->groups,
+                  .out_h = g->out[1], .out_w = g->out[2], .passes = 1, .all_taps = taps,
+                  .pass = &pass, .src = x, .w = w, .bias = b, .out = out, .relu = relu};
+    j.wm = j.c * taps;
+    j.wc = taps;
+    j.wg = j.m * j.c * taps;
+    strip_shape *s = &j.strip;
+    s->src_h = g->in[1], s->src_w = g->in[2], s->sh = g->s[1], s->sw = g->s[2];
+    s->top = g->p[1], s->left = g->p[2];
+    idx reach = (g->k[1] - 1) * g->d[1] / s->sh;
+    s->pitch = g->out[2] + (g->k[2] - 1) * g->d[2] / s->sw;
+    j.direct_source = taps == 1 && s->sh == 1 && s->sw == 1 && j.out_h == s->src_h &&
+                      j.out_w == s->src_w && s->top == 0 && s->left == 0;
+    if (j.direct_source) { /* rows do not matter: one long row */
+        s->src_w *= s->src_h, s->src_h = 1;
+        j.out_w *= j.out_h, j.out_h = 1;
+        pass.cols = s->pitch = j.out_w;
+    }
+    for (idx t = 0; t < taps; t++)
+        number[t] = phase_number(s, t / g->k[2] * g->d[1] % s->sh, t % g->k[2] * g->d[2] % s->sw);
+    FN(plan_blocks)(&j, reach);
+    for (idx t = 0; t < taps; t++) {
+        wtap[t] = t;
+        toff[t] = number[t] * s->phase_size + t / g->k[2] * g->d[1] / s->sh * s->pitch +
+                  t % g->k[2] * g->d[2] / s->sw;
+    }
+    return FN(run_gemm)(&j);
+}
+
+/* The taps along one axis that reach the pixels r, r + s, r + 2 s … of dx: for each the tap, and
+ * the output minus the pixel's number. Returns how many. */
+static idx FN(phase_taps)(const ck_conv *g, int axis, idx r, idx *tap, idx *shift)
+{
+    idx count = 0;
+    for (idx k = 0; k < g->k[axis]; k++) {
+        idx at = r + g->p[axis] - k * g->d[axis];
+        if (at % g->s[axis] == 0) {
+            tap[count] = k;
+            shift[count++] = at / g->s[axis];
+        }
+    }
+    return count;
+}
+
+int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
+{
+    idx sh = g->s[1], sw = g->s[2], passes = sh * sw, taps = g->k[1] * g->k[2];
+    gemm_pass *pass = calloc((size_t)passes, sizeof *pass);
+    idx *lists = malloc((size_t)(2 * taps + 4 * MOST_TAPS) * sizeof(idx));
+    if (!pass || !lists) {
+        free(pass);
+        free(lists);
+        return -1;
+    }
+    gemm_job j = {.n = g->n, .groups = g->groups, .m = g->c / g->groups, .c = g->f / g->groups,
+                  .out_h = g->in[1], .out_w = g->in[2], .passes = passes, .all_taps = taps,
+                  .pass = pass, .src = dout, .w = w, .out = dx};
+    j.wm = taps;
+    j.wc = j.m * taps;
+    j.wg = j.c * j.m * taps;
+    strip_shape *s = &j.strip;
+    s->src_h = g->out[1], s->src_w = g->out[2], s->sh = s->sw = 1;
+    /* The strip reaches from the last tap of the first pixel to tap 0 of the last. */
+    idx low_h = floor_div(g->p[1] - (g->k[1] - 1) * g->d[1], sh);
+    idx low_w = floor_div(g->p[2] - (g->k[2] - 1) * g->d[2], sw);
+    idx reach = floor_div(sh - 1 + g->p[1], sh) - low_h;
+    s->top = -low_h, s->left = -low_w;
+    s->pitch = (g->in[2] - 1) / sw + 1 + floor_div(sw - 1 + g->p[2], sw) - low_w;
+    s->phases = 1;
+    j.direct_source = taps == 1 && passes == 1 && j.out_h == s->src_h && j.out_w == s->src_w &&
+                      g->p[1] == 0 && g->p[2] == 0;
+    if (j.direct_source) {
+        s->src_w *= s->src_h, s->src_h = 1;
+        j.out_w *= j.out_h, j.out_h = 1;
+        s->pitch = j.out_w;
+        reach = 0;
+    }
+    idx *toff = lists, *wtap = lists + taps, *kh = lists + 2 * taps, *oh = kh + MOST_TAPS;
+    idx *kw = oh + MOST_TAPS, *ow = kw + MOST_TAPS;
+    for (idx i = 0; i < passes; i++) {
+        gemm_pass *p = &pass[i];
+        *p = (gemm_pass){.sy = sh, .sx = sw, .y0 = i / sw, .x0 = i % sw, .toff = toff,
+                         .wtap = wtap};
+        p->cols = p->x0 < j.out_w ? (j.out_w - 1 - p->x0) / sw + 1 : 0;
+        idx rows = FN(phase_taps)(g, 1, p->y0, kh, oh);
+        idx cols = FN(phase_taps)(g, 2, p->x0, kw, ow);
+        for (idx a = 0; a < rows; a++)
+            for (idx b = 0; b < cols; b++) {
+                wtap[p->taps] = kh[a] * g->k[2] + kw[b];
+                toff[p->taps++] = j.direct_source ? 0 : (oh[a] - low_h) * s->pitch + ow[b] - low_w;
+            }
+        toff += p->taps;
+        wtap += p->taps;
+    }
+    FN(plan_blocks)(&j, reach);
+    int failed = FN(run_gemm)(&j);
+    free(pass);
+    free(lists);
+    return failed;
+}

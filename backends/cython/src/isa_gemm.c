@@ -1,0 +1,18 @@
+/* Convolution as an implicit matrix product: register tiles, strips and blocks. */
+#include "isa.h"
+
+#include <stdlib.h>
+
+#include "micro_impl.h"
+#include "strip_impl.h"
+#include "gemm_impl.h"
+#include "tiles_impl.h"
+#include "gemm_plan_impl.h"
+
+#define REAL_IS_DOUBLE
+#include "isa.h"
+#include "micro_impl.h"
+#include "strip_impl.h"
+#include "gemm_impl.h"
+#include "tiles_impl.h"
+#include "gemm_plan_impl.h"

@@ -1,0 +1,156 @@
+/* The register tiles: MR filters x NV vectors of pixels, accumulated over k.
+ *
+ * Included by isa_gemm.c once per dtype. A tile keeps MR * NV accumulators in registers; A is
+ * packed [k][MR] and broadcast, B comes as vectors of pixels, either from a packed panel
+ * [k][NV * VL] or straight from a strip, where row k lies koff[k] behind each slot's base. Every
+ * remainder in MR and NV has a tile of its own, so no lane computes for a filter that is not there.
+ */
+
+#ifndef CK_MICRO_IMPL
+#define CK_MICRO_IMPL
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#endif
+#if CK_VECTOR_BYTES == 64
+#define TILE_ROWS 14
+#define WIDE_ROWS 6
+#elif CK_VECTOR_BYTES == 32
+#define TILE_ROWS 6
+#define WIDE_ROWS 3
+#elif defined(__aarch64__)
+#define TILE_ROWS 8
+#define WIDE_ROWS 6
+#else
+#define TILE_ROWS 4
+#define WIDE_ROWS 2
+#endif
+#define WIDE_VECTORS 4
+#define UNROLL _Pragma("GCC unroll 16")
+enum { TILE_ADD = 1, TILE_RELU = 2 };
+#endif
+
+/* One vector of pixels: where its first row of B lies (strip tiles only), where its results go
+ * (n lanes at c, the n2 behind them, if any, at c2; for filter i, i * ldc further). */
+typedef struct {
+    const REAL *b;
+    REAL *c, *c2;
+    idx n, n2;
+} FN(slot);
+
+typedef void FN(tile)(idx k, const REAL *a, const REAL *panel, const idx *koff,
+                      const FN(slot) *slots, idx ldc, const REAL *bias, int flags);
+
+CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
+{
+#if defined(__AVX512F__) && defined(REAL_IS_DOUBLE)
+    return (VEC)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+#elif defined(__AVX512F__)
+    return (VEC)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+    VEC v = {0};
+    __builtin_memcpy(&v, p, (size_t)n * sizeof(REAL));
+    return v;
+#endif
+}
+
+CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
+{
+#if defined(__AVX512F__) && defined(REAL_IS_DOUBLE)
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+#elif defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+#else
+    __builtin_memcpy(p, &v, (size_t)n * sizeof(REAL));
+#endif
+}
+
+CK_INLINE VEC FN(relu)(VEC v)
+{
+    IVEC keep = ~(v < (VEC){0}); /* true for NaN as well */
+    return (VEC)((IVEC)v & keep);
+}
+
+/* Add bias or what C holds, apply ReLU, store one vector of results. */
+CK_INLINE void FN(finish)(VEC v, REAL *c, int flags)
+{
+    if (flags & TILE_ADD)
+        v += *(VECU *)c;
+    if (flags & TILE_RELU)
+        v = FN(relu)(v);
+    *(VECU *)c = v;
+}
+
+/* The same for a tile in memory with slots that are not full. */
+static __attribute__((noinline)) void FN(finish_parts)(const VEC *tile, int rows, int vectors,
+                                                       const FN(slot) *slots, idx ldc, int flags)
+{
+    for (int j = 0; j < vectors; j++) {
+        const FN(slot) *s = &slots[j];
+        for (int i = 0; i < rows; i++) {
+            VEC v = tile[i * vectors + j];
+            REAL *c = s->c + i * ldc;
+            if (s->n == VL) {
+                FN(finish)(v, c, flags);
+                continue;
+            }
+            if (flags & TILE_ADD) {
+                VEC old = FN(load_part)(c, s->n);
+                if (s->n2)
+                    __builtin_memcpy((REAL *)&old + s->n, s->c2 + i * ldc,
+                                     (size_t)s->n2 * sizeof(REAL));
+                v += old;
+            }
+            if (flags & TILE_RELU)
+                v = FN(relu)(v);
+            FN(store_part)(c, v, s->n);
+            if (s->n2)
+                __builtin_memcpy(s->c2 + i * ldc, (REAL *)&v + s->n,
+                                 (size_t)s->n2 * sizeof(REAL));
+        }
+    }
+}
+
+CK_INLINE void FN(run_tile)(const int rows, const int vectors, const int packed, idx k,
+                            const REAL *a, const REAL *panel, const idx *koff,
+                            const FN(slot) *slots, idx ldc, const REAL *bias, int flags)
+{
+    VEC acc[14][4];
+    const REAL *base[4];
+    UNROLL for (int j = 0; j < vectors; j++) base[j] = packed ? panel + j * VL : slots[j].b;
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int j = 0; j < vectors; j++) acc[i][j] = (VEC){0};
+    for (idx kk = 0; kk < k; kk++) {
+        VEC b[4];
+        idx off = packed ? 0 : koff[kk];
+        UNROLL for (int j = 0; j < vectors; j++) b[j] =
+            packed ? *(const VEC *)(panel + j * VL) : *(const VECU *)(base[j] + off);
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int j = 0; j < vectors; j++) acc[i][j] += a[i] * b[j];
+        a += rows;
+        panel += vectors * VL;
+    }
+    if (bias)
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int j = 0; j < vectors; j++) acc[i][j] += bias[i];
+    idx full = VL;
+    UNROLL for (int j = 0; j < vectors; j++) full &= slots[j].n;
+    if (__builtin_expect(full == VL, 1)) {
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int j = 0; j < vectors; j++)
+                FN(finish)(acc[i][j], slots[j].c + i * ldc, flags);
+    } else {
+        VEC tile[14 * 4];
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int j = 0; j < vectors; j++) tile[i * vectors + j] = acc[i][j];
+        FN(finish_parts)(tile, rows, vectors, slots, ldc, flags);
+    }
+}
+
+#define TILE_NAME(rows, vectors, packed) FN(tile_##rows##x##vectors##_##packed)
+#define DEFINE_TILE(rows, vectors, packed) \
+    static void TILE_NAME(rows, vectors, packed)( \
+        idx k, const REAL *a, const REAL *panel, const idx *koff, const FN(slot) *slots, idx ldc, \
+        const REAL *bias, int flags) \
+    { \
+        FN(run_tile)(rows, vectors, packed, k, a, panel, koff, slots, ldc, bias, flags); \
+    }

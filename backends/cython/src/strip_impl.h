@@ -1,0 +1,85 @@
+/* Strips: the part of an image that a block of outputs reads, copied once into padded memory.
+ *
+ * A strip is split into stride x stride phases, so that for any stride every tap is a contiguous
+ * load at a constant offset: output (row, col) reads lane row * pitch + col + toff[tap]. Included
+ * by isa_gemm.c once per dtype.
+ */
+
+#ifndef CK_STRIP_IMPL
+#define CK_STRIP_IMPL
+enum { MOST_TAPS = 512 };
+
+/* How a strip's memory is laid out, and which source pixel lies where: row s, column q of phase
+ * (ph, pw) is source row (first + s) * sh + ph - top, column q * sw + pw - left, or zero outside. */
+typedef struct {
+    idx src_h, src_w, sh, sw, top, left;
+    idx rows, pitch;           /* of one phase */
+    idx phases;                /* those that some tap reads */
+    idx phase_size, channel_size;
+    int ph[MOST_TAPS], pw[MOST_TAPS];
+} strip_shape;
+
+/* The number of phase (ph, pw) in the strip, entered where it is new. */
+static idx phase_number(strip_shape *s, idx ph, idx pw)
+{
+    idx i = 0;
+    while (i < s->phases && (s->ph[i] != ph || s->pw[i] != pw))
+        i++;
+    if (i == s->phases) {
+        s->ph[i] = (int)ph;
+        s->pw[i] = (int)pw;
+        s->phases++;
+    }
+    return i;
+}
+#endif
+
+CK_INLINE void FN(zero)(REAL *to, idx n)
+{
+    if (n > 0)
+        __builtin_memset(to, 0, (size_t)n * sizeof(REAL));
+}
+
+/* to[i] = from[i * stride], i < n */
+CK_INLINE void FN(copy_strided)(REAL *to, const REAL *from, idx n, idx stride)
+{
+    if (n <= 0)
+        return;
+    if (stride == 1) {
+        idx i = 0;
+        for (; i + VL <= n; i += VL)
+            *(VECU *)(to + i) = *(const VECU *)(from + i);
+        for (; i < n; i++)
+            to[i] = from[i];
+    } else if (stride == 2) {
+        for (idx i = 0; i < n; i++)
+            to[i] = from[2 * i];
+    } else {
+        for (idx i = 0; i < n; i++)
+            to[i] = from[i * stride];
+    }
+}
+
+/* Copy one channel of one image, output rows first .. first + rows - 1 and what they reach. */
+static void FN(fill_channel)(const strip_shape *s, const REAL *plane, idx first, idx rows, REAL *to)
+{
+    for (idx p = 0; p < s->phases; p++) {
+        idx shift = s->pw[p] - s->left;
+        idx begin = shift < 0 ? (-shift + s->sw - 1) / s->sw : 0;
+        idx end = s->src_w - 1 - shift < 0 ? 0 : (s->src_w - 1 - shift) / s->sw + 1;
+        begin = CK_MIN(begin, s->pitch);
+        end = CK_MAX(begin, CK_MIN(end, s->pitch));
+        for (idx r = 0; r < rows; r++) {
+            REAL *row = to + p * s->phase_size + r * s->pitch;
+            idx y = (first + r) * s->sh + s->ph[p] - s->top;
+            if (y < 0 || y >= s->src_h) {
+                FN(zero)(row, s->pitch);
+                continue;
+            }
+            FN(zero)(row, begin);
+            FN(copy_strided)(row + begin, plane + y * s->src_w + begin * s->sw + shift,
+                             end - begin, s->sw);
+            FN(zero)(row + end, s->pitch - end);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+"""What a solver checks of its arguments before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convkit.errors import ParameterError, ShapeError
+
+__all__ = ["check_at_least", "images_and_labels"]
+
+
+def images_and_labels(
+    data: Mapping[str, Any], part: str
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the images and labels of "train" or "val", checked to be as many of each."""
+    names = f"X_{part}", f"y_{part}"
+    for name in names:
+        if name not in data:
+            raise ParameterError(f"data lacks {name!r}; it holds {', '.join(map(str, data))}")
+    X, y = (np.asarray(data[name]) for name in names)
+    if not len(X) or y.shape != (len(X),):
+        raise ShapeError(
+            f"data: X_{part} (shape {X.shape}) and y_{part} (shape {y.shape}) must be N images and "
+            "N labels, N at least 1"
+        )
+    return X, y
+
+
+def check_at_least(least: int, **counts: int) -> None:
+    for name, value in counts.items():
+        integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not integer or value < least:
+            raise ParameterError(f"{name} (={value!r}) must be an integer of at least {least}")

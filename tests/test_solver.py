@@ -1,0 +1,262 @@
+"""The training loop: the course's lines and attributes, repeatability, stopping, refusals."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from convkit import ParameterError, ShapeError
+from convkit.models import ThreeLayerConvNet
+from convkit.training.optim import UPDATE_RULES
+from convkit.training.solver import Solver
+
+
+def make_data(n=20, n_val=10, classes=3):
+    rng = np.random.default_rng(0)
+    return {
+        "X_train": rng.standard_normal((n, 1, 4, 4)),
+        "y_train": rng.integers(classes, size=n),
+        "X_val": rng.standard_normal((n_val, 1, 4, 4)),
+        "y_val": rng.integers(classes, size=n_val),
+    }
+
+
+def make_solver(data=None, **arguments):
+    model = ThreeLayerConvNet((1, 4, 4), 3, 3, 5, 3, weight_scale=0.1, rng=1)
+    settings = {"batch_size": 5, "num_epochs": 3, "verbose": False, "rng": 2}
+    return Solver(model, data or make_data(), **(settings | arguments))
+
+
+class Constant:
+    """A model that gives class 0 the score p and the others 0, and wants p lower by one."""
+
+    def __init__(self, losses=()):
+        self.params = {"p": np.zeros(1)}
+        self.losses = iter(losses)
+
+    def loss(self, X, y=None):
+        if y is None:
+            scores = np.zeros((len(X), 3))
+            scores[:, 0] = self.params["p"]
+            return scores
+        return next(self.losses, 1.0), {"p": np.ones(1)}
+
+
+def test_the_course_s_lines(capsys):
+    make_solver(verbose=True, print_every=5).train()
+    lines = capsys.readouterr().out.splitlines()
+    shown = [re.sub(r"\d\.\d{6}", "#", line) for line in lines]
+    assert shown == [
+        "(Iteration 1 / 12) loss: #",
+        "(Epoch 0 / 3, iteration 1 / 12) train acc: #; val_acc: #",
+        "(Epoch 1 / 3, iteration 4 / 12) train acc: #; val_acc: #",
+        "(Iteration 6 / 12) loss: #",
+        "(Epoch 2 / 3, iteration 8 / 12) train acc: #; val_acc: #",
+        "(Iteration 11 / 12) loss: #",
+        "(Epoch 3 / 3, iteration 12 / 12) train acc: #; val_acc: #",
+    ]
+
+
+def test_quiet_prints_nothing(capsys):
+    make_solver().train()
+    assert capsys.readouterr().out == ""
+
+
+def test_histories():
+    solver = make_solver()
+    solver.train()
+    assert len(solver.loss_history) == 12
+    assert len(solver.train_acc_history) == len(solver.val_acc_history) == 4
+    assert solver.history.accuracy_iterations == [1, 4, 8, 12]
+    assert solver.epoch == 3
+    assert solver.stopped is None
+    assert solver.best_val_acc == max(solver.val_acc_history)
+    assert solver.loss_history[0] == pytest.approx(np.log(3), abs=0.1)
+
+
+@pytest.mark.parametrize("rule", UPDATE_RULES)
+def test_every_rule_learns(rule):
+    rate = {"sgd": 0.3, "sgd_momentum": 0.05}.get(rule, 1e-2)
+    solver = make_solver(update_rule=rule, num_epochs=60, optim_config={"learning_rate": rate})
+    solver.train()
+    assert np.mean(solver.loss_history[-8:]) < 0.9 * np.mean(solver.loss_history[:8])
+
+
+def test_a_seed_repeats_a_run_to_the_bit():
+    runs = [make_solver(rng=seed, num_train_samples=7) for seed in (3, 3, 4)]
+    for solver in runs:
+        solver.train()
+    first, same, other = runs
+    assert first.history.rows == same.history.rows
+    for name, w in first.model.params.items():
+        np.testing.assert_array_equal(w, same.model.params[name])
+    assert first.loss_history != other.loss_history
+
+
+def test_num_iterations_replaces_the_epochs():
+    solver = make_solver(num_iterations=6)
+    solver.train()
+    assert (len(solver.loss_history), solver.num_epochs, solver.epoch) == (6, 2, 1)
+    assert solver.history.accuracy_iterations == [1, 4, 6]
+
+
+def test_a_batch_larger_than_the_data_is_one_iteration_per_epoch():
+    solver = make_solver(batch_size=64)
+    solver.train()
+    assert len(solver.loss_history) == 3
+
+
+def test_no_epochs_leave_the_model_as_it_was():
+    solver = make_solver(num_epochs=0)
+    before = dict(solver.model.params)
+    solver.train()
+    assert solver.loss_history == []
+    assert all(solver.model.params[name] is w for name, w in before.items())
+
+
+def test_the_learning_rate_decays_after_every_epoch():
+    solver = make_solver(lr_decay=0.5, optim_config={"learning_rate": 0.8})
+    solver.train()
+    assert {config["learning_rate"] for config in solver.optim_configs.values()} == {0.1}
+
+
+def test_the_best_parameters_are_kept_and_those_given_are_untouched():
+    # Class 0 wins while p >= 0 (a tie goes to the first), which is before the first step; then p
+    # falls and class 1 is predicted. The validation labels are such that later is worse.
+    data = make_data() | {"y_val": np.array([1] * 6 + [0] * 4)}
+    model = Constant()
+    given = model.params["p"]
+    solver = Solver(model, data, batch_size=5, num_epochs=3, verbose=False, rng=0)
+    solver.train()
+    assert solver.val_acc_history == [0.6] * 4
+    assert given == 0
+    # The first of equals is the best: after one step of 0.01.
+    assert solver.best_params["p"] == solver.model.params["p"] == pytest.approx(-0.01)
+    assert solver.latest[0]["p"] == pytest.approx(-0.12)
+
+
+def test_a_later_better_accuracy_replaces_the_best():
+    data = make_data() | {"y_val": np.array([1] * 6 + [0] * 4)}
+    model = Constant()
+    model.params["p"] = np.full(1, 0.05)  # class 0 until the fifth step
+    solver = Solver(model, data, batch_size=5, num_epochs=3, verbose=False, rng=0)
+    solver.train()
+    assert solver.val_acc_history == [0.4, 0.4, 0.6, 0.6]
+    assert solver.best_val_acc == 0.6
+    assert model.params["p"] == pytest.approx(0.05 - 0.08)
+
+
+def test_progress_is_reported_after_every_iteration():
+    seen = []
+    solver = make_solver(on_step=seen.append)
+    solver.train()
+    assert [p.iteration for p in seen] == list(range(1, 13))
+    assert [p.epoch for p in seen[2:5]] == [0, 1, 1]
+    assert [p.loss for p in seen] == solver.loss_history
+    assert {(p.num_iterations, p.num_epochs) for p in seen} == {(12, 3)}
+    assert [p.val_acc for p in (seen[0], seen[1], seen[3])] == [
+        solver.val_acc_history[i] for i in (0, 0, 1)
+    ]
+    assert all(p.images_per_second > 0 for p in seen)
+
+
+def test_ctrl_c_keeps_what_was_learned_and_goes_on_to_the_caller():
+    def interrupt(progress):
+        if progress.iteration == 6:
+            raise KeyboardInterrupt
+
+    solver = make_solver(on_step=interrupt, num_epochs=5)
+    with pytest.raises(KeyboardInterrupt):
+        solver.train()
+    assert solver.stopped == "interrupted"
+    assert solver.history.accuracy_iterations == [1, 4, 6]
+    assert solver.best_val_acc == max(solver.val_acc_history)
+    for name, w in solver.best_params.items():
+        assert solver.model.params[name] is w
+    solver.on_step = None
+    solver.train()  # and it can be taken up again, where it stopped
+    assert solver.iteration == 20
+    assert solver.stopped is None
+
+
+def test_ctrl_c_before_the_first_step_is_done():
+    model = Constant()
+    solver = Solver(model, make_data(), verbose=False)
+    model.loss = lambda X, y=None: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        solver.train()
+    assert solver.history.rows == []
+    assert model.params["p"] == 0
+
+
+@pytest.mark.parametrize("loss", [np.nan, np.inf, np.float32("nan")])
+def test_a_loss_that_is_not_finite_stops_the_run(loss):
+    model = Constant(losses=[1.0, 0.5, loss])
+    solver = Solver(model, make_data(), batch_size=5, num_epochs=3, verbose=False, rng=0)
+    solver.train()
+    assert solver.stopped == "diverged"
+    assert len(solver.loss_history) == 3
+    assert solver.latest[0]["p"] == pytest.approx(-0.02)  # no step was taken on it
+
+
+def test_a_diverging_run_says_nothing_on_stderr(recwarn):
+    solver = make_solver(optim_config={"learning_rate": 1e30}, num_epochs=20)
+    solver.train()
+    assert solver.stopped == "diverged"
+    assert len(recwarn) == 0
+
+
+def test_check_accuracy_and_predict():
+    solver = make_solver()
+    X = np.random.default_rng(5).standard_normal((23, 1, 4, 4))
+    labels = np.argmax(solver.model.loss(X), axis=1)
+    np.testing.assert_array_equal(solver.predict(X, batch_size=7), labels)
+    y = labels.copy()
+    y[:2] = (y[:2] + 1) % 3
+    assert solver.check_accuracy(X, y, batch_size=10) == pytest.approx(21 / 23)
+    assert solver.check_accuracy(X, labels, num_samples=5) == 1
+    assert solver.check_accuracy(X, y, num_samples=100) == pytest.approx(21 / 23)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"update_rule": "nesterov"}, "update_rule='nesterov' must be one of sgd, sgd_momentum, "),
+        (
+            {"optim_config": {"lr": 1}},
+            "optim_config['lr'] is not known to sgd; known: learning_rate",
+        ),
+        ({"epochs": 3}, "Solver has no argument 'epochs'; known: update_rule, optim_config, lr_de"),
+        ({"batch_size": 0}, "batch_size (=0) must be an integer of at least 1"),
+        ({"batch_size": 2.0}, "batch_size (=2.0) must be an integer of at least 1"),
+        ({"print_every": 0}, "print_every (=0) must be an integer of at least 1"),
+        ({"num_epochs": -1}, "num_epochs (=-1) must be an integer of at least 0"),
+        ({"num_iterations": 0}, "num_iterations (=0) must be an integer of at least 1"),
+        ({"num_train_samples": 0}, "num_train_samples (=0) must be an integer of at least 1"),
+        ({"num_val_samples": True}, "num_val_samples (=True) must be an integer of at least 1"),
+        ({"lr_decay": 0}, "lr_decay (=0) must be a finite number above 0"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ParameterError) as caught:
+        make_solver(**arguments)
+    assert str(caught.value).startswith(message)
+
+
+def test_bad_data():
+    data = make_data()
+    without = {key: value for key, value in data.items() if key != "y_val"}
+    with pytest.raises(
+        ParameterError, match=r"^data lacks 'y_val'; it holds X_train, y_train, X_v"
+    ):
+        make_solver(without)
+    with pytest.raises(
+        ShapeError, match=r"^data: X_val \(shape \(10, 1, 4, 4\)\) and y_val \(shap"
+    ):
+        make_solver(data | {"y_val": np.zeros(9, int)})
+    with pytest.raises(ShapeError, match=r"^data: X_train \(shape \(0, 1, 4, 4\)\) and y_train"):
+        make_solver(data | {"X_train": np.zeros((0, 1, 4, 4)), "y_train": np.zeros(0, int)})
+    with pytest.raises(ShapeError, match=r"^X must hold at least one image"):
+        make_solver().check_accuracy(np.zeros((0, 1, 4, 4)), np.zeros(0, int))

@@ -103,7 +103,7 @@ print(f"dx error: {rel_error(dx, numerical):.2e}")
 
 # %%
 x, w, b = (
-    rng.standard_normal((10, 3, 31, 31)),
+    rng.standard_normal((2, 3, 31, 31)),
     rng.standard_normal((25, 3, 3, 3)),
     rng.standard_normal(25),
 )

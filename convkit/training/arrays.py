@@ -87,13 +87,14 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
     if not path.is_file():
         raise DataError(f"{path}: expected an .npz file, found no such file")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(f"{path}: expected an .npz file, found a single array")
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise DataError(f"{path}: expected an .npz file, found a single array")
+        with file:
             return {name.lower(): file[name] for name in file.files}
+    except DataError:
+        raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, DataError):
-            raise
         size = path.stat().st_size
         raise DataError(
             f"{path}: expected an .npz file of plain arrays, found {size} bytes that are not one "

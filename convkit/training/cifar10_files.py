@@ -107,9 +107,10 @@ def _in_archive(path: Path) -> Files:
                 if content is not None:
                     contents[PurePosixPath(member.name).name] = content
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
         raise DataError(
             f"{path}: expected a tar archive of CIFAR-10, found {path.stat().st_size} bytes that "
-            f"are cut short or not one ({error})"
+            f"are cut short or not one ({reason})"
         ) from None
     for layout in LAYOUTS:
         if contents.keys() & {*layout.training, layout.test}:

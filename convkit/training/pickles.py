@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class _Refused(pickle.UnpicklingError):
 class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ADMITTED:
-            raise _Refused(f"the name {module}.{name}")
+            raise _Refused(f"the name {f'{module}.{name}'!r}")
         return ADMITTED[module, name]
 
 
@@ -44,7 +45,9 @@ def read_pickle(where: str, content: bytes) -> Any:
     if not content:
         raise DataError(f"{where}: expected a pickle of arrays, found an empty file")
     try:
-        return _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong is said below, in one line
+            return _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
     except _Refused as error:
         raise DataError(
             f"{where}: expected a pickle of NumPy arrays only, found {error}, which is not read"

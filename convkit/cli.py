@@ -22,6 +22,9 @@ from convkit.errors import ConvkitError
 
 #: name -> (where the command lives, as ``module:attribute``; its line in ``convkit --help``)
 COMMANDS: dict[str, tuple[str, str]] = {
+    "train": ("convkit.commands.train:train", "Train a network and write a report of it."),
+    "sweep": ("convkit.commands.sweep:sweep", "Train once per value of a hyper-parameter."),
+    "report": ("convkit.commands.report:report", "Render the report of a finished run again."),
     "compare": ("convkit.commands.compare:compare", "Time backends against the naive one."),
     "conformance": (
         "convkit.commands.conformance:command",

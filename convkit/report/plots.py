@@ -175,7 +175,7 @@ def confusion_matrix(
 
 
 def misclassified(
-    images: Array,
+    images: npt.NDArray[Any],
     true: Sequence[int],
     predicted: Sequence[int],
     classes: Sequence[str],

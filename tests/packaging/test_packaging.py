@@ -74,6 +74,7 @@ def test_wheel(build: Callable[[str], Path], environment: Environment) -> None:
     assert any(
         name.startswith("convkit_cython/_kernels.") and name.endswith(".so") for name in files
     )
+    assert "convkit/report/report.html.j2" in files
     environment.install(wheel)
     check_use(environment, environment.folder, BUILTIN)
 
@@ -111,3 +112,12 @@ def test_without_a_c_compiler(sources: Path, environment: Environment) -> None:
     row = rows(environment)["cython"]
     assert row["state"] == "broken"
     assert "compiled" in row["problem"] or "_kernels" in row["problem"]
+    asked = environment.run("convkit", "train", "--backend", "cython", check=False)
+    assert asked.returncode == 1
+    assert asked.stderr.startswith("convkit: error: backend 'cython' cannot be loaded: ")
+    assert len(asked.stderr.splitlines()) == 1
+
+    done = environment.run("convkit", "train", "--iterations", "20", "--name", "short")
+    assert "* im2col_numpy" in done.stdout
+    written = {path.name for path in (environment.elsewhere / "runs" / "short").iterdir()}
+    assert {"report.html", "history.csv", "weights.safetensors", "loss.png"} <= written

@@ -1,0 +1,78 @@
+"""``convkit sweep``: one training per value of a hyper-parameter, and one plot of all of them."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from convkit.commands._build import choose_backend, limit_threads, load, make_solver, settings_of
+from convkit.commands._options import TrainOptions, training_options
+from convkit.report import plots
+from convkit.report.folders import check_free, new_folder
+from convkit.training.sweeps import SWEEPS, SweepResult, run_sweep
+
+CHOICES = [name.replace("_", "-") for name in SWEEPS]
+
+
+@click.command()
+@click.option("--over", type=click.Choice(CHOICES), required=True, help="What to vary.")
+@training_options
+def sweep(options: TrainOptions, over: str) -> None:
+    """Train once per value of a hyper-parameter and plot one curve per value.
+
+    All other hyper-parameters, the seed among them, are the same in each training.
+    """
+    parameter = over.replace("-", "_")
+    if getattr(options, parameter) is not None:
+        raise click.UsageError(f"--{over} is what the sweep varies; leave it out")
+    check_free(options.out, options.name)
+    data = load(options)
+    backend = choose_backend(settings_of(options), data)
+
+    def build(**value: Any) -> Any:
+        settings = settings_of(replace(options, **value))
+        return make_solver(settings, data, verbose=False)
+
+    results = []
+    with limit_threads(settings_of(options), backend):
+        for result in run_sweep(parameter, build):
+            results.append(result)
+            click.echo(_line(over, result))
+    stem = f"sweep-{over}-{Path(options.data).stem}"
+    with new_folder(options.out, options.name, stem) as place:
+        _write(place.work, over, results)
+    click.echo(f"Plots: {place.final / 'loss.png'} and {place.final / 'accuracy.png'}")
+
+
+def _line(over: str, result: SweepResult) -> str:
+    note = f" ({result.stopped})" if result.stopped else ""
+    return (
+        f"{over} {result.label}: best val_acc {result.best_val_acc:.4f} "
+        f"in {result.seconds:.1f} s{note}"
+    )
+
+
+def _write(folder: Path, over: str, results: list[SweepResult]) -> None:
+    """Two plots, ``sweep.csv``, and each training's history."""
+    losses, accuracies = {}, {}
+    for result in results:
+        history = result.history
+        losses[result.label] = (range(1, len(history.losses) + 1), plots.smooth(history.losses))
+        accuracies[result.label] = (history.accuracy_iterations, history.val_accs)
+        history.to_csv(folder / f"history-{result.label}.csv")
+    title = over.replace("-", " ")
+    draw = partial(plots.sweep_curves, over=title)
+    plots.save(draw(losses, ylabel="loss"), folder / "loss.png")  # type: ignore[arg-type]
+    plots.save(draw(accuracies, ylabel="validation accuracy"), folder / "accuracy.png")
+    with open(folder / "sweep.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([over.replace("-", "_"), "best_val_acc", "seconds", "stopped"])
+        for result in results:
+            writer.writerow(
+                [result.label, result.best_val_acc, f"{result.seconds:.3f}", result.stopped or ""]
+            )

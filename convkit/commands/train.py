@@ -1,0 +1,218 @@
+"""``convkit train``: train a network and keep what came out."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+import convkit
+from convkit.commands._backends import backend_rows, load_quietly, text_table
+from convkit.commands._build import (
+    choose_backend,
+    first_layer,
+    limit_threads,
+    load,
+    make_solver,
+    settings_of,
+)
+from convkit.commands._options import TrainOptions, training_options
+from convkit.commands._progress import on_terminal, progress_bar
+from convkit.commands._speed import ConvProblem, PoolProblem, speedup_rows
+from convkit.report.folders import check_free, new_folder
+from convkit.report.page import REPORT_FILE, write_report
+from convkit.report.record import Mistakes, RunRecord, save_record
+from convkit.training.data import Dataset, picture
+from convkit.training.solver import Solver
+
+MOST_MISTAKES = 20
+PACKAGES = (
+    "convkit-layers",
+    "numpy",
+    "pluggy",
+    "click",
+    "matplotlib",
+    "scikit-learn",
+    "safetensors",
+)
+
+
+@click.command()
+@training_options
+@click.option(
+    "--speedups/--no-speedups",
+    default=True,
+    show_default=True,
+    help="Time the backends on the network's first layer before training.",
+)
+def train(options: TrainOptions, speedups: bool) -> None:
+    """Train a network and write a report of it.
+
+    Options that are not given take values that suit the data set.  Ctrl-C ends training early and
+    keeps what was learned.
+    """
+    settings = settings_of(options)
+    check_free(options.out, options.name)
+    data = load(options)
+    backend = choose_backend(settings, data)
+    solver, progress = _solver(settings, data)
+    click.echo(_data_line(options.data, data))
+    speeds = _speeds(settings, data, backend.name) if speedups else []
+    click.echo(_backend_table(backend.name, speeds))
+
+    started = datetime.now()
+    start = time.perf_counter()
+    with limit_threads(settings, backend):
+        _train(solver, progress)
+    seconds = time.perf_counter() - start
+
+    record = _record(options, settings, data, solver, started, seconds, backend.name, speeds)
+    if record.stopped == "diverged":
+        click.echo("Training diverged and was stopped; a smaller --learning-rate may help.")
+    click.echo(_result_line(record))
+    stem = Path(options.data).stem or "run"
+    with new_folder(options.out, options.name, stem) as place:
+        record.name = place.final.name
+        save_record(record, place.work)
+        write_report(record, place.work)
+    click.echo(f"Report: {place.final / REPORT_FILE}")
+
+
+def _solver(settings: Mapping[str, Any], data: Dataset) -> tuple[Solver, bool]:
+    """The solver, and whether a progress bar stands in for its lines."""
+    watched = on_terminal()
+    return make_solver(settings, data, verbose=not watched), watched
+
+
+def _train(solver: Solver, watched: bool) -> None:
+    """Train; an interruption ends it as if it were done."""
+    try:
+        if watched:
+            with progress_bar() as solver.on_step:
+                solver.train()
+        else:
+            solver.train()
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted: keeping what was learned.")
+
+
+def _data_line(name: str, data: Dataset) -> str:
+    shape = "x".join(map(str, data["X_train"].shape[1:]))
+    counts = ", ".join(f"{count:,} {part}" for part, count in _counts(data).items())
+    return f"{name}: {counts} images {shape} in {len(data['class_names'])} classes"
+
+
+def _counts(data: Dataset) -> dict[str, int]:
+    """The number of images in each part."""
+    return {
+        "training": len(data["y_train"]),
+        "validation": len(data["y_val"]),
+        "test": len(data["y_test"]),
+    }
+
+
+def _speeds(settings: Mapping[str, Any], data: Dataset, chosen: str) -> list[dict[str, Any]]:
+    """Every built-in backend and the chosen one, timed on the network's first layer.
+
+    The batch is small, so that the naive loops take about a second.
+    """
+    builtin = [record.name for record in convkit.backends() if record.builtin]
+    names = load_quietly(dict.fromkeys([*builtin, chosen]))
+    spec = first_layer(settings, data, 1)
+    windows = int(np.prod(spec.out_shape))
+    images = int(np.clip(20_000 // windows, 2, settings["batch_size"]))
+    dtype = settings["dtype"]
+    problems = (
+        ConvProblem.random(
+            (images, *spec.x_shape[1:]), spec.w_shape, stride=1, pad="same", dtype=dtype
+        ),
+        PoolProblem.random((images, *spec.out_shape[1:]), kernel=2, dtype=dtype),
+    )
+    return speedup_rows(problems, names, rounds=3)
+
+
+def _backend_table(chosen: str, speeds: list[dict[str, Any]]) -> str:
+    """State of each backend and, per operation, its speed as a multiple of naive."""
+    operations = list(dict.fromkeys(row["operation"] for row in speeds))
+    factor = {(row["backend"], row["operation"]): f"{row['speedup']:.3g}x" for row in speeds}
+    rows = []
+    for row in backend_rows():
+        mark = "* " if row["name"] == chosen else "  "
+        cells = [factor.get((row["name"], operation), "-") for operation in operations]
+        rows.append([mark + row["name"], row["state"], *cells])
+    table = text_table(["  backend", "state", *operations], rows, numbers=len(operations))
+    legend = f"* trains this network{'; speeds are multiples of naive' if operations else ''}"
+    return f"{table}\n{legend}"
+
+
+def _record(
+    options: TrainOptions,
+    settings: dict[str, Any],
+    data: Dataset,
+    solver: Solver,
+    started: datetime,
+    seconds: float,
+    backend: str,
+    speeds: list[dict[str, Any]],
+) -> RunRecord:
+    """Test the network and gather everything the report shows."""
+    true = data["y_test"]
+    # Where training diverged, the weights may be too large for what is computed with them.
+    with np.errstate(over="ignore", invalid="ignore"):
+        predicted = solver.predict(data["X_test"])
+    confusion = np.zeros((len(data["class_names"]),) * 2, dtype=np.int64)
+    np.add.at(confusion, (true, predicted), 1)
+    wrong = np.flatnonzero(true != predicted)[:MOST_MISTAKES]
+    params = solver.model.params
+    return RunRecord(
+        name="",
+        started=f"{started:%Y-%m-%d %H:%M}",
+        seconds=seconds,
+        stopped=solver.stopped,
+        backend=backend,
+        settings=settings,
+        data={
+            "name": options.data,
+            "shape": "×".join(map(str, data["X_train"].shape[1:])),
+            **_counts(data),
+        },
+        classes=list(data["class_names"]),
+        results={
+            "test_acc": float(np.mean(true == predicted)),
+            "best_val_acc": float(solver.best_val_acc),
+            "images_per_second": solver.iteration * settings["batch_size"] / seconds,
+            "parameters": sum(value.size for value in params.values()),
+        },
+        confusion=confusion.tolist(),
+        backends=backend_rows(),
+        speedups=speeds,
+        versions=_versions(),
+        history=solver.history,
+        weights=params,
+        mistakes=Mistakes(picture(data, data["X_test"][wrong]), true[wrong], predicted[wrong]),
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "system": platform.platform(terse=True)}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _result_line(record: RunRecord) -> str:
+    return (
+        f"Test accuracy: {record.results['test_acc']:.4f} "
+        f"(best validation accuracy {record.results['best_val_acc']:.4f}, "
+        f"{record.seconds:.1f} s of training)"
+    )

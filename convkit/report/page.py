@@ -1,0 +1,144 @@
+"""The HTML report: one file that needs no other, no script and no network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from matplotlib.figure import Figure
+
+from convkit.report import plots
+from convkit.report.record import RunRecord
+from convkit.report.theme import DARK, LIGHT, Theme
+from convkit.training.files import write_bytes, write_text
+from convkit.training.optional import require
+
+Draw: TypeAlias = Callable[[Theme], Figure]
+
+REPORT_FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of the report, drawn for a light and for a dark page."""
+
+    name: str
+    title: str
+    alt: str
+    caption: str
+    light: bytes
+    dark: bytes
+
+    @property
+    def light_uri(self) -> str:
+        """The light picture as a data URI."""
+        return _data_uri(self.light)
+
+    @property
+    def dark_uri(self) -> str:
+        """The dark picture as a data URI."""
+        return _data_uri(self.dark)
+
+
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def draw(name: str, title: str, alt: str, caption: str, make: Draw) -> Picture:
+    """Draw one picture in both themes."""
+    light, dark = (plots.png_bytes(make(theme)) for theme in (LIGHT, DARK))
+    return Picture(name, title, alt, caption, light, dark)
+
+
+def pictures(record: RunRecord) -> list[Picture]:
+    """Every picture of a run, in the report's order."""
+    history, classes = record.history, record.classes
+    confusion, mistakes = record.confusion_array, record.mistakes
+    found = [
+        draw(
+            "loss",
+            "Loss",
+            "Curve of the training loss over iterations",
+            "Softmax loss of each mini-batch, with regularisation, and its moving average.",
+            lambda theme: plots.loss_curve(history.losses, theme),
+        ),
+        draw(
+            "accuracy",
+            "Accuracy",
+            "Curves of training and validation accuracy over iterations",
+            "Measured after each epoch, on a sample of the training images and on the "
+            "validation images.",
+            lambda theme: plots.accuracy_curve(
+                history.accuracy_iterations, history.train_accs, history.val_accs, theme
+            ),
+        ),
+        draw(
+            "filters",
+            "First-layer filters",
+            "The learned filters of the first convolution, as tiles",
+            "Each tile is one filter, stretched to its own darkest and brightest weight.",
+            lambda theme: plots.filters(record.weights["W1"], theme),
+        ),
+        draw(
+            "class_accuracy",
+            "Accuracy per class",
+            "Bars of the test accuracy of each class",
+            "The part of each class's test images that was recognised.",
+            lambda theme: plots.class_accuracy(confusion, classes, theme),
+        ),
+        draw(
+            "confusion",
+            "Confusion matrix",
+            "Matrix of true against predicted classes",
+            "Test images by true and predicted class; the diagonal is right.",
+            lambda theme: plots.confusion_matrix(confusion, classes, theme),
+        ),
+        draw(
+            "misclassified",
+            "Misclassified",
+            "Test images that were taken for another class",
+            "Test images that were taken for another class, with both names.",
+            lambda theme: plots.misclassified(
+                mistakes.images, mistakes.true.tolist(), mistakes.predicted.tolist(), classes, theme
+            ),
+        ),
+    ]
+    if record.speedups:
+        found.append(
+            draw(
+                "speedups",
+                "Backends on this machine",
+                "Bars of each backend's speed as a multiple of the naive backend's",
+                "Measured in this run, in turn with each other, on the first layer's own problem.",
+                lambda theme: plots.speedups(record.speedups, theme),
+            )
+        )
+    return found
+
+
+def render(record: RunRecord, drawn: list[Picture]) -> str:
+    """The report's HTML."""
+    jinja2: Any = require("jinja2", "the HTML report")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    template = environment.get_template("report.html.j2")
+    html: str = template.render(
+        run=record, pictures={picture.name: picture for picture in drawn}, light=LIGHT, dark=DARK
+    )
+    return html
+
+
+def write_report(record: RunRecord, folder: Path) -> None:
+    """Write the pictures (light) as PNG and ``report.html`` into ``folder``."""
+    drawn = pictures(record)
+    for picture in drawn:
+        write_bytes(folder / f"{picture.name}.png", picture.light)
+    write_text(folder / REPORT_FILE, render(record, drawn))

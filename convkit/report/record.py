@@ -1,0 +1,116 @@
+"""What is kept of a run, so that its report can be rendered again without training.
+
+A run's folder holds ``run.json`` (everything below but the arrays), ``history.csv``,
+``weights.safetensors`` and ``misclassified.npz``.  Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from convkit.errors import DataError
+from convkit.training.checkpoint import load_weights, save_weights
+from convkit.training.history import History
+
+Array: TypeAlias = npt.NDArray[np.floating[Any]]
+
+RUN_FILE = "run.json"
+HISTORY_FILE = "history.csv"
+WEIGHTS_FILE = "weights.safetensors"
+MISTAKES_FILE = "misclassified.npz"
+
+
+@dataclass
+class Mistakes:
+    """Some test images (K, C, H, W) that were taken for another class, with both labels (K,)."""
+
+    images: npt.NDArray[Any] = field(default_factory=lambda: np.empty((0, 1, 1, 1)))
+    true: npt.NDArray[np.integer[Any]] = field(default_factory=lambda: np.empty(0, np.int64))
+    predicted: npt.NDArray[np.integer[Any]] = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+@dataclass
+class RunRecord:
+    """One run: what was asked for, what came out, and on what it ran.
+
+    ``confusion[i][j]`` counts the test images of class i taken for class j.  ``speedups`` has one
+    row per backend and operation: backend, operation, seconds, speedup (over naive).
+    """
+
+    name: str
+    started: str
+    seconds: float
+    stopped: str | None
+    backend: str
+    settings: dict[str, Any]
+    data: dict[str, Any]
+    classes: list[str]
+    results: dict[str, float]
+    confusion: list[list[int]]
+    backends: list[dict[str, Any]]
+    speedups: list[dict[str, Any]]
+    versions: dict[str, str]
+    history: History = field(default_factory=History)
+    weights: dict[str, Array] = field(default_factory=dict)
+    mistakes: Mistakes = field(default_factory=Mistakes)
+
+    @property
+    def confusion_array(self) -> npt.NDArray[np.integer[Any]]:
+        """The confusion matrix as an array (classes, classes)."""
+        size = len(self.classes)
+        return np.asarray(self.confusion, dtype=np.int64).reshape(size, size)
+
+
+_ARRAYS = ("history", "weights", "mistakes")
+
+
+def save_record(record: RunRecord, folder: Path) -> None:
+    """Write the record's four files into ``folder``."""
+    plain = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in _ARRAYS}
+    (folder / RUN_FILE).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+    record.history.to_csv(folder / HISTORY_FILE)
+    save_weights(folder / WEIGHTS_FILE, record.weights, {"run": record.name})
+    np.savez_compressed(folder / MISTAKES_FILE, **asdict(record.mistakes))
+
+
+def load_record(folder: Path) -> RunRecord:
+    """Read back what `save_record` wrote.
+
+    Raises DataError where a file is missing or is not what was written.
+    """
+    if not (folder / RUN_FILE).is_file():
+        raise DataError(f"RUN (={str(folder)!r}) must be a run's folder, with a {RUN_FILE} in it")
+    plain = _load_plain(folder / RUN_FILE)
+    weights, _metadata = load_weights(folder / WEIGHTS_FILE)
+    return RunRecord(
+        **plain,
+        history=History.from_csv(folder / HISTORY_FILE),
+        weights=weights,
+        mistakes=_load_mistakes(folder / MISTAKES_FILE),
+    )
+
+
+def _load_plain(path: Path) -> dict[str, Any]:
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path} must be the JSON that a run wrote: {error}") from error
+    expected = {f.name for f in fields(RunRecord)} - set(_ARRAYS)
+    if not isinstance(plain, dict) or set(plain) != expected:
+        odd = sorted(set(plain) ^ expected) if isinstance(plain, dict) else [type(plain).__name__]
+        raise DataError(f"{path} is not a run's: its keys differ in {', '.join(odd)}")
+    return plain
+
+
+def _load_mistakes(path: Path) -> Mistakes:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Mistakes(arrays["images"], arrays["true"], arrays["predicted"])
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise DataError(f"{path} must be the arrays that a run wrote: {error}") from error

@@ -1,0 +1,327 @@
+"""``convkit train`` from options to a run's folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convkit import cli
+from convkit.report.record import load_record
+
+SHORT = ["train", "--iterations", "12", "--num-train", "200", "--no-speedups"]
+# SIGINT may be ignored where the tests run in the background, and stays so in a child.
+LISTENING = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from convkit.cli import main; main()"
+)
+
+
+def run_names(out: Path) -> list[str]:
+    return sorted(path.name for path in out.iterdir()) if out.exists() else []
+
+
+def one_error_line(capsys: pytest.CaptureFixture[str]) -> str:
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert line.startswith("convkit: error: ")
+    return line.removeprefix("convkit: error: ")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A short run with everything, and what it printed."""
+    out = tmp_path_factory.mktemp("runs")
+    options = ["--iterations", "60", "--batch-size", "50", "--seed", "3"]
+    done = subprocess.run(
+        [sys.executable, "-m", "convkit", "train", "--out", out, "--name", "first", *options],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    return out / "first", done.stdout
+
+
+def test_it_prints_backends_with_speedups_and_the_solver_s_lines(
+    finished: tuple[Path, str],
+) -> None:
+    run, out = finished
+    header, *rows = out[out.index("backend ") :].splitlines()[:4]
+    assert re.split(r"\s{2,}", header)[2:] == [
+        "conv forward",
+        "conv backward",
+        "pool forward",
+        "pool backward",
+    ]
+    assert [row.startswith("* ") for row in rows].count(True) == 1
+    naive = next(row for row in rows if row.split()[0] == "naive")
+    assert re.split(r"\s{2,}", naive.strip())[1:] == ["loaded", "1x", "1x", "1x", "1x"]
+    assert re.search(
+        r"^\(Epoch 0 / \d+, iteration 1 / 60\) train acc: 0\.\d{6}; val_acc: 0\.\d{6}$", out, re.M
+    )
+    assert re.search(r"^Test accuracy: 0\.\d{4} ", out, re.M)
+    assert out.endswith(f"Report: {run / 'report.html'}\n")
+    assert "\r" not in out
+
+
+def test_it_writes_the_whole_run(finished: tuple[Path, str]) -> None:
+    run, _ = finished
+    written = set(run_names(run))
+    assert {"report.html", "history.csv", "weights.safetensors", "run.json"} <= written
+    assert {"loss.png", "accuracy.png", "filters.png", "confusion.png", "speedups.png"} <= written
+    assert run_names(run.parent) == ["first"]
+    with open(run / "history.csv", newline="") as file:
+        history = list(csv.DictReader(file))
+    assert [int(row["iteration"]) for row in history] == list(range(1, 61))
+    assert all(float(row["loss"]) > 0 for row in history)
+    assert float(history[-1]["val_acc"]) > 0.3
+
+
+def test_the_record_says_what_was_done(finished: tuple[Path, str]) -> None:
+    run, out = finished
+    record = load_record(run)
+    assert record.name == "first"
+    assert record.stopped is None
+    assert record.settings["batch_size"] == 50
+    assert record.settings["seed"] == 3
+    assert record.settings["update_rule"]
+    assert sum(map(sum, record.confusion)) == record.data["test"]
+    right = sum(record.confusion[i][i] for i in range(10))
+    assert record.results["test_acc"] == pytest.approx(right / record.data["test"])
+    assert f"Test accuracy: {record.results['test_acc']:.4f}" in out
+    assert record.results["parameters"] == sum(v.size for v in record.weights.values())
+    assert (record.mistakes.true != record.mistakes.predicted).all()
+    assert len(record.mistakes.images) == min(20, record.data["test"] - right)
+    assert 0 <= record.mistakes.images.min() <= record.mistakes.images.max() <= 255
+    assert {row["backend"] for row in record.speedups} >= {"naive", "im2col_numpy"}
+    assert record.versions["numpy"] == np.__version__
+
+
+def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
+    for name, seed in (("a", "5"), ("b", "5"), ("c", "6")):
+        assert cli.run([*SHORT, "--out", str(tmp_path), "--name", name, "--seed", seed]) == 0
+    files = {
+        name: [(tmp_path / name / "history.csv").read_bytes(), load_record(tmp_path / name).weights]
+        for name in "abc"
+    }
+    assert files["a"][0] == files["b"][0] != files["c"][0]
+    for key, value in files["a"][1].items():
+        assert np.array_equal(value, files["b"][1][key]), key
+
+
+def test_every_hyper_parameter_reaches_the_run(tmp_path: Path) -> None:
+    options = {
+        "backend": "im2col_numpy",
+        "num-filters": 3,
+        "filter-size": 5,
+        "hidden-dim": 7,
+        "weight-scale": 0.02,
+        "reg": 0.1,
+        "dtype": "float64",
+        "batch-size": 11,
+        "update-rule": "adam",
+        "learning-rate": 0.002,
+        "lr-decay": 0.9,
+        "beta1": 0.8,
+        "beta2": 0.95,
+        "epsilon": 1e-7,
+        "num-train-samples": 50,
+        "num-val-samples": 40,
+        "print-every": 4,
+        "seed": 9,
+    }
+    argv = [part for key, value in options.items() for part in (f"--{key}", str(value))]
+    assert cli.run([*SHORT, *argv, "--out", str(tmp_path), "--name", "a"]) == 0
+    record = load_record(tmp_path / "a")
+    for key, value in options.items():
+        assert record.settings[key.replace("-", "_")] == value, key
+    assert record.backend == "im2col_numpy"
+    assert record.data["training"] == 200
+    assert record.weights["W1"].shape == (3, 1, 5, 5)
+    assert record.weights["W1"].dtype == np.float64
+    assert record.weights["W2"].shape[1] == 7
+
+
+@pytest.mark.parametrize(
+    ("model", "rule"),
+    [
+        ("three_layer", "sgd"),
+        ("three_layer", "sgd_momentum"),
+        ("three_layer", "rmsprop"),
+        ("deep", "adam"),
+    ],
+)
+def test_every_model_and_rule_trains(tmp_path: Path, model: str, rule: str) -> None:
+    argv = ["--model", model, "--update-rule", rule, "--out", str(tmp_path), "--name", "a"]
+    assert cli.run([*SHORT, *argv]) == 0
+    record = load_record(tmp_path / "a")
+    assert (record.settings["model"], record.settings["update_rule"]) == (model, rule)
+
+
+def test_images_of_one_s_own(tmp_path: Path, rng: np.random.Generator) -> None:
+    y = np.arange(120) % 3
+    X = (
+        rng.integers(0, 80, (120, 9, 7, 3), dtype=np.uint8)
+        + (y * 60).astype(np.uint8)[:, None, None, None]
+    )
+    np.savez(tmp_path / "mine.npz", X=X, y=y, layout="NHWC")
+    argv = ["train", "--data", str(tmp_path / "mine.npz"), "--iterations", "30", "--no-speedups"]
+    assert cli.run([*argv, "--out", str(tmp_path / "runs")]) == 0
+    (name,) = run_names(tmp_path / "runs")
+    assert name.startswith("mine-")
+    record = load_record(tmp_path / "runs" / name)
+    assert record.data["shape"] == "3×9×7"
+    assert len(record.classes) == 3
+
+
+def test_a_taken_name_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a").mkdir()
+    assert cli.run([*SHORT, "--out", str(tmp_path), "--name", "a"]) == 1
+    assert one_error_line(capsys) == (
+        f"--name (='a') must be new, but {tmp_path / 'a'} exists; choose another name"
+    )
+    assert run_names(tmp_path) == ["a"]
+    assert run_names(tmp_path / "a") == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--epochs", "0"],
+        ["--epochs", "two"],
+        ["--iterations", "-1"],
+        ["--batch-size", "0"],
+        ["--learning-rate", "0"],
+        ["--learning-rate", "nan"],
+        ["--learning-rate", "inf"],
+        ["--reg", "-0.1"],
+        ["--weight-scale", "-1"],
+        ["--momentum", "1.5"],
+        ["--update-rule", "adagrad"],
+        ["--update-rule", "sgd", "--beta1", "0.9"],
+        ["--dtype", "float16"],
+        ["--model", "resnet"],
+        ["--threads", "0"],
+        ["--seed", "-1"],
+        ["--filter-size", "0"],
+        ["--nonsense"],
+        ["extra"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_options_exit_2_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: list[str]
+) -> None:
+    assert cli.run([*SHORT, "--out", str(tmp_path / "runs"), *wrong]) == 2
+    line = one_error_line(capsys)
+    assert wrong[-1] in line or wrong[-2] in line
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "part"),
+    [
+        (["--data", "no/such/folder"], "no/such/folder"),
+        (["--data", "cifar10", "--data-dir", "no/such/folder"], "no/such/folder"),
+        (["--data", "some.npz", "--data-dir", "x"], "--data-dir goes with --data"),
+        (["--backend", "cyton"], "did you mean 'cython'?"),
+        (["--name", "../up"], "--name (='../up') must be"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_input_exits_1_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: list[str], part: str
+) -> None:
+    assert cli.run([*SHORT, "--out", str(tmp_path / "runs"), *wrong]) == 1
+    assert part in one_error_line(capsys)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_is_no_place_for_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "runs").write_text("mine")
+    assert cli.run([*SHORT, "--out", str(tmp_path / "runs")]) == 2
+    assert "is a file" in one_error_line(capsys)
+    assert (tmp_path / "runs").read_text() == "mine"
+
+
+def test_a_run_that_diverges_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wild = ["--update-rule", "sgd", "--learning-rate", "1e30", "--out", str(tmp_path)]
+    assert cli.run([*SHORT, *wild, "--name", "a"]) == 0
+    assert "diverged" in capsys.readouterr().out
+    assert load_record(tmp_path / "a").stopped == "diverged"
+    assert "smaller learning rate" in (tmp_path / "a" / "report.html").read_text("utf-8")
+
+
+def test_ctrl_c_keeps_what_was_learned(tmp_path: Path) -> None:
+    argv = ["train", "--iterations", "1000000", "--print-every", "5", "--no-speedups"]
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", LISTENING, *argv, "--out", tmp_path, "--name", "a"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    seen = ""
+    while "(Iteration 21 /" not in seen:
+        line = process.stdout.readline()
+        assert line, f"training ended early:\n{seen}"
+        seen += line
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert err == ""
+    assert "Interrupted: keeping what was learned." in out
+    record = load_record(tmp_path / "a")
+    assert record.stopped == "interrupted"
+    assert len(record.history.losses) >= 21
+    assert record.history.rows[-1].val_acc is not None
+    assert "Training was interrupted" in (tmp_path / "a" / "report.html").read_text("utf-8")
+    assert run_names(tmp_path) == ["a"]
+
+
+def test_on_a_terminal_there_is_a_progress_bar(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 160))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "convkit", *SHORT, "--out", tmp_path, "--name", "a"],
+        stdout=theirs,
+        stderr=theirs,
+        env=os.environ | {"TERM": "xterm"},
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    except OSError:  # the other end closed
+        pass
+    os.close(ours)
+    assert process.wait() == 0
+    text = shown.decode()
+    assert re.search(
+        r"epoch \d+/\d+ 100%\|.*\| 12/12 \[[\d:]+<00:00, loss \d\.\d+, train \d+\.\d%, "
+        r"val \d+\.\d%, [\d,]+ images/s\]",
+        text,
+    )
+    assert "(Iteration" not in text
+    assert "Test accuracy" in text
+
+
+@pytest.mark.slow
+def test_the_defaults_reach_97_percent_on_digits(tmp_path: Path) -> None:
+    assert cli.run(["train", "--no-speedups", "--out", str(tmp_path), "--name", "a"]) == 0
+    record = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert record["results"]["test_acc"] >= 0.97

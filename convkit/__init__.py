@@ -28,10 +28,18 @@ from convkit.errors import (
     DataError,
     DtypeError,
     ParameterError,
+    SelectionError,
     ShapeError,
     VerifyError,
 )
-from convkit.registry import Selection, backends, explain, reload, set_default_backend, use_backend
+from convkit.registry import backends, reload
+from convkit.selection import (
+    Selection,
+    explain,
+    set_default_backend,
+    use_backend,
+    verify_with,
+)
 from convkit.spec import ConvSpec, PoolSpec
 
 __version__ = "0.1.0"
@@ -51,6 +59,7 @@ __all__ = [
     "ParameterError",
     "PoolSpec",
     "Selection",
+    "SelectionError",
     "ShapeError",
     "VerifyError",
     "__version__",
@@ -70,4 +79,5 @@ __all__ = [
     "reload",
     "set_default_backend",
     "use_backend",
+    "verify_with",
 ]

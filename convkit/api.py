@@ -12,22 +12,21 @@ in any layout; results are new C-contiguous arrays of that dtype, and inputs are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 from convkit import dispatch
-from convkit.cache import Cache, check_cache
+from convkit.cache import Cache
+from convkit.dispatch import plan_conv, plan_pool
 from convkit.errors import ParameterError
 from convkit.params import AVG_POOL_KEYS, CONV_KEYS, MAX_POOL_KEYS, merge
-from convkit.spec import Axes, ConvSpec, Pad, PoolSpec
+from convkit.spec import Axes, ConvSpec, Pad
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from convkit.contract import Array
-    from convkit.registry import Choice
+    from convkit.selection import Choice
 
     Gradients: TypeAlias = tuple[Array | None, Array | None, Array | None]
     Param: TypeAlias = Mapping[str, Any]
@@ -78,14 +77,11 @@ def conv_forward(
     BackendNotFoundError, BackendLoadError, BackendUnsupportedError:
         Where the chosen backend cannot compute it.
     """
-    geometry: Sequence[Any] = (stride, pad, dilation, groups)
     if conv_param is not None:
-        *geometry, backend = merge("conv_param", conv_param, CONV_KEYS, (*geometry, backend))
-    xa, wa = dispatch.as_input("x", x), dispatch.as_input("w", w)
-    ba = None if b is None else dispatch.as_input("b", b)
-    plan = dispatch.plan_conv(xa, wa, ba, geometry, backend)
-    spec = plan.specs[0]
-    out, saved = dispatch.forward(plan, "conv_forward", spec.out_shape, spec, xa, wa, ba)
+        given = (stride, pad, dilation, groups, backend)
+        stride, pad, dilation, groups, backend = merge("conv_param", conv_param, CONV_KEYS, given)
+    plan, xa, wa, ba = plan_conv(x, w, b, stride, pad, dilation, groups, backend)
+    out, saved = dispatch.forward(plan, xa, wa, ba)
     return out, Cache(plan, xa, wa, saved)
 
 
@@ -95,14 +91,10 @@ def conv_backward(dout: npt.ArrayLike, cache: Cache, *, needs: tuple[str, ...] =
     ``needs`` names the gradients wanted; the others are None, as db is where there is no bias.
     Raises CacheError, ShapeError, DtypeError or ParameterError.
     """
-    plan = check_cache(cache, "conv")
-    spec = plan.specs[0]
+    plan, saved = dispatch.home(cache, "conv")
     da = dispatch.check_dout(dout, plan)
-    wanted = _check_needs(needs, spec)
-    return dispatch.gradients(
-        plan, "conv_backward", _gradient_shapes(spec), wanted,
-        spec, da, cache.x, cache.w, cache.saved,
-    )  # fmt: skip
+    wanted = _check_needs(needs, plan.spec)
+    return dispatch.gradients(plan, wanted, da, cache.x, cache.w, saved)
 
 
 def conv(
@@ -118,14 +110,11 @@ def conv(
     backend: Choice | None = None,
 ) -> Array:
     """Return :func:`conv_forward`'s out alone: inference, nothing is kept for backward."""
-    geometry: Sequence[Any] = (stride, pad, dilation, groups)
     if conv_param is not None:
-        *geometry, backend = merge("conv_param", conv_param, CONV_KEYS, (*geometry, backend))
-    xa, wa = dispatch.as_input("x", x), dispatch.as_input("w", w)
-    ba = None if b is None else dispatch.as_input("b", b)
-    plan = dispatch.plan_conv(xa, wa, ba, geometry, backend)
-    spec = plan.specs[0]
-    return dispatch.infer(plan, "conv_infer", spec.out_shape, spec, xa, wa, ba)
+        given = (stride, pad, dilation, groups, backend)
+        stride, pad, dilation, groups, backend = merge("conv_param", conv_param, CONV_KEYS, given)
+    plan, xa, wa, ba = plan_conv(x, w, b, stride, pad, dilation, groups, backend)
+    return dispatch.infer(plan, xa, wa, ba)
 
 
 # --- pooling --------------------------------------------------------------------------------
@@ -166,10 +155,13 @@ def max_pool_forward(
     out, cache:
         (N, C, OH, OW), and what :func:`max_pool_backward` needs.
     """
-    values = (kernel, stride, pad, dilation, ceil_mode, backend)
-    xa, plan = _plan_max_pool(x, pool_param, values)
-    spec = plan.specs[0]
-    out, saved = dispatch.forward(plan, "pool_forward", spec.out_shape, spec, xa)
+    if pool_param is not None:
+        given = (kernel, stride, pad, dilation, ceil_mode, backend)
+        kernel, stride, pad, dilation, ceil_mode, backend = merge(
+            "pool_param", pool_param, MAX_POOL_KEYS, given
+        )
+    plan, xa = plan_pool("max", x, kernel, stride, pad, dilation, ceil_mode, None, backend)
+    out, saved = dispatch.forward(plan, xa)
     return out, Cache(plan, None, None, saved)
 
 
@@ -193,10 +185,13 @@ def max_pool(
     backend: Choice | None = None,
 ) -> Array:
     """Return :func:`max_pool_forward`'s out alone: inference, nothing is kept for backward."""
-    values = (kernel, stride, pad, dilation, ceil_mode, backend)
-    xa, plan = _plan_max_pool(x, pool_param, values)
-    spec = plan.specs[0]
-    return dispatch.infer(plan, "pool_infer", spec.out_shape, spec, xa)
+    if pool_param is not None:
+        given = (kernel, stride, pad, dilation, ceil_mode, backend)
+        kernel, stride, pad, dilation, ceil_mode, backend = merge(
+            "pool_param", pool_param, MAX_POOL_KEYS, given
+        )
+    plan, xa = plan_pool("max", x, kernel, stride, pad, dilation, ceil_mode, None, backend)
+    return dispatch.infer(plan, xa)
 
 
 def avg_pool_forward(
@@ -216,10 +211,13 @@ def avg_pool_forward(
     (default False) by the number of pixels inside the padded image. Otherwise as
     :func:`max_pool_forward`.
     """
-    values = (kernel, stride, pad, ceil_mode, count_include_pad, backend)
-    xa, plan = _plan_avg_pool(x, pool_param, values)
-    spec = plan.specs[0]
-    out, saved = dispatch.forward(plan, "pool_forward", spec.out_shape, spec, xa)
+    if pool_param is not None:
+        given = (kernel, stride, pad, ceil_mode, count_include_pad, backend)
+        kernel, stride, pad, ceil_mode, count_include_pad, backend = merge(
+            "pool_param", pool_param, AVG_POOL_KEYS, given
+        )
+    plan, xa = plan_pool("avg", x, kernel, stride, pad, None, ceil_mode, count_include_pad, backend)
+    out, saved = dispatch.forward(plan, xa)
     return out, Cache(plan, None, None, saved)
 
 
@@ -240,40 +238,20 @@ def avg_pool(
     backend: Choice | None = None,
 ) -> Array:
     """Return :func:`avg_pool_forward`'s out alone: inference, nothing is kept for backward."""
-    values = (kernel, stride, pad, ceil_mode, count_include_pad, backend)
-    xa, plan = _plan_avg_pool(x, pool_param, values)
-    spec = plan.specs[0]
-    return dispatch.infer(plan, "pool_infer", spec.out_shape, spec, xa)
-
-
-def _plan_max_pool(
-    x: npt.ArrayLike, param: Param | None, values: tuple[Any, ...]
-) -> tuple[Array, dispatch.Plan]:
-    if param is not None:
-        values = merge("pool_param", param, MAX_POOL_KEYS, values)
-    kernel, stride, pad, dilation, ceil_mode, backend = values
-    xa = dispatch.as_input("x", x)
-    geometry = (kernel, stride, pad, dilation, ceil_mode, None)
-    return xa, dispatch.plan_pool("max", xa, geometry, backend)
-
-
-def _plan_avg_pool(
-    x: npt.ArrayLike, param: Param | None, values: tuple[Any, ...]
-) -> tuple[Array, dispatch.Plan]:
-    if param is not None:
-        values = merge("pool_param", param, AVG_POOL_KEYS, values)
-    kernel, stride, pad, ceil_mode, count_include_pad, backend = values
-    xa = dispatch.as_input("x", x)
-    geometry = (kernel, stride, pad, None, ceil_mode, count_include_pad)
-    return xa, dispatch.plan_pool("avg", xa, geometry, backend)
+    if pool_param is not None:
+        given = (kernel, stride, pad, ceil_mode, count_include_pad, backend)
+        kernel, stride, pad, ceil_mode, count_include_pad, backend = merge(
+            "pool_param", pool_param, AVG_POOL_KEYS, given
+        )
+    plan, xa = plan_pool("avg", x, kernel, stride, pad, None, ceil_mode, count_include_pad, backend)
+    return dispatch.infer(plan, xa)
 
 
 def _pool_backward(dout: npt.ArrayLike, cache: Cache, operation: str) -> Array:
-    plan = check_cache(cache, operation)
-    spec: PoolSpec = plan.specs[0]
+    plan, saved = dispatch.home(cache, operation)
     da = dispatch.check_dout(dout, plan)
-    dx: Array = dispatch.call(plan, "pool_backward", spec, da, cache.saved)
-    dispatch.check_result(plan, "pool_backward", "dx", dx, spec.x_shape, (da,))
+    dx: Array = dispatch.backward(plan, da, saved)
+    dispatch.check_result(plan, "backward", "dx", dx, plan.spec.x_shape, (da,))
     return dx
 
 
@@ -301,20 +279,9 @@ def conv_relu_pool_forward(
     *pool_geometry, backend = merge(
         "pool_param", pool_param, MAX_POOL_KEYS, (None, None, None, None, None, backend)
     )
-    xa, wa = dispatch.as_input("x", x), dispatch.as_input("w", w)
-    ba = None if b is None else dispatch.as_input("b", b)
-    plan = dispatch.plan_fused(xa, wa, ba, conv_geometry, (*pool_geometry, None), backend)
-    spec, pool = plan.specs
-    if getattr(plan.backend, "conv_relu_pool_forward", None) is not None:
-        out, saved = dispatch.forward(
-            plan, "conv_relu_pool_forward", pool.out_shape, spec, pool, xa, wa, ba
-        )
-        return out, Cache(plan, xa, wa, saved)
-    z, conv_saved = dispatch.forward(plan, "conv_forward", spec.out_shape, spec, xa, wa, ba)
-    off = ~(z > 0)
-    np.maximum(z, 0, out=z)
-    out, pool_saved = dispatch.forward(plan, "pool_forward", pool.out_shape, pool, z)
-    return out, Cache(plan, xa, wa, (conv_saved, off, pool_saved))
+    plan, xa, wa, ba = dispatch.plan_fused(x, w, b, conv_geometry, (*pool_geometry, None), backend)
+    out, saved = dispatch.forward(plan, xa, wa, ba)
+    return out, Cache(plan, xa, wa, saved)
 
 
 def conv_relu_pool_backward(
@@ -324,23 +291,10 @@ def conv_relu_pool_backward(
 
     ``needs`` and errors are those of :func:`conv_backward`.
     """
-    plan = check_cache(cache, "conv_relu_pool")
-    spec, pool = plan.specs
+    plan, saved = dispatch.home(cache, "conv_relu_pool")
     da = dispatch.check_dout(dout, plan)
-    wanted = _check_needs(needs, spec)
-    shapes = _gradient_shapes(spec)
-    if getattr(plan.backend, "conv_relu_pool_forward", None) is not None:
-        return dispatch.gradients(
-            plan, "conv_relu_pool_backward", shapes, wanted,
-            spec, pool, da, cache.x, cache.w, cache.saved,
-        )  # fmt: skip
-    conv_saved, off, pool_saved = cache.saved
-    dz = dispatch.call(plan, "pool_backward", pool, da, pool_saved)
-    dispatch.check_result(plan, "pool_backward", "dx", dz, spec.out_shape, (da,))
-    dz[off] = 0  # not a product: an infinite gradient times 0 would be NaN
-    return dispatch.gradients(
-        plan, "conv_backward", shapes, wanted, spec, dz, cache.x, cache.w, conv_saved
-    )
+    wanted = _check_needs(needs, plan.spec)
+    return dispatch.gradients(plan, wanted, da, cache.x, cache.w, saved)
 
 
 def _check_needs(needs: Iterable[str], spec: ConvSpec) -> tuple[str, ...]:
@@ -350,7 +304,3 @@ def _check_needs(needs: Iterable[str], spec: ConvSpec) -> tuple[str, ...]:
     if isinstance(needs, str) or not all(n in ALL for n in needs):
         raise ParameterError(f"needs (={needs!r}) must be a tuple of names from {ALL}")
     return tuple(n for n in ALL if n in needs and (n != "db" or spec.has_bias))
-
-
-def _gradient_shapes(spec: ConvSpec) -> dict[str, tuple[int, ...]]:
-    return {"dx": spec.x_shape, "dw": spec.w_shape, "db": spec.w_shape[:1]}

@@ -6,17 +6,31 @@ goes home. It never chooses a backend and never computes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import pickle
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from convkit.errors import CacheError
 
 if TYPE_CHECKING:
     from convkit.contract import Array
     from convkit.dispatch import Plan
+    from convkit.registry import Record
+
+
+class Verified(NamedTuple):
+    """A backend's saved state, with copies of the inputs for the reference's own backward."""
+
+    saved: Any
+    inputs: tuple[Any, ...]
 
 
 class Cache:
-    """Opaque result of a forward call. Holds references to x and w, not copies."""
+    """Opaque result of a forward call. Holds references to x and w, not copies.
+
+    Pickles, and is used in another process by the same version of the same backend.
+    """
 
     __slots__ = ("plan", "saved", "w", "x")
 
@@ -36,8 +50,62 @@ class Cache:
         """The name of the backend that made this cache."""
         return self.plan.name
 
+    @property
+    def version(self) -> str:
+        """The version of the backend's distribution; empty where it comes from none."""
+        return self.plan.record.version
+
     def __repr__(self) -> str:
-        return f"<convkit cache of {self.plan.problem} by backend {self.backend!r}>"
+        return f"<convkit cache of {self.plan.problem} by backend {self.backend!r} {self.version}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        saved = self.saved.saved if type(self.saved) is Verified else self.saved
+        if not _plain(saved):
+            try:
+                pickle.dumps(saved)
+            except Exception as error:
+                raise CacheError(
+                    f"cache cannot be pickled: what backend {self.backend!r} saved for backward "
+                    f"does not pickle ({type(error).__name__}: {error}); run forward and backward "
+                    "in one process, or use another backend"
+                ) from error
+        record = self.plan.record
+        return _restore, (
+            self.operation, self.plan.specs, record, self.version, self.x, self.w, saved,
+        )  # fmt: skip
+
+
+def _plain(saved: Any) -> bool:
+    """Whether it pickles for certain, so that large arrays need not be pickled to find out."""
+    if type(saved) is tuple:
+        return all(map(_plain, saved))
+    if type(saved) is np.ndarray:
+        return not saved.dtype.hasobject
+    return saved is None or type(saved) in (bool, int, float, str, bytes)
+
+
+def _restore(
+    operation: str,
+    specs: tuple[Any, ...],
+    record: Record,
+    version: str,
+    x: Array | None,
+    w: Array | None,
+    saved: Any,
+) -> Cache:
+    """Unpickle: the backend is found and loaded here as if it had been named."""
+    from convkit import registry, selection
+    from convkit.dispatch import Plan
+
+    if not record.given:
+        record = registry.load(record.name)
+    if record.version != version:
+        raise CacheError(
+            f"cache was made by backend {record.name!r} of version {version!r}, but this process "
+            f"has {record.version!r}; install that one, or run the forward call here"
+        )
+    plan = Plan(operation, specs, record, registry.generation, selection.current())
+    return Cache(plan, x, w, saved)
 
 
 def check_cache(cache: Any, operation: str) -> Plan:

@@ -6,6 +6,11 @@ rule, and ends with what to do. The classes hold no logic.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from convkit.selection import Selection
+
 
 class ConvkitError(Exception):
     """Base class of everything convkit raises on purpose."""
@@ -31,15 +36,24 @@ class DataError(ConvkitError, ValueError):
     """A data file is missing, truncated, foreign, or holds values outside its range."""
 
 
-class BackendNotFoundError(ConvkitError):
+class SelectionError(ConvkitError):
+    """No backend may or can compute the problem.
+
+    ``selection`` is the object that ``explain`` returns, where a problem was already known.
+    """
+
+    selection: Selection | None = None
+
+
+class BackendNotFoundError(SelectionError):
     """No backend of that name is advertised."""
 
 
-class BackendLoadError(ConvkitError):
+class BackendLoadError(SelectionError):
     """A backend is advertised but cannot be loaded."""
 
 
-class BackendUnsupportedError(ConvkitError):
+class BackendUnsupportedError(SelectionError):
     """A backend that was asked for does not support the problem."""
 
 

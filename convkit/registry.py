@@ -1,44 +1,29 @@
-"""The registry: find, load, check, select and explain backends.
+"""The registry: find, load and check backends; keep what is broken apart from what works.
 
 It knows no backend's name but the built-in order, imports a backend only when one is wanted, and
-lets no broken plug-in disturb another. It computes nothing and never replaces what was chosen by
-name. Nothing here runs when convkit is imported.
+lets no broken plug-in disturb another: whatever a plug-in does wrong stays in its record. It
+computes nothing and selects nothing (:mod:`convkit.selection` does). Nothing here runs when convkit
+is imported.
 """
 
 from __future__ import annotations
 
-import contextvars
-import difflib
 import importlib
-import inspect
 import os
+import sys
 import threading
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
-from convkit.errors import (
-    BackendLoadError,
-    BackendNotFoundError,
-    BackendUnsupportedError,
-    ParameterError,
-)
+from convkit.errors import BackendLoadError, BackendNotFoundError
 
 if TYPE_CHECKING:
     import pluggy
 
     from convkit.contract import Backend
-    from convkit.spec import ConvSpec, PoolSpec
-
-    Problem: TypeAlias = ConvSpec | PoolSpec
 
 BUILTIN_ORDER = ("cython", "im2col_numpy", "naive")
 AUTO = "auto"
-
-Choice: TypeAlias = "str | Backend | Sequence[str | Backend]"
-Request: TypeAlias = "tuple[str | Backend, ...]"
 
 METHODS = {
     "supports": 1,
@@ -55,61 +40,74 @@ OPTIONAL_METHODS = {
     "set_num_threads": 1,
     "info": 0,
 }
+FUSED = ("conv_relu_pool_forward", "conv_relu_pool_backward")
+MAX_ERROR_FACTOR = 32
+MAX_OBJECTS = 1024
 
 
-@dataclass
 class Record:
-    """One backend as the registry sees it. ``state`` is advertised, loaded, broken or blocked."""
+    """One backend as the registry sees it. ``state``: advertised, loaded, broken or blocked.
 
-    name: str
-    value: str
-    distribution: str = ""
-    version: str = ""
-    state: str = "advertised"
-    backend: Backend | None = None
-    problem: str = ""
-    traceback: str = ""
+    A record is shared by all who hold it and changes once, from advertised to loaded or broken,
+    under its own lock: a slow import of one backend holds up nobody who wants another.
+    """
+
+    def __init__(
+        self, name: str, value: str, distribution: str = "", version: str = "", problem: str = ""
+    ) -> None:
+        self.name = name
+        self.value = value
+        self.distribution = distribution
+        self.version = version
+        self.problem = problem
+        self.traceback = ""
+        self.backend: Backend | None = None
+        self.given = False  # as an object, which no reload replaces
+        self.state = "broken" if problem else "advertised"
+        self.epoch = epoch
+        self.lock = threading.RLock()
 
     @property
     def builtin(self) -> bool:
         """Whether the automatic choice may take this backend."""
-        return self.name in BUILTIN_ORDER
+        return self.name in BUILTIN_ORDER and self.value == f"convkit_{self.name}"
+
+    @property
+    def owner(self) -> str:
+        """The distribution and its version, or where the backend comes from."""
+        return f"{self.distribution} {self.version}".strip() or self.value
 
     def method(self, name: str) -> Callable[..., Any] | None:
         """Return an optional method of the loaded backend, or None."""
         found: Callable[..., Any] | None = getattr(self.backend, name, None)
         return found
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process finds the backend by its name, or gets the object that was given."""
+        return (adopt, (self.backend,)) if self.given else (find, (self.name,))
 
-@dataclass(frozen=True)
-class Selection:
-    """Which backend computes a problem, who chose it, and why each other one does not."""
-
-    problem: str
-    winner: str | None
-    source: str
-    request: tuple[str, ...]
-    rejected: tuple[tuple[str, str], ...] = ()
-    record: Record | None = field(default=None, repr=False, compare=False)
-
-    def __str__(self) -> str:
-        head = f"{self.problem}: {self.winner or 'no backend'} (chosen by {self.source})"
-        return "\n".join([head, *(f"  not {name}: {reason}" for name, reason in self.rejected)])
+    def __repr__(self) -> str:
+        return f"<backend {self.name!r}, {self.state}, from {self.owner}>"
 
 
 _lock = threading.RLock()
-_records: dict[str, Record] | None = None
+_records: list[Record] | None = None
+_by_name: dict[str, Record] = {}
 _objects: dict[int, Record] = {}
-_environment: str | None = None
-_default: Request | None = None
 _manager: pluggy.PluginManager | None = None
+
+epoch = 0
+"""How often ``reload`` was called; a record of another epoch is out of date."""
 
 generation = 0
 """Changes whenever a stored plan may have become wrong; part of every plan's key."""
 
-context: contextvars.ContextVar[Request | None] = contextvars.ContextVar(
-    "convkit_backend", default=None
-)
+
+def changed() -> None:
+    """Tell every stored plan that what it was made from has changed."""
+    global generation
+    with _lock:
+        generation += 1
 
 
 # --- find -----------------------------------------------------------------------------------
@@ -120,72 +118,126 @@ def fold(name: str) -> str:
     return name.strip().lower().replace("-", "_")
 
 
-def records() -> dict[str, Record]:
-    """Return every advertised backend by name. Loads none."""
-    global _records
+def backends() -> list[Record]:
+    """Return what is advertised, loaded, broken or blocked, built-in first. Loads nothing.
+
+    A name that several packages claim stands there once for each of them.
+    """
+    order = {name: i for i, name in enumerate(BUILTIN_ORDER)}
     with _lock:
-        if _records is None:
-            _records = _discover()
-        return _records
+        everything = [*_known(), *(r for r in _by_name.values() if ":" in r.name)]
+    return sorted(everything, key=lambda r: (order.get(r.name, len(order)), r.name, r.problem))
 
 
-def _discover() -> dict[str, Record]:
-    from importlib.metadata import entry_points
+def find(name: str) -> Record:
+    """Return the record of an advertised or ``module:object`` backend, not loading it."""
+    key = name.strip() if ":" in name else fold(name)
+    with _lock:
+        _known()
+        record = _by_name.get(key)
+        if record is None and ":" in key:
+            record = _by_name[key] = Record(key, key)
+        if record is not None:
+            return record
+        names = sorted(n for n in _by_name if ":" not in n)
+    raise BackendNotFoundError(
+        f"backend (={name!r}) must be one of {', '.join(names) or 'none'}, or module:object; "
+        + (suggest(key, names) or "install the package that provides it")
+    )
 
-    from convkit.contract import ENTRY_POINT_GROUP
 
-    blocked = {fold(n) for n in os.environ.get("CONVKIT_DISABLE", "").split(",") if n.strip()}
+def suggest(word: str, known: list[str]) -> str:
+    """Return "did you mean ...?", or nothing."""
+    import difflib
+
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def _known() -> list[Record]:
+    global _records
+    if _records is None:
+        found = list(_discover())
+        _by_name.clear()
+        for record in found:
+            if record.name not in _by_name or record.builtin:
+                _by_name[record.name] = record
+        _records = found
+    return _records
+
+
+def _discover() -> Iterator[Record]:
+    """Walk the entry points one by one: pluggy's own loader imports all, and stops at the first
+    that is broken."""
+    blocked = blocked_names()
     claims: dict[str, list[Record]] = {}
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
-        dist = entry.dist
-        claim = Record(
-            name=fold(entry.name),
-            value=entry.value,
-            distribution=dist.name if dist else "",
-            version=dist.version if dist else "",
-        )
+    for claim in _claims():
         twins = claims.setdefault(claim.name, [])
         if all((t.value, t.distribution) != (claim.value, claim.distribution) for t in twins):
             twins.append(claim)
-    found = {name: _settle(name, twins) for name, twins in claims.items()}
-    for name in blocked & found.keys():
-        found[name].state = "blocked"
-        found[name].problem = "blocked by CONVKIT_DISABLE"
-    return found
+    for name, twins in claims.items():
+        own = [t for t in twins if t.builtin][:1]
+        for claim in twins:
+            if claim not in own:
+                _settle(claim, twins, taken=name in (AUTO, *BUILTIN_ORDER))
+            if name in blocked:
+                _plugin_manager().set_blocked(name)
+                claim.state, claim.problem = "blocked", "blocked by CONVKIT_DISABLE"
+            yield claim
 
 
-def _settle(name: str, claims: list[Record]) -> Record:
-    """Return the one claimant of a name; a built-in keeps its name, other repeats lose theirs."""
-    if name in BUILTIN_ORDER:
-        own = [c for c in claims if c.value == f"convkit_{name}"]
-        if own:
-            return own[0]
-    if len(claims) == 1 and name not in (AUTO, *BUILTIN_ORDER):
-        return claims[0]
-    broken = claims[0]
-    broken.state = "broken"
-    owners = ", ".join(sorted(c.distribution or c.value for c in claims))
-    broken.problem = (
-        f"the name is reserved, but is claimed by {owners}"
-        if len(claims) == 1
-        else f"the name is claimed by {len(claims)} distributions: {owners}; uninstall all but one"
-    )
-    return broken
+def _claims() -> Iterator[Record]:
+    from importlib.metadata import distributions
+
+    from convkit.contract import ENTRY_POINT_GROUP as GROUP
+
+    seen = set()
+    for dist in distributions():
+        try:
+            if GROUP not in (dist.read_text("entry_points.txt") or "") or dist.name in seen:
+                continue
+            seen.add(dist.name)
+            entries = [e for e in dist.entry_points if e.group == GROUP]
+            for e in entries:
+                value = e.value.split("[")[0].strip()
+                yield Record(fold(e.name), value, dist.name, dist.version)
+        except Exception as error:
+            where = getattr(dist, "_path", "an unnamed distribution")
+            problem = f"its metadata cannot be read: {type(error).__name__}: {error}"
+            yield Record(f"({getattr(where, 'name', where)})", "", problem=problem)
 
 
-# --- load and check -------------------------------------------------------------------------
+def _settle(claim: Record, twins: list[Record], *, taken: bool) -> None:
+    """Mark a claim of a name that is reserved, or that another package claims too."""
+    if taken:
+        claim.problem = f"{claim.owner} claims the name {claim.name!r}, which convkit keeps"
+        claim.problem += " for itself; rename the backend"
+    elif len(twins) > 1:
+        owners = ", ".join(sorted(t.owner for t in twins))
+        claim.problem = f"the name {claim.name!r} is claimed by {len(twins)} distributions: "
+        claim.problem += f"{owners}; uninstall all but one"
+    if claim.problem:
+        claim.state = "broken"
+
+
+def blocked_names() -> set[str]:
+    """Return the names in CONVKIT_DISABLE, a comma list."""
+    text = os.environ.get("CONVKIT_DISABLE", "")
+    return {fold(name) for name in text.split(",") if name.strip()}
+
+
+# --- load -----------------------------------------------------------------------------------
 
 
 def load(name: str | Backend) -> Record:
     """Return the loaded record of a backend, given its name, ``module:object`` or itself.
 
-    Raises BackendNotFoundError or BackendLoadError. A failure is remembered until ``reload``.
+    Raises BackendNotFoundError or BackendLoadError. A failure is kept, traceback included, and not
+    tried again until ``reload``.
     """
-    if not isinstance(name, str):
-        return _adopt(name)
-    record = find(name)
+    record = find(name) if isinstance(name, str) else adopt(name)
     if record.state == "advertised":
-        with _lock:
+        with record.lock:
             if record.state == "advertised":
                 _load(record)
     if record.state != "loaded":
@@ -193,36 +245,63 @@ def load(name: str | Backend) -> Record:
     return record
 
 
-def find(name: str) -> Record:
-    """Return the record of an advertised or ``module:object`` backend, not loading it."""
-    known = records()
-    key = name.strip() if ":" in name else fold(name)
-    if key in known:
-        return known[key]
-    if ":" in key:
-        with _lock:
-            return known.setdefault(key, Record(name=key, value=key))
-    close = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else "install the package that provides it"
-    raise BackendNotFoundError(
-        f"backend (={name!r}) must be one of {', '.join(sorted(known)) or 'none'}, "
-        f"or module:object; {hint}"
-    )
+def adopt(backend: Backend) -> Record:
+    """Return the record of a backend object that was handed in, checking it once."""
+    with _lock:
+        record = _objects.get(id(backend))  # a record keeps its backend, so ids are not reused
+        if record is None:
+            problem = check_backend(backend)
+            if problem:
+                raise BackendLoadError(f"backend (={backend!r}) is not usable: {problem}")
+            if len(_objects) >= MAX_OBJECTS:
+                _objects.clear()
+            kind = type(backend)
+            record = Record(backend.name, f"{kind.__module__}:{kind.__qualname__}")
+            record.backend, record.state, record.given = backend, "loaded", True
+            _objects[id(backend)] = record
+        return record
+
+
+def reload() -> None:
+    """Forget what was found, loaded and read from the environment; the next use starts afresh.
+
+    Caches made before belong to the backends of then, and are refused from now on.
+    """
+    global _records, _manager, epoch, generation
+    with _lock:
+        for record in _records or ():
+            if record.state == "broken":  # it may have been mended: let it be imported again
+                sys.modules.pop(record.value.partition(":")[0], None)
+        importlib.invalidate_caches()
+        _records = None
+        _manager = None
+        _by_name.clear()
+        _objects.clear()
+        epoch += 1
+        generation += 1
 
 
 def _load(record: Record) -> None:
     """Import, obtain and check one backend; whatever goes wrong stays in its record."""
     try:
         backend = _obtain(record)
-        problem = check_backend(backend, None if ":" in record.name else record.name)
-    except (Exception, SystemExit) as error:
+        problem = check_backend(backend, record)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plug-in may also call sys.exit
+        import traceback
+
         record.problem = f"{type(error).__name__}: {error}"
         record.traceback = traceback.format_exc()
         record.state = "broken"
         return
-    record.problem = problem
+    if problem:
+        record.problem = problem
+        record.traceback = f"{type(backend).__module__}:{type(backend).__qualname__}: {problem}\n"
+        record.state = "broken"
+        return
     record.backend = backend
-    record.state = "broken" if problem else "loaded"
+    record.state = "loaded"
 
 
 def _obtain(record: Record) -> Any:
@@ -232,14 +311,21 @@ def _obtain(record: Record) -> Any:
         found = getattr(found, part)
     if hasattr(found, "convkit_backend"):
         return _ask_plugin(found, record.name)
-    return found() if inspect.isclass(found) else found
+    if isinstance(found, type):
+        return found()
+    if isinstance(found, type(sys)) and not hasattr(found, "conv_forward"):
+        raise BackendLoadError(
+            f"module {module!r} has no convkit_backend(), marked with convkit.contract.hookimpl"
+        )
+    return found
 
 
 def _ask_plugin(plugin: Any, name: str) -> Any:
     """Register with pluggy, which checks the hook's signature, and call this plug-in's own."""
-    manager = _plugin_manager()
-    if not manager.is_registered(plugin):
-        manager.register(plugin, name=name)
+    with _lock:
+        manager = _plugin_manager()
+        if not manager.is_registered(plugin):
+            manager.register(plugin, name=name)
     for implementation in manager.hook.convkit_backend.get_hookimpls():
         if implementation.plugin is plugin:
             return implementation.function()
@@ -260,214 +346,64 @@ def _plugin_manager() -> pluggy.PluginManager:
     return _manager
 
 
-def _adopt(backend: Backend) -> Record:
-    """Return the record of a backend object that was handed in, checking it once."""
-    record = _objects.get(id(backend))
-    if record is None or record.backend is not backend:
-        problem = check_backend(backend, None)
-        if problem:
-            raise BackendLoadError(f"backend (={backend!r}) is not usable: {problem}")
-        value = f"{type(backend).__module__}:{type(backend).__qualname__}"
-        record = Record(name=backend.name, value=value, state="loaded", backend=backend)
-        _objects[id(backend)] = record
-    return record
+# --- check ----------------------------------------------------------------------------------
 
 
-def check_backend(backend: Any, name: str | None) -> str:
+def check_backend(backend: Any, record: Record | None = None) -> str:
     """Return what keeps ``backend`` from fulfilling the contract; empty where nothing does."""
-    from convkit.contract import API_VERSION
-
-    own = getattr(backend, "name", None)
-    if not isinstance(own, str) or not own:
-        return f"its name (={own!r}) must be a non-empty str"
-    if name is not None and fold(own) != name:
-        return f"its name (={own!r}) must equal its entry point's name {name!r}"
-    version = getattr(backend, "api_version", None)
-    if version != API_VERSION:
-        return (
-            f"backend {own!r} has api_version (={version!r}), but this convkit needs {API_VERSION}"
-        )
-    for method, arguments in METHODS.items():
-        if not callable(getattr(backend, method, None)):
-            return f"backend {own!r} lacks {method}"
-        problem = _check_signature(backend, method, arguments)
+    name = getattr(backend, "name", None)
+    if not isinstance(name, str) or not name:
+        return f"its name (={name!r}) must be a non-empty str"
+    if record is not None and ":" not in record.name and fold(name) != record.name:
+        return f"its name (={name!r}) must equal its entry point's name {record.name!r}"
+    problem = _check_version(backend, record)
+    if problem:
+        return problem
+    fused = [m for m in FUSED if getattr(backend, m, None) is not None]
+    if len(fused) == 1:
+        other = FUSED[1 - FUSED.index(fused[0])]
+        return f"backend {name!r} has {fused[0]}, so it must have {other} too"
+    for method, arguments in (METHODS | OPTIONAL_METHODS).items():
+        found = getattr(backend, method, None)
+        if found is None and method in OPTIONAL_METHODS:
+            continue
+        if not callable(found):
+            return f"backend {name!r} lacks {method}"
+        problem = _check_signature(name, method, found, arguments)
         if problem:
             return problem
-    for method, arguments in OPTIONAL_METHODS.items():
-        if getattr(backend, method, None) is not None:
-            problem = _check_signature(backend, method, arguments)
-            if problem:
-                return problem
+    factor = getattr(backend, "error_factor", 1)
+    if not isinstance(factor, int | float) or not 1 <= factor <= MAX_ERROR_FACTOR:
+        return f"its error_factor (={factor!r}) must be a number from 1 to {MAX_ERROR_FACTOR}"
     return ""
 
 
-def _check_signature(backend: Any, method: str, arguments: int) -> str:
+def _check_version(backend: Any, record: Record | None) -> str:
+    from convkit import __version__
+    from convkit.contract import API_VERSION
+
+    own = getattr(backend, "api_version", None)
+    if type(own) is int and own == API_VERSION:
+        return ""
+    owner = record.owner if record is not None else "the object given"
+    who = f"backend {backend.name!r} ({owner})"
+    facts = f"its api_version is {own!r}, convkit {__version__} has {API_VERSION}"
+    if type(own) is not int:
+        return f"{who} must state the api_version it was written for as an int: {facts}"
+    if own < API_VERSION:
+        return f"{who} is too old for convkit {__version__}: {facts}; upgrade the backend"
+    return f"convkit {__version__} is too old for {who}: {facts}; upgrade convkit-layers"
+
+
+def _check_signature(name: str, method: str, found: Any, arguments: int) -> str:
+    import inspect
+
     try:
-        signature = inspect.signature(getattr(backend, method))
+        signature = inspect.signature(found)
     except (TypeError, ValueError):  # compiled callables need not tell
         return ""
     try:
         signature.bind(*range(arguments))
     except TypeError:
-        return (
-            f"backend {backend.name!r}: {method}{signature} must take {arguments} positional "
-            "arguments"
-        )
+        return f"backend {name!r}: {method}{signature} must take {arguments} positional arguments"
     return ""
-
-
-# --- select ---------------------------------------------------------------------------------
-
-
-def parse(choice: Any, name: str = "backend") -> Request | None:
-    """Return a choice as a tuple of candidates; None where it is blank."""
-    if choice is None:
-        return None
-    if isinstance(choice, str):
-        parts = tuple(p.strip() for p in choice.split(",") if p.strip())
-        return tuple(p if ":" in p else fold(p) for p in parts) or None
-    if isinstance(choice, list | tuple):
-        flat = [c for part in choice for c in (parse(part, name) or ())]
-        return tuple(flat) or None
-    if isinstance(choice, type) or not hasattr(choice, "conv_forward"):
-        raise ParameterError(
-            f"{name} (={choice!r}) must be a backend's name, a comma list of names, "
-            "or a backend object"
-        )
-    return (choice,)
-
-
-def use_backend(choice: Choice) -> Any:
-    """Return a context manager that selects a backend, in this thread or task, while it is open.
-
-    Raises BackendNotFoundError on entry where a name does not exist.
-    """
-    return _using(parse(choice))
-
-
-@contextmanager
-def _using(request: Request | None) -> Iterator[None]:
-    _check_exists(request)
-    token = context.set(request)
-    try:
-        yield
-    finally:
-        context.reset(token)
-
-
-def set_default_backend(choice: Choice | None) -> None:
-    """Select a backend for the whole process; None takes the selection back."""
-    global _default, generation
-    request = parse(choice)
-    _check_exists(request)
-    with _lock:
-        _default = request
-        generation += 1
-
-
-def _check_exists(request: Request | None) -> None:
-    for candidate in request or ():
-        if isinstance(candidate, str) and candidate != AUTO:
-            find(candidate)
-
-
-def reload() -> None:
-    """Forget what was found, loaded and read from the environment; the next use starts afresh."""
-    global _records, _environment, _manager, generation
-    with _lock:
-        _records = None
-        _environment = None
-        _manager = None
-        _objects.clear()
-        generation += 1
-
-
-def requested(argument: Any = None) -> tuple[str, Request]:
-    """Return who chooses and what: argument, use_backend, set_default_backend, variable, auto."""
-    global _environment
-    with _lock:
-        if _environment is None:
-            _environment = os.environ.get("CONVKIT_BACKEND", "")
-    levels = (
-        ("the backend argument", parse(argument)),
-        ("use_backend", context.get()),
-        ("set_default_backend", _default),
-        ("CONVKIT_BACKEND", parse(_environment)),
-    )
-    for source, request in levels:
-        if request is not None and request != (AUTO,):
-            return source, request
-        if request is not None:
-            break
-    return AUTO, BUILTIN_ORDER
-
-
-def explain(*problems: Problem, backend: Choice | None = None) -> Selection:
-    """Return which backend would compute the problem, without any lasting effect on selection."""
-    source, request = requested(backend)
-    rejected: list[tuple[str, str]] = []
-    winner: Record | None = None
-    for candidate in _expand(request):
-        name = candidate if isinstance(candidate, str) else candidate.name
-        if winner is not None:
-            rejected.append((name, f"comes after {winner.name}"))
-            continue
-        reason, record = _suitable(candidate, problems, installed_only=source == AUTO)
-        if reason is None:
-            winner = record
-        else:
-            rejected.append((name, reason))
-    return Selection(
-        problem=" + ".join(map(str, problems)),
-        winner=winner.name if winner else None,
-        source=source,
-        request=tuple(c if isinstance(c, str) else c.name for c in request),
-        rejected=tuple(rejected),
-        record=winner,
-    )
-
-
-def _expand(request: Request) -> Iterator[str | Backend]:
-    for candidate in request:
-        if candidate == AUTO:
-            yield from BUILTIN_ORDER
-        else:
-            yield candidate
-
-
-def _suitable(
-    candidate: str | Backend, problems: tuple[Problem, ...], *, installed_only: bool
-) -> tuple[str | None, Record | None]:
-    try:
-        record = load(candidate)
-    except BackendLoadError as error:
-        return str(error), None
-    except BackendNotFoundError:
-        if installed_only:
-            return "is not installed", None
-        raise
-    assert record.backend is not None
-    for problem in problems:
-        reason = record.backend.supports(problem)
-        if reason is not None:
-            return reason, record
-    return None, record
-
-
-def select(problems: tuple[Problem, ...], argument: Any = None) -> Selection:
-    """Return the selection for a problem (two for a fused operation), or raise what prevents it."""
-    selection = explain(*problems, backend=argument)
-    if selection.record is not None:
-        return selection
-    _, request = requested(argument)
-    if len(request) == 1:
-        load(request[0])  # raises where the one named backend cannot be loaded
-    raise BackendUnsupportedError(
-        f"no backend that may compute it supports this problem; name another backend\n{selection}"
-    )
-
-
-def backends() -> list[Record]:
-    """Return what is advertised, loaded, broken or blocked, built-in first. Loads nothing."""
-    order = {name: i for i, name in enumerate(BUILTIN_ORDER)}
-    return sorted(records().values(), key=lambda r: (order.get(r.name, len(order)), r.name))

@@ -138,7 +138,7 @@ def _shape_and_dtype(name: str, value: Any, dtype: Any) -> tuple[Shape, np.dtype
             f"{name}.dtype (={found}) must be float32 or float64; cast with "
             f"{name}.astype(np.float32)"
         )
-    return shape, found
+    return shape, FLOATS[FLOATS.index(found)]  # NumPy's own object, so that ``is`` compares
 
 
 def _check_x(shape: Shape) -> None:

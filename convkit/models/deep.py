@@ -28,7 +28,7 @@ from convkit.models.common import (
 )
 
 if TYPE_CHECKING:
-    from convkit.registry import Choice
+    from convkit.selection import Choice
 
 __all__ = ["DeepConvNet"]
 

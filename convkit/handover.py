@@ -1,0 +1,163 @@
+"""Take the choice of backends along: to another thread or process, a file, a generator's steps.
+
+Nothing here chooses: it only carries what :mod:`convkit.selection` would choose here and now.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from convkit import registry, selection
+from convkit.errors import BackendLoadError, ParameterError
+from convkit.selection import NOTHING, Block
+
+
+def here() -> Block:
+    """Return a block with the choices that hold here, those of the process included."""
+    choices = NOTHING
+    for _, level in selection.levels():
+        choices = choices.over(level)
+    scope = selection.current()
+    return Block(choices, scope.verify if scope else None)
+
+
+# --- as data --------------------------------------------------------------------------------
+
+
+def snapshot() -> dict[str, Any]:
+    """Return the choices that hold here, and the backends' versions, as JSON can hold them.
+
+    Raises ParameterError where a backend was chosen as an object, which has no name to write down.
+    """
+    block = here()
+    chosen = block.choices._asdict()
+    for operation, request in chosen.items():
+        for candidate in request or ():
+            _must_be_name(candidate, operation)
+    if block.verify is not None:
+        _must_be_name(block.verify, "verify")
+    names = {n for request in chosen.values() for n in request or () if isinstance(n, str)}
+    return {
+        "choices": {o: list(request) for o, request in chosen.items() if request},
+        "verify": block.verify,
+        "versions": {name: _version(name) for name in sorted(names - {registry.AUTO})},
+    }
+
+
+def restore(snapshot: Mapping[str, Any]) -> Block:
+    """Return a context manager that chooses as when the snapshot was taken.
+
+    Raises ParameterError where it is no snapshot, BackendNotFoundError for a backend that is gone
+    and BackendLoadError for one that has another version by now.
+    """
+    try:
+        choices = selection.parse(snapshot["choices"], "snapshot")
+        verify = selection.parse_reference(snapshot["verify"], "snapshot['verify']")
+        versions = dict(snapshot["versions"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ParameterError(
+            f"snapshot (={snapshot!r}) must be what convkit.snapshot() returned: {error!r}"
+        ) from error
+    for name, version in versions.items():
+        if _version(name) != version:
+            raise BackendLoadError(
+                f"backend {name!r} is of version {_version(name)!r}, but the snapshot was taken "
+                f"with {version!r}; install that one, or take a new snapshot"
+            )
+    return Block(choices, verify)
+
+
+def _must_be_name(candidate: Any, where: str) -> None:
+    if not isinstance(candidate, str):
+        raise ParameterError(
+            f"a snapshot cannot hold the backend object {candidate.name!r} (chosen for {where}); "
+            "choose it as 'module:object', or use wrap"
+        )
+
+
+def _version(name: str) -> str:
+    return registry.find(name).version
+
+
+# --- as a function --------------------------------------------------------------------------
+
+
+def wrap(function: Callable[..., Any]) -> Wrapped:
+    """Return ``function`` with the choices that hold here and now, wherever it will be called.
+
+    For thread pools and process pools (it pickles where the function does). A generator function's
+    choices hold while it runs, step by step, and are not seen by its consumer; likewise for
+    ``async def``.
+    """
+    if not callable(function):
+        raise ParameterError(f"function (={function!r}) must be callable")
+    return Wrapped(function, here())
+
+
+class Wrapped:
+    """A function that brings its choice of backends along."""
+
+    def __init__(self, function: Callable[..., Any], block: Block) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.block = block
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with self.block:
+            result = self.function(*args, **kwargs)
+        if inspect.isgenerator(result):
+            return _steps(result, self.block)
+        if inspect.iscoroutine(result):
+            return _await(result, self.block)
+        if inspect.isasyncgen(result):
+            return _async_steps(result, self.block)
+        return result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Wrapped, (self.function, self.block)
+
+
+def _steps(generator: Any, block: Block) -> Any:
+    """Run a generator with ``block`` open inside each of its steps."""
+    step, value = generator.send, None
+    while True:
+        try:
+            with block:
+                item = step(value)
+        except StopIteration as stop:
+            return stop.value
+        try:
+            step, value = generator.send, (yield item)
+        except GeneratorExit:
+            with block:
+                generator.close()
+            raise
+        except BaseException as error:
+            step, value = generator.throw, error
+
+
+async def _await(coroutine: Any, block: Block) -> Any:
+    with block:
+        return await coroutine
+
+
+async def _async_steps(generator: Any, block: Block) -> Any:
+    """Run an asynchronous generator with ``block`` open inside each of its steps."""
+    step, value = generator.asend, None
+    while True:
+        try:
+            with block:
+                item = await step(value)
+        except StopAsyncIteration:
+            return
+        try:
+            step, value = generator.asend, (yield item)
+        except GeneratorExit:
+            with block:
+                await generator.aclose()
+            raise
+        except BaseException as error:
+            step, value = generator.athrow, error

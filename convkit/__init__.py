@@ -3,6 +3,8 @@
 Public names and nothing else: importing convkit imports no backend and reads no variable.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from convkit.api import (
     avg_pool,
     avg_pool_backward,
@@ -42,7 +44,20 @@ from convkit.selection import (
 )
 from convkit.spec import ConvSpec, PoolSpec
 
+if TYPE_CHECKING:
+    from convkit.handover import restore, snapshot, wrap
+    from convkit.watch import register_observer, trace, unregister_observer
+
 __version__ = "0.1.0"
+
+_LAZY = {
+    "restore": "convkit.handover",
+    "snapshot": "convkit.handover",
+    "wrap": "convkit.handover",
+    "register_observer": "convkit.watch",
+    "trace": "convkit.watch",
+    "unregister_observer": "convkit.watch",
+}
 
 __all__ = [
     "BackendCallError",
@@ -76,8 +91,27 @@ __all__ = [
     "max_pool",
     "max_pool_backward",
     "max_pool_forward",
+    "register_observer",
     "reload",
+    "restore",
     "set_default_backend",
+    "snapshot",
+    "trace",
+    "unregister_observer",
     "use_backend",
     "verify_with",
+    "wrap",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use what few programs need, so that ``import convkit`` stays cheap."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'convkit' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -77,3 +77,11 @@ class HookSpec:
     @hookspec(firstresult=True)
     def convkit_backend(self) -> Backend | None:
         """Return the plug-in's backend. Called once, when the backend is first wanted."""
+
+
+class ObserverSpec:
+    """The hooks of an observer, see ``convkit.register_observer``."""
+
+    @hookspec
+    def convkit_call_finished(self, call: Any) -> None:
+        """Called after every call of a backend's method; ``call`` is a ``convkit.watch.Call``."""

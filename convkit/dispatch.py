@@ -83,7 +83,7 @@ class Plan:
         self.dtype: np.dtype[Any] = specs[0].dtype
         self.gradient_shapes = gradient_shapes(specs)
         self.forward, self.infer, self.backward = methods(operation, record.backend)
-        if scope is not None or watching():
+        if scope is not None or _watching():
             from convkit import watch
 
             watch.attach(self)
@@ -99,15 +99,13 @@ class Plan:
         return " + ".join(map(str, self.specs))
 
 
-def watching() -> bool:
+watched = False
+"""Whether somebody traces or observes calls; set by :mod:`convkit.watch`."""
+
+
+def _watching() -> bool:
     """Whether calls may have to be traced, observed or verified in the whole process."""
-    return bool(
-        observing or selection.variable("CONVKIT_TRACE") or selection.variable("CONVKIT_VERIFY")
-    )
-
-
-observing: list[Any] = []
-"""Who listens: the tracer and the observers, kept by :mod:`convkit.watch`."""
+    return watched or any(map(selection.variable, ("CONVKIT_TRACE", "CONVKIT_VERIFY")))
 
 
 def methods(

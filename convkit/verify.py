@@ -152,8 +152,9 @@ class Judge:
             value = found[NAMES.index(name)]
             dispatch.check_result(self.plan, "backward", name, value, shape, (dout,))
         wide = tuple(None if a is None else a.astype(DOUBLE) for a in inputs)
-        ways = {"max_pool": self._pool, "avg_pool": self._pool, "conv": self._conv}
-        gradients = ways.get(self.plan.operation, self._fused)
+        gradients: Callable[..., Any] = self._pool if pooling else self._conv
+        if self.plan.operation == "conv_relu_pool":
+            gradients = self._fused
         expected, bound = gradients(dout.astype(DOUBLE), tuple(needs), *wide)
         for name in judged:
             i = NAMES.index(name)

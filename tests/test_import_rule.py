@@ -18,7 +18,17 @@ BACKENDS = ROOT / "backends"
 FORBIDDEN = {
     "spec": {"api", "registry", "dispatch", "cli", "models", "training", "report", "conformance"},
     "contract": {"api", "registry", "dispatch", "cli", "models", "training", "conformance"},
-    "registry": {"conformance", "cli", "commands", "api", "bench", "models", "training", "report"},
+    "registry": {
+        "selection",
+        "dispatch",
+        "conformance",
+        "cli",
+        "commands",
+        "api",
+        "bench",
+        "models",
+    },
+    "selection": {"dispatch", "conformance", "cli", "commands", "api", "bench", "models"},
     "api": {"cli", "commands", "conformance", "bench", "models", "training", "report"},
     "layers": {"registry", "cli", "commands", "conformance", "bench", "training", "report"},
     "models": {"registry", "dispatch", "cli", "commands", "training", "report", "conformance"},

@@ -15,6 +15,7 @@ import numpy as np
 import convkit
 from convkit import registry
 from convkit.bench.problems import Arrays, Problem
+from convkit.contract import Backend
 from convkit.errors import ParameterError
 
 Call: TypeAlias = Callable[[], Arrays]
@@ -39,7 +40,7 @@ class Subject(Protocol):
 class Ours:
     """A backend, called as a user calls it."""
 
-    def __init__(self, name: registry.Choice) -> None:
+    def __init__(self, name: str | Backend) -> None:
         record = registry.load(name)
         self.backend: Any = record.backend
         self.name = record.name

@@ -36,6 +36,7 @@ def _plane(spec: ConvSpec) -> bool:
 
 KERNELS = (
     Kernel("conv_forward", "gemm", 1, "implicit matrix product over strips", _plane),
+    Kernel("conv_dw", "gemm", 1, "sums over blocks of pixels copied without padding", _plane),
     Kernel("conv_dx", "gemm", 1, "one stride-1 pass per phase, flipped weights", _plane),
     Kernel("conv_forward", "direct", 0, "the definition, row by row", _always),
     Kernel("conv_dx", "direct", 0, "the definition, row by row", _always),

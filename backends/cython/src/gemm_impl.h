@@ -43,6 +43,13 @@ typedef struct {
 static idx round_up(idx value, idx to) { return (value + to - 1) / to * to; }
 static idx floor_div(idx a, idx b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
 static idx blocks_of(idx total, idx block) { return (total + block - 1) / block; }
+/* Reserve bytes, and room for a vector stored beyond their end, in scratch memory. */
+static idx take_bytes(idx *at, idx bytes)
+{
+    idx offset = *at;
+    *at += round_up(bytes + 2 * CK_VECTOR_BYTES, 64);
+    return offset;
+}
 static idx even_block(idx total, idx most)
 {
     return blocks_of(total, blocks_of(total, CK_MAX(most, 1)));

@@ -28,21 +28,24 @@
 #undef VECU
 #undef IVEC
 #undef VL
+#undef LANES
 #ifdef REAL_IS_DOUBLE
 #define REAL double
 #define FN(name) CK_PASTE(name, f64, CK_ISA)
 #define VEC CK_PASTE(vec, f64, t)
 #define VECU CK_PASTE(vecu, f64, t)
 #define IVEC CK_PASTE(ivec, f64, t)
+#define LANES (CK_VECTOR_BYTES / 8)
 #else
 #define REAL float
 #define FN(name) CK_PASTE(name, f32, CK_ISA)
 #define VEC CK_PASTE(vec, f32, t)
 #define VECU CK_PASTE(vecu, f32, t)
 #define IVEC CK_PASTE(ivec, f32, t)
+#define LANES (CK_VECTOR_BYTES / 4)
 #endif
-#define VL ((idx)(CK_VECTOR_BYTES / sizeof(REAL)))
-/* VEC: an aligned vector; VECU: the same at any address; IVEC: what a comparison gives. */
+#define VL ((idx)LANES)
+/* LANES (for the preprocessor), VL: REALs in a vector. VEC: an aligned vector; VECU: the same at any address; IVEC: what a comparison gives. */
 typedef REAL VEC __attribute__((vector_size(CK_VECTOR_BYTES), may_alias));
 typedef REAL VECU __attribute__((vector_size(CK_VECTOR_BYTES), may_alias, aligned(sizeof(REAL))));
 #ifdef REAL_IS_DOUBLE

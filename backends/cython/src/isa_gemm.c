@@ -2,12 +2,17 @@
 #include "isa.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "micro_impl.h"
 #include "strip_impl.h"
 #include "gemm_impl.h"
 #include "tiles_impl.h"
 #include "gemm_plan_impl.h"
+#include "transpose_impl.h"
+#include "dot_impl.h"
+#include "dw_impl.h"
+#include "dw_plan_impl.h"
 
 #define REAL_IS_DOUBLE
 #include "isa.h"
@@ -16,3 +21,7 @@
 #include "gemm_impl.h"
 #include "tiles_impl.h"
 #include "gemm_plan_impl.h"
+#include "transpose_impl.h"
+#include "dot_impl.h"
+#include "dw_impl.h"
+#include "dw_plan_impl.h"

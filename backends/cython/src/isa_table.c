@@ -14,6 +14,7 @@
     ck_conv_db_fn FN(ck_conv_db); \
     ck_conv_forward_fn FN(ck_gemm_forward); \
     ck_conv_dx_fn FN(ck_gemm_dx); \
+    ck_conv_dw_fn FN(ck_gemm_dw); \
     ck_max_pool_forward_fn FN(ck_max_pool_forward); \
     ck_max_pool_backward_fn FN(ck_max_pool_backward); \
     ck_avg_pool_forward_fn FN(ck_avg_pool_forward); \
@@ -24,7 +25,7 @@
 #define TABLE { \
     .conv_forward = {[CK_DIRECT] = FN(ck_direct_forward), [CK_GEMM] = FN(ck_gemm_forward)}, \
     .conv_dx = {[CK_DIRECT] = FN(ck_direct_dx), [CK_GEMM] = FN(ck_gemm_dx)}, \
-    .conv_dw = {[CK_DIRECT] = FN(ck_direct_dw)}, \
+    .conv_dw = {[CK_DIRECT] = FN(ck_direct_dw), [CK_GEMM] = FN(ck_gemm_dw)}, \
     .conv_db = FN(ck_conv_db), \
     .max_pool_forward = {[CK_WINDOWS] = FN(ck_max_pool_forward)}, \
     .max_pool_backward = {[CK_WINDOWS] = FN(ck_max_pool_backward)}, \

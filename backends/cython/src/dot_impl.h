@@ -1,0 +1,67 @@
+/* The register tiles of dw for thin layers: rows of dout times rows of x along the pixels, one
+ * vector accumulator for each pair, kept in memory between blocks of pixels. Included by
+ * isa_gemm.c once per dtype. */
+
+#ifndef CK_DOT_IMPL
+#define CK_DOT_IMPL
+#if CK_VECTOR_BYTES == 64
+#define DOT_F 5
+#define DOT_X 5
+#define EACH_DOT_X(X, f) X(f, 1) X(f, 2) X(f, 3) X(f, 4) X(f, 5)
+#define EACH_DOT(X) \
+    EACH_DOT_X(X, 1) EACH_DOT_X(X, 2) EACH_DOT_X(X, 3) EACH_DOT_X(X, 4) EACH_DOT_X(X, 5)
+#else
+#define DOT_F 3
+#define DOT_X 4
+#define EACH_DOT_X(X, f) X(f, 1) X(f, 2) X(f, 3) X(f, 4)
+#define EACH_DOT(X) EACH_DOT_X(X, 1) EACH_DOT_X(X, 2) EACH_DOT_X(X, 3)
+#endif
+#endif
+
+typedef void FN(dot_tile)(idx vectors, const REAL *f, idx f_step, const REAL *x, idx x_step,
+                          VEC *acc);
+
+CK_INLINE void FN(run_dot)(const int fs, const int xs, idx vectors, const REAL *f, idx f_step,
+                           const REAL *x, idx x_step, VEC *memory)
+{
+    VEC acc[DOT_F][DOT_X];
+    UNROLL for (int i = 0; i < fs; i++)
+        UNROLL for (int j = 0; j < xs; j++) acc[i][j] = memory[i * xs + j];
+    for (idx v = 0; v < vectors; v++) {
+        VEC a[DOT_F];
+        UNROLL for (int i = 0; i < fs; i++) a[i] = *(const VEC *)(f + i * f_step);
+        UNROLL for (int j = 0; j < xs; j++)
+        {
+            VEC b = *(const VEC *)(x + j * x_step);
+            UNROLL for (int i = 0; i < fs; i++) acc[i][j] += a[i] * b;
+        }
+        f += VL;
+        x += VL;
+    }
+    UNROLL for (int i = 0; i < fs; i++)
+        UNROLL for (int j = 0; j < xs; j++) memory[i * xs + j] = acc[i][j];
+}
+
+#define DOT_NAME(fs, xs) FN(dot_##fs##x##xs)
+#define DEFINE_DOT(fs, xs) \
+    static void DOT_NAME(fs, xs)(idx vectors, const REAL *f, idx f_step, const REAL *x, \
+                                 idx x_step, VEC *acc) \
+    { \
+        FN(run_dot)(fs, xs, vectors, f, f_step, x, x_step, acc); \
+    }
+EACH_DOT(DEFINE_DOT)
+#define DOT_ENTRY(fs, xs) [fs][xs] = DOT_NAME(fs, xs),
+static FN(dot_tile) *const FN(dot_tiles)[DOT_F + 1][DOT_X + 1] = {EACH_DOT(DOT_ENTRY)};
+#undef DEFINE_DOT
+#undef DOT_ENTRY
+#undef DOT_NAME
+
+CK_INLINE REAL FN(sum_lanes)(VEC v)
+{
+    REAL part[LANES];
+    __builtin_memcpy(part, &v, sizeof v);
+    for (int half = LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; i++)
+            part[i] += part[i + half];
+    return part[0];
+}

@@ -1,0 +1,220 @@
+/* Convolution backward to w and b: dw[f][k] = sum over pixels of dout[f] * x[k], where row k of x
+ * is what one channel and tap meet.
+ *
+ * Blocks of pixels are copied into rows without padding, so that no lane is computed that does not
+ * count and the last vector's rest is zero on both sides. Thin layers then sum along the pixels
+ * (dot_impl.h); for deep ones both sides are transposed and run through the tiles of
+ * micro_impl.h. Padding of x is zero in these rows: where dout holds a NaN or an infinity, which
+ * must not meet it, the whole call is left to the direct kernel. Included by isa_gemm.c.
+ */
+
+#ifndef CK_DW_IMPL
+#define CK_DW_IMPL
+enum {
+    DOT_ROW_BYTES = 2048,
+    DOT_MEMORY = 640 << 10,
+    OUTER_PIXELS = 192,
+    PARTIAL_BYTES = 1 << 20,
+};
+
+typedef struct {
+    const ck_conv *g;
+    strip_shape strip;
+    idx m, c, taps;          /* filters and channels per group */
+    int outer;               /* transposed tiles, otherwise dot tiles */
+    idx cb, fb, images, rows; /* blocks */
+    idx chunks_n, chunks_r, chunks_c, chunks_f, splits;
+    idx step;                /* from one row of pixels to the next */
+    idx offset_x, offset_dout, offset_strip, offset_koff, offset_pieces, offset_acc, offset_db;
+    idx offset_panel, offset_a, scratch;
+    const void *x, *dout;
+    void *dw, *db;           /* with splits > 1 one after the other for each split */
+    idx *toff;
+    int padded;
+    int *bad;                /* set where dout is not finite */
+} dw_job;
+#endif
+
+/* Copy a block of dout into rows of step REALs, zero behind the pixels; sum it where asked, and
+ * return what is NaN if any of it is not finite. */
+static REAL FN(pack_dout)(const dw_job *j, const REAL *dout, idx f, idx images, idx first, idx rows,
+                          REAL *to, VEC *sums)
+{
+    const ck_conv *g = j->g;
+    idx plane = g->out[1] * g->out[2], count = rows * g->out[2];
+    VEC check = {0};
+    for (idx i = 0; i < f; i++) {
+        REAL *row = to + i * j->step;
+        for (idx n = 0; n < images; n++) {
+            const REAL *from = dout + (n * g->f + i) * plane + first * g->out[2];
+            idx p = 0;
+            for (; p + VL <= count; p += VL)
+                *(VECU *)(row + p) = *(const VECU *)(from + p);
+            if (p < count)
+                __builtin_memcpy(row + p, from + p, (size_t)(count - p) * sizeof(REAL));
+            row += count;
+        }
+        idx pixels = images * count;
+        FN(zero)(row, round_up(pixels, VL) - pixels);
+        VEC sum = {0};
+        row = to + i * j->step;
+        for (idx p = 0; p < pixels; p += VL) {
+            sum += *(VEC *)(row + p);
+            check += *(VEC *)(row + p) * 0;
+        }
+        if (sums)
+            sums[i] += sum;
+    }
+    return FN(sum_lanes)(check);
+}
+
+/* Copy what `count` rows k meet, koff[k] behind `strip`, into rows of step REALs. */
+static void FN(pack_x)(const dw_job *j, const REAL *strip, const idx *koff, idx count, idx images,
+                       idx rows, idx image_size, FN(piece) *pieces, REAL *to)
+{
+    idx cols = j->g->out[2], made = 0, pixels = images * rows * cols;
+    for (idx n = 0; n < images; n++)
+        for (idx r = 0; r < rows; r++)
+            for (idx x = 0; x < cols; x += VL, made++)
+                pieces[made] = (FN(piece)){n * image_size + r * j->strip.pitch + x,
+                                           (n * rows + r) * cols + x};
+    for (idx k = 0; k < count; k++, to += j->step) {
+        const REAL *row = strip + koff[k];
+        for (idx i = 0; i < made; i++)
+            *(VECU *)(to + pieces[i].to) = *(const VECU *)(row + pieces[i].from);
+        *(VECU *)(to + pixels) = (VEC){0};
+    }
+}
+
+/* acc += every row of dout times every row of x, tile by tile. */
+static void FN(dot_block)(const dw_job *j, const REAL *dout, idx f, const REAL *x, idx k,
+                          idx vectors, VEC *acc)
+{
+    for (idx k0 = 0; k0 < k;) {
+        idx xs = even_block(k - k0, DOT_X);
+        for (idx f0 = 0; f0 < f;) {
+            idx fs = even_block(f - f0, DOT_F);
+            FN(dot_tiles)[fs][xs](vectors, dout + f0 * j->step, j->step, x + k0 * j->step, j->step,
+                                  acc);
+            acc += fs * xs;
+            f0 += fs;
+        }
+        k0 += xs;
+    }
+}
+
+/* Sum the accumulators of dot_block into dw, whose rows are ldw apart. */
+static void FN(dot_results)(const VEC *acc, idx f, idx k, REAL *dw, idx ldw)
+{
+    for (idx k0 = 0; k0 < k;) {
+        idx xs = even_block(k - k0, DOT_X);
+        for (idx f0 = 0; f0 < f;) {
+            idx fs = even_block(f - f0, DOT_F);
+            for (idx i = 0; i < fs; i++)
+                for (idx x = 0; x < xs; x++)
+                    dw[(f0 + i) * ldw + k0 + x] = FN(sum_lanes)(*acc++);
+            f0 += fs;
+        }
+        k0 += xs;
+    }
+}
+
+/* Pack rows of dout as A for the tiles of micro_impl.h: panels of [pixel][filters]. Stores are
+ * whole vectors in ascending order; what one writes beyond its end the next overwrites. */
+static void FN(transpose_dout)(const dw_job *j, const REAL *dout, idx f, idx pixels, REAL *a)
+{
+    idx panels = blocks_of(f, TILE_ROWS);
+    for (idx i = 0, f0 = 0; i < panels; i++) {
+        idx rows = (f - f0 + panels - i - 1) / (panels - i), blocks = blocks_of(rows, VL);
+        const REAL *from = dout + f0 * j->step;
+        for (idx p = 0; p < pixels; p += VL, a += VL * rows) {
+            if (blocks == 1) {
+                FN(transpose)(from + p, j->step, rows, a, rows);
+                continue;
+            }
+            VEC square[TILE_ROWS + 2 * LANES];
+            for (idx b = 0; b < blocks; b++)
+                FN(transpose)(from + b * VL * j->step + p, j->step, CK_MIN(VL, rows - b * VL),
+                              (REAL *)(square + b * VL), VL);
+            for (idx q = 0; q < VL; q++)
+                for (idx b = 0; b < blocks; b++)
+                    *(VECU *)(a + q * rows + b * VL) = square[b * VL + q];
+        }
+        f0 += rows;
+    }
+}
+
+/* dw (+)= dout times x transposed, through the tiles of micro_impl.h. */
+static void FN(outer_block)(const dw_job *j, const REAL *a, idx f, const REAL *x, idx k,
+                            idx pixels, REAL *panel, REAL *dw, idx ldw, int flags)
+{
+    FN(block) b = {.a = a, .panel = panel, .k = pixels, .m = f, .ldc = ldw, .flags = flags};
+    for (idx k0 = 0; k0 < k;) {
+        FN(slot) slots[2];
+        idx vectors = k - k0 > VL ? 2 : 1;
+        for (idx v = 0; v < vectors; v++) {
+            idx at = k0 + v * VL, lanes = CK_MIN(VL, k - at);
+            slots[v] = (FN(slot)){NULL, dw + at, dw + at, lanes, 0};
+            for (idx p = 0; p < pixels; p += VL)
+                FN(transpose)(x + at * j->step + p, j->step, lanes,
+                              panel + p * vectors * VL + v * VL, vectors * VL);
+        }
+        FN(run_panel)(&b, slots, vectors, 1);
+        k0 += vectors * VL;
+    }
+}
+
+static void FN(dw_task)(void *context, idx task, void *scratch)
+{
+    const dw_job *j = context;
+    const ck_conv *g = j->g;
+    idx fi = task % j->chunks_f, rest = task / j->chunks_f;
+    idx ci = rest % j->chunks_c, split = rest / j->chunks_c % j->splits;
+    idx group = rest / j->chunks_c / j->splits;
+    idx f0 = fi * j->fb, f = CK_MIN(j->fb, j->m - f0), c0 = ci * j->cb;
+    idx c = CK_MIN(j->cb, j->c - c0), k = c * j->taps, ldw = j->c * j->taps;
+    idx filter = group * j->m + f0;
+    char *at = scratch;
+    REAL *strip = (REAL *)(at + j->offset_strip), *x_rows = (REAL *)(at + j->offset_x);
+    REAL *dout_rows = (REAL *)(at + j->offset_dout), *a = (REAL *)(at + j->offset_a);
+    VEC *acc = (VEC *)(at + j->offset_acc), *sums = (VEC *)(at + j->offset_db);
+    idx *koff = (idx *)(at + j->offset_koff);
+    REAL *dw = (REAL *)j->dw + (split * g->f + filter) * ldw + c0 * j->taps, check = 0;
+    int with_db = j->db && ci == 0;
+
+    for (idx i = 0; i < k; i++)
+        koff[i] = i / j->taps * j->strip.channel_size + j->toff[i % j->taps];
+    memset(sums, 0, (size_t)f * sizeof(VEC));
+    if (!j->outer)
+        memset(acc, 0, (size_t)(f * k) * sizeof(VEC));
+    idx chunks = j->chunks_n * j->chunks_r;
+    idx begin = split * chunks / j->splits, end = (split + 1) * chunks / j->splits;
+    for (idx chunk = begin; chunk < end; chunk++) {
+        idx n0 = chunk / j->chunks_r * j->images, images = CK_MIN(j->images, g->n - n0);
+        idx first = chunk % j->chunks_r * j->rows, rows = CK_MIN(j->rows, g->out[1] - first);
+        idx plane = g->in[1] * g->in[2], pixels = round_up(images * rows * g->out[2], VL);
+        const REAL *x = (const REAL *)j->x + (n0 * g->c + group * j->c + c0) * plane;
+        for (idx n = 0; n < images; n++)
+            for (idx i = 0; i < c; i++)
+                FN(fill_channel)(&j->strip, x + (n * g->c + i) * plane, first, j->strip.rows,
+                                 strip + (n * c + i) * j->strip.channel_size);
+        check += FN(pack_dout)(j, (const REAL *)j->dout +
+                                      (n0 * g->f + filter) * g->out[1] * g->out[2],
+                               f, images, first, rows, dout_rows, with_db ? sums : NULL);
+        FN(pack_x)(j, strip, koff, k, images, rows, c * j->strip.channel_size,
+                   (FN(piece) *)(at + j->offset_pieces), x_rows);
+        if (j->outer) {
+            FN(transpose_dout)(j, dout_rows, f, pixels, a);
+            FN(outer_block)(j, a, f, x_rows, k, pixels, (REAL *)(at + j->offset_panel), dw, ldw,
+                            chunk > begin ? TILE_ADD : 0);
+        } else {
+            FN(dot_block)(j, dout_rows, f, x_rows, k, pixels / VL, acc);
+        }
+    }
+    if (!j->outer)
+        FN(dot_results)(acc, f, k, dw, ldw);
+    for (idx i = 0; i < f && with_db; i++)
+        ((REAL *)j->db)[split * g->f + filter + i] = FN(sum_lanes)(sums[i]);
+    if (j->padded && !(check == 0))
+        __atomic_store_n(j->bad, 1, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,153 @@
+/* Cutting dw into blocks and tasks for dw_impl.h, by the shape alone. Included by isa_gemm.c once
+ * per dtype. */
+
+/* Pixels are cut into chunks of whole rows, or of whole images where those are small. */
+static void FN(dw_pixels)(dw_job *j, idx most)
+{
+    const ck_conv *g = j->g;
+    j->rows = even_block(g->out[1], CK_MAX(1, CK_MIN(g->out[1], most / g->out[2])));
+    j->images = 1;
+    if (j->rows == g->out[1])
+        j->images = CK_MAX(1, CK_MIN(g->n, most / (g->out[1] * g->out[2])));
+    j->chunks_n = blocks_of(g->n, j->images);
+    j->chunks_r = blocks_of(g->out[1], j->rows);
+}
+
+static void FN(dw_blocks)(dw_job *j)
+{
+    const ck_conv *g = j->g;
+    idx k = j->c * j->taps, real = (idx)sizeof(REAL);
+    /* Transposing costs about a third of a cycle for each value and is paid back by many rows on
+     * the other side; dot tiles pay once, for each accumulator, at the end. */
+    double pixels = (double)g->n * g->out[1] * g->out[2] / VL;
+    double outer = pixels * 0.3 * VL * (CK_MIN(j->m, 256) + CK_MIN(k, 256)) *
+                   ((double)j->m * k) / (CK_MIN(j->m, 256) * (double)CK_MIN(k, 256));
+    double dot = (double)j->m * k * (4 + 0.04 * pixels) +
+                 (j->m * k * CK_VECTOR_BYTES > DOT_MEMORY ? 0.06 * pixels * j->m * k : 0);
+    j->outer = outer < dot;
+    if (j->outer) {
+        FN(dw_pixels)(j, OUTER_PIXELS);
+        j->cb = even_block(j->c, 256 / j->taps);
+        j->fb = even_block(j->m, 256);
+    } else {
+        FN(dw_pixels)(j, DOT_ROW_BYTES / real);
+        j->cb = even_block(j->c, 160 / j->taps);
+        j->fb = even_block(j->m, CK_MAX(1, DOT_MEMORY / (j->cb * j->taps * CK_VECTOR_BYTES)));
+    }
+    idx tasks = g->groups * blocks_of(j->c, j->cb) * blocks_of(j->m, j->fb);
+    j->splits = 1;
+    if (tasks < LEAST_TASKS) {
+        idx fit = PARTIAL_BYTES / (g->f * k * real), chunks = j->chunks_n * j->chunks_r;
+        j->splits = CK_MAX(1, CK_MIN(CK_MIN(fit, chunks), blocks_of(LEAST_TASKS, tasks)));
+    }
+    if (tasks * j->splits < LEAST_TASKS)
+        j->fb = even_block(j->m, CK_MAX(TILE_ROWS * 2, j->fb * tasks * j->splits / LEAST_TASKS));
+    j->chunks_c = blocks_of(j->c, j->cb);
+    j->chunks_f = blocks_of(j->m, j->fb);
+}
+
+static void FN(dw_layout)(dw_job *j)
+{
+    const ck_conv *g = j->g;
+    idx real = (idx)sizeof(REAL), at = 0, k = j->cb * j->taps;
+    idx pixels = round_up(j->images * j->rows * g->out[2], VL);
+    j->step = pixels + VL;
+    if (j->step / VL % 2 == 0)
+        j->step += VL; /* rows an odd number of vectors apart do not fall on the same cache sets */
+    j->offset_x = take_bytes(&at, (k + LANES) * j->step * real);
+    j->offset_dout = take_bytes(&at, (j->fb + LANES) * j->step * real);
+    j->offset_strip = take_bytes(&at, j->images * j->cb * j->strip.channel_size * real);
+    j->offset_koff = take_bytes(&at, k * (idx)sizeof(idx));
+    j->offset_pieces = take_bytes(&at, j->images * j->rows * blocks_of(g->out[2], VL) *
+                                           (idx)sizeof(FN(piece)));
+    j->offset_db = take_bytes(&at, j->fb * CK_VECTOR_BYTES);
+    j->offset_acc = take_bytes(&at, j->outer ? 0 : j->fb * k * CK_VECTOR_BYTES);
+    j->offset_panel = take_bytes(&at, j->outer ? 2 * VL * pixels * real : 0);
+    j->offset_a = take_bytes(&at, j->outer ? (j->fb + LANES) * pixels * real : 0);
+    j->scratch = at;
+}
+
+typedef struct {
+    const REAL *from;
+    REAL *to;
+    idx size, splits;
+} FN(sum_job);
+
+static void FN(sum_splits)(void *context, idx task, void *scratch)
+{
+    (void)scratch;
+    const FN(sum_job) *s = context;
+    idx begin = task * s->size / LEAST_TASKS, end = (task + 1) * s->size / LEAST_TASKS;
+    for (idx i = begin; i < end; i++) {
+        REAL sum = s->from[i];
+        for (idx p = 1; p < s->splits; p++)
+            sum += s->from[p * s->size + i];
+        s->to[i] = sum;
+    }
+}
+
+static int FN(run_dw)(dw_job *j, void *dw, void *db)
+{
+    const ck_conv *g = j->g;
+    idx size = g->f * j->c * j->taps, splits = j->splits;
+    REAL *partial = NULL;
+    j->dw = dw;
+    j->db = db;
+    if (splits > 1) {
+        partial = malloc((size_t)(splits * (size + g->f)) * sizeof(REAL));
+        if (!partial)
+            return -1;
+        j->dw = partial;
+        j->db = db ? partial + splits * size : NULL;
+    }
+    double work = (double)size * g->n * g->out[1] * g->out[2];
+    int failed = ck_parallel(g->groups * splits * j->chunks_c * j->chunks_f, FN(dw_task), j,
+                             (size_t)j->scratch, work);
+    if (splits > 1 && !failed) {
+        FN(sum_job) sum = {partial, dw, size, splits};
+        failed = ck_parallel(LEAST_TASKS, FN(sum_splits), &sum, 0, (double)size * splits);
+        FN(sum_job) sum_db = {partial + splits * size, db, g->f, splits};
+        for (idx i = 0; i < LEAST_TASKS && db; i++)
+            FN(sum_splits)(&sum_db, i, NULL);
+    }
+    free(partial);
+    return failed;
+}
+
+ck_conv_dw_fn FN(ck_direct_dw);
+
+int FN(ck_gemm_dw)(const ck_conv *g, const void *dout, const void *x, void *dw, void *db)
+{
+    idx taps = g->k[1] * g->k[2], toff[MOST_TAPS], number[MOST_TAPS];
+    int bad = 0;
+    if (g->n == 0) {
+        memset(dw, 0, (size_t)(g->f * (g->c / g->groups) * taps) * sizeof(REAL));
+        if (db)
+            memset(db, 0, (size_t)g->f * sizeof(REAL));
+        return 0;
+    }
+    dw_job j = {.g = g, .m = g->f / g->groups, .c = g->c / g->groups, .taps = taps, .x = x,
+                .dout = dout, .toff = toff, .bad = &bad};
+    strip_shape *s = &j.strip;
+    s->src_h = g->in[1], s->src_w = g->in[2], s->sh = g->s[1], s->sw = g->s[2];
+    s->top = g->p[1], s->left = g->p[2];
+    s->pitch = g->out[2] + (g->k[2] - 1) * g->d[2] / s->sw;
+    for (idx t = 0; t < taps; t++)
+        number[t] = phase_number(s, t / g->k[2] * g->d[1] % s->sh, t % g->k[2] * g->d[2] % s->sw);
+    FN(dw_blocks)(&j);
+    s->rows = j.rows + (g->k[1] - 1) * g->d[1] / s->sh;
+    s->phase_size = s->rows * s->pitch;
+    s->channel_size = s->phases * s->phase_size;
+    for (idx t = 0; t < taps; t++)
+        toff[t] = number[t] * s->phase_size + t / g->k[2] * g->d[1] / s->sh * s->pitch +
+                  t % g->k[2] * g->d[2] / s->sw;
+    FN(dw_layout)(&j);
+    for (int a = 1; a < 3; a++) {
+        idx reach = (g->out[a] - 1) * g->s[a] + (g->k[a] - 1) * g->d[a] + 1 - g->p[a];
+        j.padded |= g->p[a] > 0 || reach > g->in[a];
+    }
+    int failed = FN(run_dw)(&j, dw, db);
+    if (!failed && bad)
+        failed = FN(ck_direct_dw)(g, dout, x, dw, db);
+    return failed;
+}

@@ -19,7 +19,7 @@ from convkit.errors import ConvkitError
 LEVELS = ("quick", "default", "full")
 RANDOM = {"quick": 24, "default": 150, "full": 2000}
 BLOCKS = {
-    "quick": (3, 5, 8, 9, 17, 24, 33),
+    "quick": (3, 5, 8, 9, 17, 24, 33, 64, 65),
     "default": (3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 63, 64, 65),
     "full": (*range(1, 81), 127, 128, 129),
 }
@@ -233,7 +233,8 @@ def geometries(op: str, level: str, seed: int = 0) -> list[Case]:
 
 @lru_cache(maxsize=64)
 def _geometries(op: str, level: str, seed: int) -> tuple[Case, ...]:
-    return (*structured(op, level), *blocks(op, level), *random_cases(op, RANDOM[level], seed))
+    chance = random_cases(op, RANDOM[level], seed)
+    return (*structured(op, level), *blocks(op, level), *extremes(op), *chance)
 
 
 def structured(op: str, level: str) -> list[Case]:
@@ -269,6 +270,41 @@ def blocks(op: str, level: str) -> Iterator[Case]:
             yield case(op, "blocks: OW", x=(1, 2, 4, size + 1), kernel=(2, 2), stride=(2, 1))
             yield case(op, "blocks: OW", x=(1, 3, 4, size * 2), kernel=(2, 2))
             yield case(op, "blocks: OH", x=(1, 2, size * 2, 4), kernel=(2, 4), stride=(2, 2))
+
+
+def extremes(op: str) -> Iterator[Case]:
+    """Sizes that no byte, no short and no fixed buffer holds; cheap, because all else is 1."""
+    if op == "conv":
+        for x, w in (
+            ((1, 1, 2, 45), (2, 1, 1, 37)),
+            ((1, 1, 47, 2), (2, 1, 39, 1)),
+            ((1, 1, 18, 20), (2, 1, 17, 18)),
+            ((1, 1, 1, 1101), (2, 1, 1, 2)),
+            ((1, 1, 1102, 1), (2, 1, 2, 1)),
+            ((1, 1, 1, 33_001), (1, 1, 1, 2)),
+            ((1, 1, 33_002, 1), (1, 1, 2, 1)),
+            ((1, 1, 2, 2), (300, 1, 1, 2)),
+            ((1, 300, 2, 2), (2, 300, 2, 1)),
+            ((300, 1, 2, 3), (1, 1, 2, 2)),
+        ):
+            yield case(op, "extremes", x=x, w=w)
+        yield case(op, "extremes", x=(1, 300, 2, 3), w=(300, 1, 2, 2), groups=300)
+    elif op == "conv_relu_pool":
+        yield case(op, "extremes", x=(1, 1, 2, 1105), w=(2, 1, 1, 2), pool_kernel=(2, 2))
+        yield case(op, "extremes", x=(1, 1, 3, 4), w=(300, 1, 1, 2), pool_kernel=(2, 2))
+        yield case(op, "extremes", x=(1, 1, 19, 20), w=(1, 1, 2, 2), pool_kernel=(17, 18))
+    else:
+        for x, kernel in (
+            ((1, 1, 18, 20), (17, 18)),
+            ((1, 1, 1, 2203), (1, 2)),
+            ((1, 1, 2204, 1), (2, 1)),
+            ((1, 1, 1, 66_001), (1, 2)),
+            ((1, 1, 66_002, 1), (2, 1)),
+            ((1, 300, 2, 3), (2, 2)),
+            ((300, 1, 2, 3), (1, 2)),
+        ):
+            yield case(op, "extremes", x=x, kernel=kernel)
+        yield case(op, "extremes", x=(1, 1, 260, 262), kernel=(257, 256), stride=(2, 3))
 
 
 def empty_batches(op: str) -> list[Case]:

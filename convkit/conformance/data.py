@@ -81,7 +81,20 @@ def inputs(case: Case) -> Inputs:
     bias = is_conv and case.sizes.get("bias", True)
     make = _MAKERS[case.data.partition("-")[0]]
     x, w, b, dout = make(case, rng, x_shape, w_shape, w_shape[:1] if bias else None, out_shape)
-    return Inputs(x, w, b, dout).map(lambda a: _frozen(np.ascontiguousarray(a, case.dtype)))
+    given = Inputs(x, w, b, dout)
+    how = str(case.get("layout"))
+    if how.startswith("broadcast") and x.size:
+        given = given.map(lambda a: _constant(a, constant_axis(a, how)))
+    return given.map(lambda a: _frozen(np.ascontiguousarray(a, case.dtype)))
+
+
+def _constant(a: FloatArray, axis: int) -> FloatArray:
+    return np.repeat(a.take([0], axis), a.shape[axis], axis)
+
+
+def constant_axis(a: FloatArray, layout: str) -> int:
+    """Return the axis along which a ``broadcast-N`` layout holds equal values."""
+    return int(layout.partition("-")[2]) % a.ndim
 
 
 def _frozen(a: FloatArray) -> FloatArray:

@@ -81,7 +81,10 @@ def _attempt(subject: Subject, job: Job) -> tuple[str, str, str]:
         if job.case.geometry and job.check != "supports":
             subject.require(job.case)
         with np.errstate(all="ignore"):  # infinities are asked for
+            before = np.geterr()
             CHECKS[job.check].run(subject, job.case)
+            if np.geterr() != before:
+                raise Failed(f"NumPy's error state was changed to {np.geterr()} and left so")
     except Failed as failure:
         found = getattr(failure, "case", None)
         shrunk = "" if found is None else str(found)

@@ -186,16 +186,12 @@ def max_pool_forward(spec: PoolSpec, x: FloatArray) -> tuple[FloatArray, npt.NDA
     The first in row-major order wins, NaN before all numbers; padding never does.
     """
     table = _pixel_table(spec)
-    flat = _flat(x)
-    best = np.zeros((*x.shape[:2], table.shape[1]), x.dtype)
-    winner = np.full(best.shape, -1, np.intp)
-    for pixels in table:
-        value = flat[..., pixels]
-        with np.errstate(invalid="ignore"):
-            larger = (value > best) | (np.isnan(value) & ~np.isnan(best))
-        better = (pixels >= 0) & ((winner < 0) | larger)
-        best = np.where(better, value, best)
-        winner = np.where(better, pixels, winner)
+    real = table >= 0
+    windows = np.where(real, _flat(x)[..., table], -np.inf).astype(x.dtype)
+    best = windows.max(axis=-2)
+    top = best[..., None, :]
+    hit = real & ((windows == top) | (np.isnan(windows) & np.isnan(top)))
+    winner = table[hit.argmax(axis=-2), np.arange(table.shape[1])]
     return best.reshape(spec.out_shape), winner.reshape(spec.out_shape)
 
 

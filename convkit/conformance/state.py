@@ -6,6 +6,7 @@ one. All data are exact, so results are compared as bits or with ==. Nothing her
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import sys
@@ -203,6 +204,13 @@ def _threaded(op: str, level: str, seed: int) -> Iterator[Case]:
     )
 
 
+def _small_then_threaded(op: str, level: str, seed: int) -> Iterator[Case]:
+    """Small problems first, so that a slow backend is known to be slow before a larger one."""
+    for found in itertools.islice(_some(op, level, seed), 4):
+        yield dataclasses.replace(found, feature="threads")
+    yield from _threaded(op, level, seed)
+
+
 @check("threads", _threaded)
 def threads(subject: Subject, case: Case) -> None:
     """With 1, 2, 3 and 8 threads the results are right, and have the same bits."""
@@ -237,7 +245,7 @@ def _fast_switching() -> Iterator[None]:
         sys.setswitchinterval(interval)
 
 
-@check("concurrent", _threaded)
+@check("concurrent", _small_then_threaded)
 def concurrent(subject: Subject, case: Case) -> None:
     """Calls from several Python threads at once do not disturb each other."""
     mine = [Case(case.op, case.geometry, case.dtype, "exact", seed) for seed in range(4)]
@@ -253,7 +261,7 @@ def concurrent(subject: Subject, case: Case) -> None:
             done.result()
 
 
-@check("fork", _threaded, isolated=True)
+@check("fork", _small_then_threaded, isolated=True)
 def fork(subject: Subject, case: Case) -> None:
     """After a fork the child computes the same, and does not hang."""
     if not hasattr(os, "fork"):

@@ -7,6 +7,7 @@ of the run (`Impostor`), never a pass. The proxy changes neither arguments nor r
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +44,7 @@ class _Recorder:
     """A backend that passes every call on and notes its method's name."""
 
     def __init__(self, backend: Any) -> None:
-        self.calls: list[str] = []
+        self._local = threading.local()
         self.name = backend.name
         self.api_version = backend.api_version
         for attribute in ("exact", "reproducible", "error_factor"):
@@ -52,6 +53,16 @@ class _Recorder:
         for method in (*METHODS, *OPTIONAL_METHODS):
             if getattr(backend, method, None) is not None:
                 setattr(self, method, self._passing(method, getattr(backend, method)))
+
+    @property
+    def calls(self) -> list[str]:
+        """The methods called in this thread since `forget`."""
+        found: list[str] = self._local.__dict__.setdefault("calls", [])
+        return found
+
+    def forget(self) -> None:
+        """Begin a new list, for this thread."""
+        self._local.calls = []
 
     def _passing(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         def passing(*args: Any) -> Any:
@@ -97,13 +108,16 @@ class Subject:
 
     # --- calls ------------------------------------------------------------------------------
 
-    def forward(self, case: Case, given: Inputs) -> tuple[FloatArray, Any]:
-        """Call the case's forward function; return (out, cache)."""
-        seen = len(self.recorder.calls)
+    def forward(
+        self, case: Case, given: Inputs, param: dict[str, Any] | None = None
+    ) -> tuple[FloatArray, Any]:
+        """Call the case's forward function, by keywords or with a dictionary; (out, cache)."""
+        self.recorder.forget()
         chosen: dict[str, Any] = {"backend": self.recorder}
         if case.op == "conv":
             assert given.w is not None
-            result = convkit.conv_forward(given.x, given.w, given.b, **case.conv_param, **chosen)
+            words = {} if param else case.conv_param
+            result = convkit.conv_forward(given.x, given.w, given.b, param, **words, **chosen)
             wanted = {"conv_forward"}
         elif case.op == "conv_relu_pool":
             assert given.w is not None
@@ -113,31 +127,31 @@ class Subject:
             wanted = {"conv_forward", "conv_relu_pool_forward"}
         else:
             function = getattr(convkit, f"{case.op}_forward")
-            result = function(given.x, **case.pool_param, **chosen)
+            result = function(given.x, param, **({} if param else case.pool_param), **chosen)
             wanted = {"pool_forward"}
-        self._prove(seen, wanted)
+        self._prove(wanted)
         if result[1].backend != self.name:
             raise Impostor(f"the cache names the backend {result[1].backend!r}, not {self.name!r}")
         return result
 
     def infer(self, case: Case, given: Inputs) -> FloatArray:
         """Call the case's inference function."""
-        seen = len(self.recorder.calls)
+        self.recorder.forget()
         if case.op == "conv":
             assert given.w is not None
             out = convkit.conv(given.x, given.w, given.b, **case.conv_param, backend=self.recorder)
-            self._prove(seen, {"conv_infer", "conv_forward"})
+            self._prove({"conv_infer", "conv_forward"})
         else:
             function = getattr(convkit, case.op)
             out = function(given.x, **case.pool_param, backend=self.recorder)
-            self._prove(seen, {"pool_infer", "pool_forward"})
+            self._prove({"pool_infer", "pool_forward"})
         return np.asarray(out)
 
     def backward(
         self, case: Case, dout: FloatArray, cache: Any, needs: tuple[str, ...] = ("dx", "dw", "db")
     ) -> dict[str, FloatArray]:
         """Call the case's backward function; return what it gave by name, without None."""
-        seen = len(self.recorder.calls)
+        self.recorder.forget()
         if case.op.startswith("conv"):
             function = getattr(convkit, f"{case.op}_backward")
             values = function(dout, cache, needs=needs)
@@ -146,20 +160,20 @@ class Subject:
         else:
             found = {"dx": getattr(convkit, f"{case.op}_backward")(dout, cache)}
             wanted = {"pool_backward"}
-        self._prove(seen, wanted)
+        self._prove(wanted)
         return {name: value for name, value in found.items() if value is not None}
 
-    def both(self, case: Case, given: Inputs) -> dict[str, FloatArray]:
+    def both(
+        self, case: Case, given: Inputs, param: dict[str, Any] | None = None
+    ) -> dict[str, FloatArray]:
         """Forward and backward: out, dx, dw and db by name."""
-        out, cache = self.forward(case, given)
+        out, cache = self.forward(case, given, param)
         return {"out": out, **self.backward(case, given.dout, cache)}
 
-    def _prove(self, seen: int, wanted: set[str]) -> None:
-        called = self.recorder.calls[seen:]
+    def _prove(self, wanted: set[str]) -> None:
+        called = self.recorder.calls
         if not wanted & set(called):
             raise Impostor(
                 f"{self.name!r} was not asked: convkit called {called or 'nothing'}, "
                 f"expected {' or '.join(sorted(wanted))}"
             )
-        if len(self.recorder.calls) > 10_000:
-            del self.recorder.calls[:]

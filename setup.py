@@ -26,7 +26,8 @@ COMMON = [f"{SOURCES}/threads.c", f"{SOURCES}/dispatch.c"]
 # NaN and infinities must keep their meaning, so no -ffast-math; contraction to fused
 # multiply-adds only drops a rounding.
 BASE_FLAGS = ["-O3", "-std=gnu11", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-pthread"]
-BASE_FLAGS += ["-fno-trapping-math", "-fvisibility=hidden", "-Wall", "-Wno-psabi"]
+BASE_FLAGS += ["-fno-trapping-math", "-fno-tree-loop-distribute-patterns", "-Wall", "-Wno-psabi"]
+BASE_FLAGS += ["-fvisibility=hidden"]
 EXTRA_FLAGS = os.environ.get("CONVKIT_CFLAGS", "").split()  # e.g. for a sanitizer build
 AVX2 = ["-mavx2", "-mfma", "-mtune=haswell"]
 AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mavx2"]

@@ -40,17 +40,15 @@ CK_INLINE void FN(zero)(REAL *to, idx n)
         __builtin_memset(to, 0, (size_t)n * sizeof(REAL));
 }
 
-/* to[i] = from[i * stride], i < n */
+/* to[i] = from[i * stride], i < n. May write up to a vector behind the end, never read there. */
 CK_INLINE void FN(copy_strided)(REAL *to, const REAL *from, idx n, idx stride)
 {
-    if (n <= 0)
-        return;
     if (stride == 1) {
         idx i = 0;
         for (; i + VL <= n; i += VL)
             *(VECU *)(to + i) = *(const VECU *)(from + i);
-        for (; i < n; i++)
-            to[i] = from[i];
+        if (i < n)
+            *(VECU *)(to + i) = FN(load_part)(from + i, n - i);
     } else if (stride == 2) {
         for (idx i = 0; i < n; i++)
             to[i] = from[2 * i];
@@ -60,7 +58,15 @@ CK_INLINE void FN(copy_strided)(REAL *to, const REAL *from, idx n, idx stride)
     }
 }
 
-/* Copy one channel of one image, output rows first .. first + rows - 1 and what they reach. */
+CK_INLINE void FN(zero_vectors)(REAL *to, idx n)
+{
+    for (idx i = 0; i < n; i += VL)
+        *(VECU *)(to + i) = (VEC){0};
+}
+
+/* Copy one channel of one image, output rows first .. first + rows - 1 and what they reach. Rows
+ * are written in ascending order and in whole vectors: what one writes behind its end, the next
+ * overwrites, and behind the last channel there is room. */
 static void FN(fill_channel)(const strip_shape *s, const REAL *plane, idx first, idx rows, REAL *to)
 {
     for (idx p = 0; p < s->phases; p++) {
@@ -69,17 +75,17 @@ static void FN(fill_channel)(const strip_shape *s, const REAL *plane, idx first,
         idx end = s->src_w - 1 - shift < 0 ? 0 : (s->src_w - 1 - shift) / s->sw + 1;
         begin = CK_MIN(begin, s->pitch);
         end = CK_MAX(begin, CK_MIN(end, s->pitch));
-        for (idx r = 0; r < rows; r++) {
-            REAL *row = to + p * s->phase_size + r * s->pitch;
-            idx y = (first + r) * s->sh + s->ph[p] - s->top;
+        const REAL *from = plane + begin * s->sw + shift;
+        REAL *row = to + p * s->phase_size;
+        idx y = first * s->sh + s->ph[p] - s->top;
+        for (idx r = 0; r < rows; r++, row += s->pitch, y += s->sh) {
             if (y < 0 || y >= s->src_h) {
-                FN(zero)(row, s->pitch);
+                FN(zero_vectors)(row, s->pitch);
                 continue;
             }
-            FN(zero)(row, begin);
-            FN(copy_strided)(row + begin, plane + y * s->src_w + begin * s->sw + shift,
-                             end - begin, s->sw);
-            FN(zero)(row + end, s->pitch - end);
+            FN(zero_vectors)(row, begin);
+            FN(copy_strided)(row + begin, from + y * s->src_w, end - begin, s->sw);
+            FN(zero_vectors)(row + end, s->pitch - end);
         }
     }
 }

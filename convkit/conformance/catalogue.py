@@ -118,6 +118,7 @@ _POOL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("pad", {"x": (2, 3, 6, 5), "kernel": (2, 4), "stride": (2, 1), "pad": ((1, 0), (2, 1))}),
     ("pad", {"x": (1, 2, 5, 6), "kernel": (4, 2), "stride": (3, 1), "pad": ((0, 3), (1, 1))}),
     ("pad", {"x": (2, 3, 7, 7), "kernel": (3, 3), "stride": (2, 2), "pad": (1, 1)}),
+    ("pad", {"x": (2, 3, 6, 8), "kernel": (2, 2), "stride": (2, 2), "pad": (1, 1)}),
     ("ceil mode", {"x": (2, 3, 8, 6), "kernel": (2, 4), "stride": (3, 4), "ceil_mode": True}),
     (
         "ceil mode",
@@ -301,6 +302,7 @@ def extremes(op: str) -> Iterator[Case]:
             ((1, 1, 1, 66_001), (1, 2)),
             ((1, 1, 66_002, 1), (2, 1)),
             ((1, 300, 2, 3), (2, 2)),
+            ((1, 1, 182, 183), (2, 2)),
             ((300, 1, 2, 3), (1, 2)),
         ):
             yield case(op, "extremes", x=x, kernel=kernel)

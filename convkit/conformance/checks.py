@@ -204,7 +204,18 @@ def nonfinite(subject: Subject, case: Case) -> None:
     run_both(subject, case)
 
 
-_TIES = ("small", "equal", "zero", "negative", "ninf", "inf", "nan", "mixed", "signed_zero")
+_TIES = (
+    "close",
+    "small",
+    "equal",
+    "zero",
+    "negative",
+    "ninf",
+    "inf",
+    "nan",
+    "mixed",
+    "signed_zero",
+)
 
 
 def _ties(op: str, level: str, seed: int) -> Iterator[Case]:
@@ -328,6 +339,34 @@ def parameters(subject: Subject, case: Case) -> None:
         results = subject.both(case, given, param)
         for name, value in results.items():
             same(subject, f"with {param}: {name}", value, expected(case)[name], case)
+
+
+@check("parameters-same", lambda op, level, seed: _same_padding(op), OPERATIONS[:3])
+def parameters_same(subject: Subject, case: Case) -> None:
+    """pad="same" puts the odd one at the end; an int dilation holds for every axis."""
+    given = inputs(case)
+    param = dict(case.conv_param if case.op == "conv" else case.pool_param)
+    if isinstance(param.get("dilation"), tuple):
+        param["dilation"] = param["dilation"][0]
+    else:
+        param["pad"] = "same"
+    for name, value in subject.both(case, given, param).items():
+        same(subject, f"with {param}: {name}", value, expected(case)[name], case)
+
+
+def _same_padding(op: str) -> Iterator[Case]:
+    """Problems whose pad is what "same" means, or whose dilation is one number."""
+    even: dict[str, Any] = {"x": (2, 3, 8, 9), "pad": ((0, 1), (1, 2)), "stride": (1, 1)}
+    if op == "conv":
+        found = [
+            case(op, "parameters", **even, w=(4, 3, 2, 4)),
+            case(op, "parameters", x=(2, 3, 9, 8), w=(4, 3, 3, 2), dilation=(2, 2)),
+        ]
+    else:
+        found = [case(op, "parameters", **even, kernel=(2, 4))]
+    if op == "max_pool":
+        found.append(case(op, "parameters", x=(2, 3, 9, 8), kernel=(3, 2), dilation=(2, 2)))
+    yield from with_data(found, "exact")
 
 
 def dictionaries(found: Case) -> Iterator[dict[str, Any]]:

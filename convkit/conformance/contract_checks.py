@@ -1,7 +1,7 @@
 """The checks of the contract itself: what a backend says about itself.
 
-They run before any arithmetic, so that a backend with a wrong name or a wrong signature is told
-so in words instead of failing everything after.
+A backend with a wrong declaration is told so in words. Passing these alone proves nothing about
+results, and the report counts it so.
 """
 
 from __future__ import annotations

@@ -128,6 +128,7 @@ def _exact(case: Case, rng: Any, x: Any, w: Any, b: Any, out: Any) -> tuple[Any,
     lean = rng.choice([0.35, 0.5, 0.65])  # small pixels with large weights, and the reverse
     top_x = max(1, int((room / (2 * k_out)) ** lean))
     top_w = max(1, int(room / (2 * k_out) / top_x))
+    top_x = min(top_x, max(1, int(room / k_dw)))  # dw sums a whole image of x times dout
     top_d = max(1, int(min(room / (k_dx * top_w), room / (k_dw * top_x))))
     top_d = min(top_d, 2 ** (bits - 2) // max(1, k_dw))
     return (
@@ -169,6 +170,8 @@ def _ties(case: Case, rng: Any, x: Any, w: Any, b: Any, out: Any) -> tuple[Any, 
     kind = case.data.partition("-")[2]
     if kind == "equal":
         a[...] = 2
+    elif kind == "close":  # apart by units in the last place, so a narrower type sees ties
+        a = 1 + (a + 3) * np.finfo(case.dtype).eps
     elif kind == "zero":
         a[...] = 0
     elif kind == "negative":

@@ -50,10 +50,10 @@ def execute(subject: Subject, job: Job, costs: dict[tuple[str, str], Any]) -> Ou
     status, message, shrunk = _attempt(subject, job)
     seconds = time.perf_counter() - began
     if status == "pass" and work:
-        spent, units, samples = costs.get((job.check, case.op), (0.0, 0, 0))
+        spent, units, samples, least = costs.get((job.check, case.op), (0.0, 0, 0, seconds))
         if work > units:  # the largest case so far says most about the next larger one
             spent, units = seconds, work
-        costs[job.check, case.op] = (spent, units, samples + 1)
+        costs[job.check, case.op] = (spent, units, samples + 1, min(least, seconds))
     return Outcome(status, message, seconds, shrunk)
 
 
@@ -67,10 +67,10 @@ def _size(case: Case) -> int:
 
 def _too_costly(job: Job, work: int, costs: dict[tuple[str, str], Any]) -> str:
     limit = costs["limit", ""]
-    spent, units, samples = costs.get((job.check, job.case.op), (0.0, 1, 0))
+    spent, units, samples, least = costs.get((job.check, job.case.op), (0.0, 1, 0, 0.0))
     if limit is None or samples < LEAST_SAMPLES:
         return ""
-    estimate = spent / units * work
+    estimate = least + (spent - least) / units * work  # least: what a call costs by itself
     return f"about {estimate:.1f} s at this backend's speed" if estimate > limit else ""
 
 

@@ -24,6 +24,8 @@ from convkit.conformance.reference import FloatArray
 from convkit.conformance.subject import NotApplicable
 
 HANG_SECONDS = 20.0
+FORK_SECONDS = 15.0
+"""Less, so that the hang of a grandchild is noticed by its parent and not by its grandparent."""
 PERTURB = 0x80
 """glibc fills what malloc returns with the complement of this byte: floats around 3e38."""
 
@@ -68,7 +70,7 @@ def fence(a: FloatArray, end: str) -> FloatArray:
     return fenced
 
 
-def in_fork(work: Callable[[], Any], seconds: float = HANG_SECONDS) -> str:
+def in_fork(work: Callable[[], Any], seconds: float = FORK_SECONDS) -> str:
     """Run ``work`` in the child of a fork; return what went wrong there, empty where nothing."""
     read, write = os.pipe()
     child = os.fork()

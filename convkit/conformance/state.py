@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from convkit.conformance import catalogue, guard
-from convkit.conformance.cases import Case, case
+from convkit.conformance.cases import OPERATIONS, Case, case
 from convkit.conformance.checks import bits, check, judge, run_both, same, with_data
 from convkit.conformance.data import expected, inputs
 from convkit.conformance.subject import Failed, NotApplicable, Subject
@@ -130,6 +130,38 @@ def out_overwritten(subject: Subject, case: Case) -> None:
         value.fill(np.nan)
     judge(subject, case, subject.backward(case, given.dout, cache))
     judge(subject, case, {"out": subject.forward(case, given)[0]})
+
+
+_TWINS: dict[str, tuple[dict[str, Any], ...]] = {
+    "conv": (
+        {"x": (1, 4, 9, 9), "w": (4, 4, 3, 3)},
+        {"x": (1, 4, 9, 9), "w": (4, 4, 3, 3), "dilation": (2, 2), "pad": (1, 1)},
+        {"x": (1, 4, 9, 9), "w": (4, 4, 3, 3), "dilation": (2, 1), "pad": ((1, 1), (0, 0))},
+        {"x": (1, 4, 9, 9), "w": (4, 4, 3, 3), "dilation": (2, 1), "pad": ((2, 0), (0, 0))},
+        {"x": (1, 4, 9, 9), "w": (4, 2, 3, 3), "groups": 2},
+        {"x": (1, 4, 9, 9), "w": (4, 1, 3, 3), "groups": 4},
+    ),
+    "pool": (
+        {"x": (1, 2, 9, 9), "kernel": (3, 3), "stride": (2, 2)},
+        {"x": (1, 2, 9, 9), "kernel": (3, 3), "stride": (2, 2), "pad": ((1, 0), (0, 1))},
+        {"x": (1, 2, 9, 9), "kernel": (3, 3), "stride": (2, 2), "pad": ((0, 1), (1, 0))},
+        {"x": (1, 2, 9, 9), "kernel": (2, 4), "stride": (2, 2), "pad": ((0, 0), (0, 1))},
+    ),
+}
+
+
+def _twins(op: str, level: str, seed: int) -> Iterator[Case]:
+    problems = _TWINS[op if op in _TWINS else "pool"]
+    yield from with_data([case(op, "state", **p) for p in problems], "exact")
+
+
+@check("twins", _twins, OPERATIONS[:3])
+def twins(subject: Subject, case: Case) -> None:
+    """Problems with the same shapes but other padding, dilation or groups are not mixed up."""
+    for found in _twins(case.op, "", 0):
+        if found.dtype == case.dtype:
+            run_both(subject, found)
+    run_both(subject, case)
 
 
 _NEEDS = [wanted for n in (1, 2) for wanted in itertools.combinations(("dx", "dw", "db"), n)]

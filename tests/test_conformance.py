@@ -302,3 +302,10 @@ def test_pytest_runs_the_suite() -> None:
     assert "2 passed" in done.stdout
     done = subprocess.run([*command, "nope", *chosen], capture_output=True, text=True, check=False)
     assert done.returncode != 0
+
+
+def test_the_guide_lists_every_check() -> None:
+    guide = (Path(__file__).parents[1] / "docs" / "conformance.md").read_text(encoding="utf-8")
+    for check in conformance.CHECKS.values():
+        assert f"| `{check.name}` |" in guide
+        assert check.summary in guide

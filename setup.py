@@ -128,6 +128,7 @@ setup(
     },
     package_data={
         "convkit": ["py.typed"],
+        "convkit.templates": ["*.tmpl"],
         "convkit.report": ["*.j2"],
         "convkit_cython": ["*.pyi", "py.typed"],
     },

@@ -32,6 +32,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "bench": ("convkit.commands.bench:bench", "Time backends on the layers of known networks."),
     "backends": ("convkit.commands.backends:backends", "List the backends and their state."),
+    "explain": ("convkit.commands.explain:command", "Say who computes a problem, and why."),
+    "doctor": ("convkit.commands.doctor:command", "Check plug-ins, environment and machine."),
+    "new-backend": ("convkit.commands.new_backend:command", "Write the package of a new backend."),
 }
 
 EXIT_FAILED = 1

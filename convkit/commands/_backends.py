@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import convkit
-from convkit import registry
+from convkit import registry, selection
 from convkit.errors import ConvkitError
+from convkit.spec import ConvSpec, PoolSpec
 
-COLUMNS = ("name", "state", "version", "dtypes", "distribution", "problem")
+COLUMNS = (
+    "name",
+    "state",
+    "version",
+    "dtypes",
+    "operations",
+    "instruction_set",
+    "threads",
+    "distribution",
+    "problem",
+)
 
 
 def load_quietly(names: Iterable[str]) -> list[str]:
@@ -28,20 +40,49 @@ def backend_rows() -> list[dict[str, Any]]:
     """One row per advertised backend; what only a loaded one can tell is empty for the others."""
     rows = []
     for record in convkit.backends():
-        info = record.method("info")
-        facts = info() if info is not None else {}
+        facts = _facts(record)
         rows.append(
             {
                 "name": record.name,
                 "state": record.state,
                 "version": record.version,
                 "dtypes": [str(dtype) for dtype in facts.get("dtypes", ())],
+                "operations": _operations(record),
+                "instruction_set": _plain(facts.get("instruction_set")),
+                "threads": _plain(facts.get("threads")),
                 "distribution": record.distribution,
                 "problem": record.problem,
-                "info": {key: _plain(value) for key, value in facts.items()},
+                "info": {str(key): _plain(value) for key, value in facts.items()},
             }
         )
     return rows
+
+
+def _facts(record: registry.Record) -> dict[str, Any]:
+    """What a backend tells about itself; nothing where that fails."""
+    info = record.method("info")
+    try:
+        facts = info() if info is not None else {}
+    except Exception as error:
+        return {"error": f"info() raised {type(error).__name__}: {error}"}
+    return facts if isinstance(facts, dict) else {"error": "info() must return a dict"}
+
+
+def _operations(record: registry.Record) -> list[str]:
+    """The operations that a loaded backend computes, asked with a small problem of each."""
+    if record.state != "loaded":
+        return []
+    x, w = (1, 1, 2, 2), (1, 1, 2, 2)
+    specs: dict[str, Any] = {"conv": ConvSpec.of(x, w, dtype="float32")}
+    for kind in ("max", "avg"):
+        specs[f"{kind}_pool"] = PoolSpec.of(x, kind=kind, kernel=2, dtype="float32")
+    found = []
+    for operation, spec in specs.items():
+        with contextlib.suppress(ConvkitError):
+            if selection.ask(record, spec) is None:
+                found.append(operation)
+    fused = record.method("conv_relu_pool_forward") is not None
+    return [*found, "conv_relu_pool"] if fused else found
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""The files that ``convkit new-backend`` writes; ``$name`` and the like are filled in."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from plugin_site import Site
 
 import convkit
 
@@ -31,3 +34,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20260504)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A folder to install plug-ins into, and processes that see it."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    return Site(folder)

@@ -1,0 +1,114 @@
+"""A cache goes home, or says why it cannot."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import convkit
+from convkit import registry
+
+X = np.arange(96.0).reshape(2, 3, 4, 4)
+W = np.ones((2, 3, 3, 3))
+
+
+def test_it_carries_backend_version_and_operation():
+    _, cache = convkit.conv_forward(X, W, backend="naive")
+    assert (cache.backend, cache.version, cache.operation) == (
+        "naive",
+        convkit.__version__,
+        "conv",
+    )
+
+
+def test_backward_goes_home_whatever_is_selected(monkeypatch):
+    out, cache = convkit.max_pool_forward(X, kernel=2, backend="naive")
+    calls = []
+    backend = registry.load("naive").backend
+    real = backend.pool_backward
+    monkeypatch.setattr(
+        type(backend), "pool_backward", lambda self, *a: calls.append(1) or real(*a)
+    )
+    _, cache = convkit.max_pool_forward(X, kernel=2, stride=1, backend="naive")
+    with convkit.use_backend("im2col_numpy"):
+        convkit.max_pool_backward(np.ones((2, 3, 3, 3)), cache)
+    assert calls
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (None, r"cache \(=NoneType\) must be a convkit cache"),
+        ((1, 2), r"cache \(a tuple of 2\) must be a convkit cache, .*unpack it: out, cache ="),
+        (X, r"cache \(=ndarray\) must be"),
+    ],
+)
+def test_what_is_no_cache_is_told_so(wrong, message):
+    with pytest.raises(convkit.CacheError, match=message):
+        convkit.conv_backward(X, wrong)
+
+
+def test_a_cache_of_another_operation_says_which_to_call():
+    out, cache = convkit.avg_pool_forward(X, kernel=2)
+    with pytest.raises(convkit.CacheError, match="call avg_pool_backward"):
+        convkit.max_pool_backward(out, cache)
+
+
+def test_a_stale_cache_says_so():
+    out, cache = convkit.conv_forward(X, W)
+    convkit.reload()
+    with pytest.raises(convkit.CacheError, match="was reloaded after the forward call"):
+        convkit.conv_backward(out, cache)
+    own = registry.load("naive").backend
+    out, cache = convkit.conv_forward(X, W, backend=own)
+    convkit.reload()
+    convkit.conv_backward(out, cache)  # nothing reloads an object that was handed in
+
+
+@pytest.mark.parametrize("operation", ["conv", "max_pool", "avg_pool", "conv_relu_pool"])
+def test_it_pickles_into_another_process(backend, operation):
+    if operation == "conv":
+        out, cache = convkit.conv_forward(X, W, backend=backend)
+    elif operation == "conv_relu_pool":
+        out, cache = convkit.conv_relu_pool_forward(X, W, None, {}, {"kernel": 2}, backend=backend)
+    else:
+        out, cache = getattr(convkit, f"{operation}_forward")(X, kernel=2, backend=backend)
+    backward = getattr(convkit, f"{operation}_backward")
+    code = (
+        "import sys, pickle, convkit; out, cache = pickle.load(sys.stdin.buffer);"
+        f"sys.stdout.buffer.write(pickle.dumps(convkit.{operation}_backward(out, cache)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=pickle.dumps((out, cache)),
+        capture_output=True,
+        check=True,
+    )
+    np.testing.assert_equal(pickle.loads(done.stdout), backward(out, cache))
+
+
+class Secretive(type(registry.load("im2col_numpy").backend)):
+    """Saves what does not pickle."""
+
+    name = "secretive"
+
+    def pool_forward(self, spec, x):
+        return super().pool_forward(spec, x)[0], lambda: None
+
+
+def test_what_does_not_pickle_says_so():
+    _, cache = convkit.max_pool_forward(X, kernel=2, backend=Secretive())
+    with pytest.raises(convkit.CacheError, match="what backend 'secretive' saved .* not pickle"):
+        pickle.dumps(cache)
+
+
+def test_another_version_is_refused(monkeypatch):
+    _, cache = convkit.conv_forward(X, W, backend="naive")
+    stored = pickle.dumps(cache)
+    monkeypatch.setattr(registry.load("naive"), "version", "9")
+    with pytest.raises(convkit.CacheError, match=r"version '0\.1\.0', but this process has '9'"):
+        pickle.loads(stored)

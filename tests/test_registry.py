@@ -1,0 +1,113 @@
+"""The registry keeps what is broken apart: every plug-in here is really installed."""
+
+from __future__ import annotations
+
+import pytest
+
+CALL_BOTH = "result = [error(lambda: who(backend='bad')), who(backend='good'), states()]"
+
+
+@pytest.mark.parametrize(
+    ("plugin", "said"),
+    [
+        ({"source": "raise RuntimeError('no licence')"}, "RuntimeError: no licence"),
+        ({"source": "import convkit_bad_kernels"}, "No module named 'convkit_bad_kernels'"),
+        ({"source": "import sys; sys.exit(3)"}, "SystemExit: 3"),
+        ({"source": "x = ("}, "SyntaxError"),
+        ({"source": "pass"}, "has no convkit_backend()"),
+        ({"source": "def convkit_backend(): pass"}, "must be marked with"),
+        ({"body": "    pool_backward = None"}, "backend 'bad' lacks pool_backward"),
+        ({"body": "    def conv_forward(self, spec, x): pass"}, "must take 4 positional arguments"),
+        ({"body": "    def conv_infer(self): pass"}, "must take 4 positional arguments"),
+        (
+            {"body": "    def conv_relu_pool_forward(self, *a): pass"},
+            "so it must have",
+        ),
+        ({"body": "    error_factor = 99"}, "error_factor (=99) must be a number from 1 to 32"),
+        ({"version": "0"}, "backend 'bad' (convkit-bad 1.2) is too old for convkit 0.1.0"),
+        ({"version": "99"}, "convkit 0.1.0 is too old for backend 'bad' (convkit-bad 1.2)"),
+        ({"version": "'1'"}, "must state the api_version it was written for as an int"),
+        ({"own_name": "worse"}, "its name (='worse') must equal its entry point's name 'bad'"),
+    ],
+)
+def test_a_broken_plugin_is_quarantined_and_the_rest_go_on(site, plugin, said):
+    site.install("bad", **plugin)
+    site.install("good")
+    (kind, text), good, states = site.value(CALL_BOTH)
+    assert kind == "BackendLoadError"
+    assert said in text
+    assert good == "good"
+    assert states["bad"] == "broken"
+    assert states["good"] == "loaded"
+
+
+def test_its_traceback_is_kept_and_it_is_not_tried_again_until_reload(site):
+    module = site.install("bad", "open('tries', 'a').write('x'); 1 / 0")
+    code = f"""
+for _ in range(3):
+    error(lambda: registry.load('bad'))
+first = open('tries').read(), registry.find('bad').traceback
+open('{module}.py', 'w').write(open('convkit_good.py').read().replace("'good'", "'bad'"))
+still = error(lambda: registry.load('bad')) is not None
+convkit.reload()
+result = [*first, still, who(backend='bad')]
+"""
+    site.install("good")
+    tries, trace, still, mended = site.value(code)
+    assert tries == "x"
+    assert "ZeroDivisionError" in trace
+    assert f"{module}.py" in trace
+    assert still
+    assert mended == "bad"
+
+
+def test_a_repeated_name_belongs_to_nobody(site):
+    site.install("twin", distribution="one-twin")
+    site.install("twin", distribution="two-twin")
+    kind, text = site.value("result = error(lambda: who(backend='twin'))")
+    assert kind == "BackendLoadError"
+    assert "claimed by 2 distributions: one-twin 1.2, two-twin 1.2" in text
+    listed = site.value("result = [r.state for r in convkit.backends() if r.name == 'twin']")
+    assert listed == ["broken", "broken"]
+
+
+@pytest.mark.parametrize("name", ["naive", "auto"])
+def test_a_built_in_name_cannot_be_taken(site, name):
+    site.install(name, distribution="evil", own_name=name)
+    rows = site.value("result = [(r.name, r.state, r.problem) for r in convkit.backends()]")
+    assert [name, "broken"] in [row[:2] for row in rows]
+    assert any("evil 1.2 claims the name" in row[2] for row in rows)
+    assert site.value("result = who(backend='naive'), who()") == ["naive", "cython"]
+
+
+def test_metadata_that_cannot_be_read_disturbs_nobody(site):
+    site.install("bad", entries="[convkit.backends]\nthis line is no entry point\n")
+    site.install("good")
+    assert site.value("result = who(backend='good')") == "good"
+
+
+def test_disabled_plugins_are_blocked(site):
+    site.install("good")
+    code = "result = [error(lambda: who(backend='Good')), states()['good'], who()]"
+    (kind, text), state, other = site.value(code, CONVKIT_DISABLE="GOOD, cython")
+    assert (kind, state, other) == ("BackendLoadError", "blocked", "im2col_numpy")
+    assert "blocked by CONVKIT_DISABLE" in text
+
+
+def test_a_named_backend_is_the_only_one_that_is_imported(site):
+    site.install("good")
+    site.install("other", "open('imported', 'w')")
+    code = "who(backend='good'); import os; result = os.path.exists('imported')"
+    assert site.value(code) is False
+
+
+def test_installing_a_package_changes_no_result(site):
+    site.install("aaa")
+    assert site.value("result = who(), pool()") == ["cython", "cython"]
+
+
+def test_an_unsupported_hook_argument_is_said(site):
+    source = "from convkit.contract import hookimpl\n@hookimpl\ndef convkit_backend(nonsense): pass"
+    site.install("bad", source)
+    _, text = site.value("result = error(lambda: who(backend='bad'))")
+    assert "PluginValidationError" in text

@@ -1,0 +1,319 @@
+"""Who is chosen: levels, operations, threads, tasks, generators."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import pickle
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+import convkit
+from convkit import registry, selection
+
+X = np.ones((1, 3, 8, 8), "f4")
+W = np.ones((4, 3, 3, 3), "f4")
+
+
+def who(**keywords):
+    return convkit.conv_forward(X, W, **keywords)[1].backend
+
+
+def pool(**keywords):
+    return convkit.max_pool_forward(X, kernel=2, **keywords)[1].backend
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch):
+    for name in ("BACKEND", "DISABLE", "TRACE", "VERIFY"):
+        monkeypatch.delenv(f"CONVKIT_{name}", raising=False)
+    convkit.reload()
+    yield
+    convkit.set_default_backend(None)
+    monkeypatch.undo()
+    convkit.reload()
+
+
+def variable(monkeypatch, text):
+    monkeypatch.setenv("CONVKIT_BACKEND", text)
+    convkit.reload()
+
+
+def test_each_level_beats_the_next(monkeypatch):
+    assert who() == registry.BUILTIN_ORDER[0]
+    variable(monkeypatch, "naive")
+    assert who() == "naive"
+    convkit.set_default_backend("im2col_numpy")
+    assert who() == "im2col_numpy"
+    with convkit.use_backend("naive"):
+        assert who() == "naive"
+        assert who(backend="im2col_numpy") == "im2col_numpy"
+    assert who() == "im2col_numpy"
+
+
+@pytest.mark.parametrize("text", ["", "  ", ",", ";", "conv=", "conv=;max_pool= , "])
+def test_blank_is_unset(monkeypatch, text):
+    variable(monkeypatch, text)
+    assert convkit.explain(convkit.ConvSpec.of(X, W)).source == "auto"
+
+
+@pytest.mark.parametrize("text", ["Im2col-NumPy", " IM2COL_NUMPY "])
+def test_case_and_dashes_are_folded(monkeypatch, text):
+    variable(monkeypatch, text)
+    assert who() == "im2col_numpy"
+
+
+def test_the_variable_is_read_at_first_use(monkeypatch):
+    variable(monkeypatch, "naive")
+    assert who() == "naive"
+    monkeypatch.setenv("CONVKIT_BACKEND", "im2col_numpy")
+    assert who() == "naive"
+
+
+def test_a_typo_is_an_error_at_first_use_with_a_suggestion(monkeypatch):
+    variable(monkeypatch, "navie")
+    with pytest.raises(convkit.BackendNotFoundError, match="did you mean 'naive'") as caught:
+        who()
+    assert "chosen by CONVKIT_BACKEND" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "conv=naive,im2col_numpy;max_pool=im2col_numpy",
+        "CONV = naive ; max-pool = im2col_numpy",
+        {"conv": "naive,im2col_numpy", "max_pool": ["im2col_numpy"]},
+        "im2col_numpy;conv=naive",
+        {"*": "im2col_numpy", "conv": "naive"},
+    ],
+)
+def test_each_operation_has_its_own_choice(monkeypatch, choice):
+    with convkit.use_backend(choice):
+        assert (who(), pool()) == ("naive", "im2col_numpy")
+    convkit.set_default_backend(choice)
+    assert (who(), pool()) == ("naive", "im2col_numpy")
+    convkit.set_default_backend(None)
+    if isinstance(choice, str):
+        variable(monkeypatch, choice)
+        assert (who(), pool()) == ("naive", "im2col_numpy")
+
+
+def test_what_one_level_does_not_name_falls_to_the_next(monkeypatch):
+    variable(monkeypatch, "naive")
+    convkit.set_default_backend("max_pool=im2col_numpy")
+    with convkit.use_backend("conv=im2col_numpy"):
+        assert (who(), pool()) == ("im2col_numpy", "im2col_numpy")
+        with convkit.use_backend({"max_pool": "naive"}):
+            assert (who(), pool()) == ("im2col_numpy", "naive")
+        assert who(backend={"max_pool": "naive"}) == "im2col_numpy"
+    assert (who(), pool()) == ("naive", "im2col_numpy")
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("conw=naive", "names the operation 'conw'.*did you mean 'conv'"),
+        ("naive;im2col_numpy", "chooses for all others twice"),
+        ("conv=naive;conv=naive", "chooses for 'conv' twice"),
+        ({1: "naive"}, "names the operation 1"),
+        (3, "must be a backend's name"),
+    ],
+)
+def test_a_choice_that_cannot_be_read_says_why(choice, message):
+    with pytest.raises(convkit.ParameterError, match=message):
+        convkit.use_backend(choice)
+
+
+def test_a_list_is_the_one_way_to_allow_a_fallback(monkeypatch):
+    backend = registry.load("naive").backend
+    monkeypatch.setattr(type(backend), "supports", lambda self, spec: "it is tired")
+    assert who(backend="naive,im2col_numpy") == "im2col_numpy"
+    with pytest.raises(convkit.BackendUnsupportedError, match="it is tired") as caught:
+        who(backend="naive")
+    assert caught.value.selection.rejected == (("naive", "it is tired"),)
+    with pytest.raises(convkit.BackendNotFoundError, match="nowhere"):
+        who(backend="im2col_numpy,nowhere")
+
+
+def test_module_object_and_objects_are_accepted():
+    name = "convkit_naive:Naive"
+    own = registry.load("naive").backend
+    assert who(backend=f"{type(own).__module__}:{type(own).__name__}").startswith("convkit_naive:")
+    assert who(backend=own) == "naive", name
+    with convkit.use_backend([own, "im2col_numpy"]):
+        assert who() == "naive"
+    with convkit.use_backend({"conv": own}):
+        assert who() == "naive"
+    convkit.set_default_backend(own)
+    assert who() == "naive"
+
+
+def test_use_backend_raises_on_entry_for_a_name_that_does_not_exist():
+    block = convkit.use_backend("nowhere")
+    with pytest.raises(convkit.BackendNotFoundError), block:
+        pytest.fail("entered")
+
+
+def test_a_new_thread_starts_unset_and_wrap_takes_the_choice_along():
+    with convkit.use_backend("naive"), ThreadPoolExecutor(1) as executor:
+        assert executor.submit(who).result() == registry.BUILTIN_ORDER[0]
+        assert executor.submit(convkit.wrap(who)).result() == "naive"
+        assert executor.submit(who).result() == registry.BUILTIN_ORDER[0]
+
+
+def test_a_thread_that_inherits_its_context_starts_unset_too(monkeypatch):
+    monkeypatch.setattr(selection, "INHERITS", True)
+    seen = []
+    with convkit.use_backend("naive"):
+        inherited = contextvars.copy_context()
+        work = lambda: seen.extend([who(), convkit.wrap(who)()])  # noqa: E731
+        thread = threading.Thread(target=lambda: inherited.run(work))
+        thread.start()
+        thread.join()
+        assert who() == "naive"
+    assert seen == [registry.BUILTIN_ORDER[0]] * 2
+
+
+def test_threads_do_not_see_each_other():
+    barrier = threading.Barrier(4)
+
+    def work(name):
+        for _ in range(50):
+            with convkit.use_backend(name):
+                barrier.wait()
+                assert who() == name
+        return True
+
+    with ThreadPoolExecutor(4) as executor:
+        assert all(executor.map(work, ["naive", "im2col_numpy"] * 2))
+
+
+def test_asyncio_tasks_keep_their_own_and_that_of_their_making():
+    async def work(name):
+        with convkit.use_backend(name):
+            await asyncio.sleep(0)
+            return who()
+
+    async def plain():
+        await asyncio.sleep(0.01)
+        return who()
+
+    async def main():
+        with convkit.use_backend("naive"):
+            task = asyncio.create_task(plain())
+        both = await asyncio.gather(work("naive"), work("im2col_numpy"))
+        return [*both, await task, who(), await asyncio.to_thread(who)]
+
+    first = registry.BUILTIN_ORDER[0]
+    assert asyncio.run(main()) == ["naive", "im2col_numpy", "naive", first, first]
+
+
+def steps(name):
+    with convkit.use_backend(name):
+        yield who()
+        yield who()
+
+
+def test_a_with_across_a_yield_is_seen_by_the_consumer_and_ends_with_the_generator():
+    generator = steps("naive")
+    assert next(generator) == "naive"
+    assert who() == "naive"
+    generator.close()
+    assert who() == registry.BUILTIN_ORDER[0]
+
+
+def test_a_generator_that_is_closed_elsewhere_raises_nothing():
+    generator = steps("naive")
+    contextvars.copy_context().run(next, generator)
+    thread = threading.Thread(target=generator.close)
+    thread.start()
+    thread.join()
+    assert who() == registry.BUILTIN_ORDER[0]
+
+    def consumer():
+        generator = steps("naive")
+        next(generator)
+        contextvars.Context().run(generator.close)
+        return who()  # nobody told this context that the generator is gone
+
+    assert contextvars.copy_context().run(consumer) == "naive"
+    assert who() == registry.BUILTIN_ORDER[0]
+
+
+def test_blocks_may_end_out_of_order():
+    def run():
+        one, two = steps("naive"), steps("im2col_numpy")
+        next(one), next(two)
+        one.close()
+        assert who() == "im2col_numpy"
+        two.close()
+        assert who() == registry.BUILTIN_ORDER[0]
+
+    contextvars.copy_context().run(run)
+
+
+def test_wrap_keeps_a_generators_choice_inside_its_steps():
+    def generator():
+        got = yield who()
+        yield [got, who()]
+
+    with convkit.use_backend("naive"):
+        wrapped = convkit.wrap(generator)
+    running = wrapped()
+    assert next(running) == "naive"
+    assert who() == registry.BUILTIN_ORDER[0]
+    assert running.send("hello") == ["hello", "naive"]
+    assert list(running) == []
+
+
+def test_wrap_works_for_coroutines_and_asynchronous_generators():
+    async def coroutine():
+        await asyncio.sleep(0)
+        return who()
+
+    async def generator():
+        yield who()
+
+    with convkit.use_backend("naive"):
+        one, many = convkit.wrap(coroutine), convkit.wrap(generator)
+
+    async def main():
+        return [await one(), [item async for item in many()], who()]
+
+    assert asyncio.run(main()) == ["naive", ["naive"], registry.BUILTIN_ORDER[0]]
+
+
+def test_a_wrapped_function_pickles_into_another_process():
+    with convkit.use_backend("conv=naive"):
+        wrapped = convkit.wrap(who)
+    assert pickle.loads(pickle.dumps(wrapped))() == "naive"
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        assert executor.submit(wrapped).result() == "naive"
+
+
+def test_snapshot_is_json_and_restores():
+    import json
+
+    with convkit.use_backend("conv=naive,im2col_numpy"), convkit.verify_with("im2col_numpy"):
+        taken = json.loads(json.dumps(convkit.snapshot()))
+    assert taken == {
+        "choices": {"conv": ["naive", "im2col_numpy"]},
+        "verify": "im2col_numpy",
+        "versions": dict.fromkeys(["im2col_numpy", "naive"], convkit.__version__),
+    }
+    with convkit.restore(taken):
+        assert (who(), pool()) == ("naive", registry.BUILTIN_ORDER[0])
+    taken["versions"]["naive"] = "9"
+    with pytest.raises(convkit.BackendLoadError, match="snapshot was taken with '9'"):
+        convkit.restore(taken)
+    with pytest.raises(convkit.ParameterError, match=r"must be what convkit\.snapshot"):
+        convkit.restore({})
+    with (
+        convkit.use_backend(registry.load("naive").backend),
+        pytest.raises(convkit.ParameterError, match="cannot hold the backend object 'naive'"),
+    ):
+        convkit.snapshot()

@@ -121,7 +121,7 @@ def test_a_backend_that_raises_is_named_with_operation_and_spec(double):
         "w (3, 4, 3, 3), kernel=(3, 3), stride=(1, 1), pad=((0, 0), (0, 0)), no bias, float32): oh"
     )
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
-    with pytest.raises(convkit.BackendCallError, match="'double' raised .* in conv_forward"):
+    with pytest.raises(convkit.BackendCallError, match=r"'double' raised .* in conv_forward"):
         convkit.conv_relu_pool_forward(X, W, None, {}, {"kernel": 2}, backend=double())
 
 

@@ -32,10 +32,13 @@ cdef extern from "ck.h" nogil:
         int (*conv_forward[4])(const ck_conv *, const void *, const void *, const void *, void *,
                                int) noexcept nogil
         int (*conv_dx[4])(const ck_conv *, const void *, const void *, void *) noexcept nogil
-        int (*conv_dw[4])(const ck_conv *, const void *, const void *, void *, void *) noexcept nogil
+        int (*conv_dw[4])(const ck_conv *, const void *, const void *, void *,
+                          void *) noexcept nogil
         int (*conv_db)(const ck_conv *, const void *, void *) noexcept nogil
-        int (*max_pool_forward[4])(const ck_pool *, const void *, void *, void *, int) noexcept nogil
-        int (*max_pool_backward[4])(const ck_pool *, const void *, const void *, int, void *) noexcept nogil
+        int (*max_pool_forward[4])(const ck_pool *, const void *, void *, void *,
+                                   int) noexcept nogil
+        int (*max_pool_backward[4])(const ck_pool *, const void *, const void *, int,
+                                    void *) noexcept nogil
         int (*avg_pool_forward[4])(const ck_pool *, const void *, void *) noexcept nogil
         int (*avg_pool_backward[4])(const ck_pool *, const void *, void *) noexcept nogil
         double (*peak)(idx) noexcept nogil

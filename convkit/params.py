@@ -6,7 +6,6 @@ interpreted here: values go on as they were given.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,6 +60,8 @@ def _same(key: str, one: Any, other: Any) -> bool:
 
 
 def _unknown(name: str, key: Any, keys: tuple[str, ...]) -> str:
+    import difflib
+
     known = keys + (POOL_SIZE_KEYS if "kernel" in keys else ())
     close = difflib.get_close_matches(str(key), known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -267,7 +268,7 @@ def write_case(plan: Plan, reference: str, arrays: dict[str, Any]) -> str:
     name = f"convkit-verify-{os.getpid()}-{next(_numbers)}.npz"
     path = os.path.join(tempfile.gettempdir(), name)
     np.savez(path, facts=np.array(json.dumps(facts)), **data)
-    return f'python -c "from convkit.verify import replay; replay({path!r})"'
+    return f'{sys.executable} -c "from convkit.verify import replay; replay({path!r})"'
 
 
 def _geometry(spec: Any) -> dict[str, Any]:

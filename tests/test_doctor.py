@@ -1,0 +1,66 @@
+"""The doctor finds what is really wrong, each plug-in in a process of its own."""
+
+from __future__ import annotations
+
+import json
+
+RUN = "import sys; from convkit.cli import run; sys.exit(run(['doctor', '--json']))"
+
+
+def examine(site, **variables):
+    done = site.run(RUN, check=False, **variables)
+    report = json.loads(done.stdout)
+    return done.returncode, report, {b["name"]: b for b in report["backends"]}
+
+
+def test_nothing_is_wrong(site):
+    site.install("good")
+    status, report, backends = examine(site)
+    assert (status, report["findings"]) == (0, [])
+    assert backends["good"]["state"] == "loaded"
+    machine = report["machine"]
+    assert machine["compiler"]
+    assert machine["cpu_count"] >= 1
+    text = site.run(RUN.replace(", '--json'", "")).stdout
+    assert "nothing is wrong" in text
+
+
+def test_plugins_that_crash_exit_or_raise_are_reported_and_the_rest_examined(site):
+    site.install("crash", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    site.install("quit", "import os; print('bye'); os._exit(0)")
+    site.install("leave", "import sys; sys.exit(4)")
+    site.install("fail", "raise RuntimeError('no licence')")
+    site.install("good")
+    status, report, backends = examine(site)
+    assert status == 1
+    assert "crashed with SIGSEGV" in backends["crash"]["problem"]
+    assert "ended the process with exit status 0" in backends["quit"]["problem"]
+    assert backends["leave"]["problem"] == "SystemExit: 4"
+    assert "no licence" in backends["fail"]["traceback"]
+    assert backends["good"]["state"] == "loaded"
+    assert len(report["findings"]) == 4
+    assert all(f["fix"] for f in report["findings"])
+
+
+def test_variables_are_checked(site):
+    status, report, _ = examine(
+        site,
+        CONVKIT_BAKCEND="naive",
+        CONVKIT_BACKEND="navie",
+        CONVKIT_TRACE="profil",
+        CONVKIT_VERIFY="naive,cython",
+        CONVKIT_DISABLE="nobody",
+    )
+    assert status == 1
+    text = json.dumps(report["findings"])
+    for words in (
+        "CONVKIT_BAKCEND is no variable of convkit",
+        "did you mean 'CONVKIT_BACKEND'",
+        "did you mean 'naive'",
+        "did you mean 'profile'",
+        "must name one backend",
+        "CONVKIT_DISABLE names 'nobody'",
+    ):
+        assert words in text
+    assert len(report["findings"]) == 5
+    assert report["environment"]["CONVKIT_BACKEND"] == "navie"

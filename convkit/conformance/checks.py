@@ -36,6 +36,8 @@ class Check:
     operations: tuple[str, ...]
     isolated: bool = False
     """Whether a wrong backend may crash or hang in it, so that it runs in a child process."""
+    seconds: float = 60.0
+    """How long one case may take in a child process before it counts as a hang."""
 
     def cases(self, level: str, seed: int) -> Iterator[Case]:
         """Return the check's cases in order: by operation, each in float32 and float64."""
@@ -53,7 +55,7 @@ def check(
 
     def register(run: Runner) -> Runner:
         summary = (run.__doc__ or "").strip().splitlines()[0]
-        CHECKS[name] = Check(name, summary, run, make, operations, isolated)
+        CHECKS[name] = Check(name, summary, run, make, operations, isolated, seconds)
         return run
 
     return register

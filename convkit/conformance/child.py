@@ -25,8 +25,6 @@ from convkit.conformance.execute import Job, Outcome, execute
 from convkit.conformance.subject import Subject
 
 START_SECONDS = 120.0
-WORK_SECONDS = 60.0
-"""For checks that are not about hanging: a slow backend's costly case may take a while."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,8 @@ def _follow(
 def _limit(jobs: Sequence[Job], running: int) -> float:
     if running < 0:
         return START_SECONDS
-    return guard.HANG_SECONDS if CHECKS[jobs[running].check].isolated else WORK_SECONDS
+    check = CHECKS[jobs[running].check]
+    return guard.HANG_SECONDS if check.isolated else check.seconds
 
 
 def _lines(pipe: BinaryIO, limit: Callable[[], float]) -> Iterator[bytes]:

@@ -1,0 +1,93 @@
+"""The check of index width: an image of more than 2**31 pixels, against a sampled reference.
+
+For --full alone: it needs some 11 GB. Almost all pixels are zero and windows lie far apart, so the
+definition is evaluated at a few outputs, the last among them, and everything else must be zero.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+
+from convkit.conformance.cases import OPERATIONS, Case, case
+from convkit.conformance.checks import check
+from convkit.conformance.data import Inputs
+from convkit.conformance.reference import FloatArray
+from convkit.conformance.subject import Failed, NotApplicable, Subject
+
+SIDE = 46_342
+"""SIDE * SIDE is just above 2**31."""
+STEP = 62
+SAMPLES = 50
+BYTES_NEEDED = 11e9
+
+
+def _wide(op: str, level: str, seed: int) -> Iterator[Case]:
+    if level != "full":
+        return
+    shape, stride = (1, 1, SIDE, SIDE), (STEP, STEP)
+    if op == "conv":
+        yield case(op, "index width", seed=seed, x=shape, w=(1, 1, 2, 2), stride=stride, bias=False)
+    else:
+        yield case(op, "index width", seed=seed, x=shape, kernel=(2, 2), stride=stride)
+
+
+@check("index-width", _wide, OPERATIONS[:3], seconds=1800.0)
+def index_width(subject: Subject, case: Case) -> None:
+    """Flat indices beyond 2**31 are right (--full, where there is memory for it)."""
+    if _free_bytes() < BYTES_NEEDED:
+        raise NotApplicable(f"needs {BYTES_NEEDED / 1e9:g} GB of free memory")
+    rng = np.random.default_rng(case.seed)
+    places = _places(rng, case.out_shape[2])
+    x, dout = np.zeros(case.x_shape, case.dtype), np.zeros(case.out_shape, case.dtype)
+    w = np.array([[[[1, 2], [3, 5]]]], case.dtype) if case.op == "conv" else None
+    windows = rng.permuted(np.tile(np.arange(1.0, 5.0), (len(places), 1)), axis=1)
+    for (i, j), window in zip(places, windows, strict=True):
+        x[0, 0, i * STEP : i * STEP + 2, j * STEP : j * STEP + 2] = window.reshape(2, 2)
+        dout[0, 0, i, j] = rng.integers(1, 9)
+    out, cache = subject.forward(case, Inputs(x, w, None, dout))
+    found = subject.backward(case, dout, cache)
+    wanted = np.zeros_like(out)
+    weights = {"conv": w, "avg_pool": np.full((1, 1, 2, 2), 0.25)}.get(case.op)
+    wanted_dx, dw = [], np.zeros((2, 2))
+    for (i, j), window in zip(places, windows.reshape(-1, 2, 2), strict=True):
+        share = window == 4 if weights is None else weights[0, 0]
+        wanted[0, 0, i, j] = (window * share).sum()
+        wanted_dx.append(share * dout[0, 0, i, j])
+        dw += window * dout[0, 0, i, j]
+    _compare("out", out, wanted)
+    if case.op == "conv":
+        _compare("dw", found["dw"][0, 0], dw)
+    _compare_dx(found["dx"], places, np.array(wanted_dx))
+
+
+def _free_bytes() -> float:
+    try:
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return 0.0
+
+
+def _places(rng: np.random.Generator, outputs: int) -> list[tuple[int, int]]:
+    """Return distinct outputs, the first and the last among them."""
+    chosen = {(0, 0), (outputs - 1, outputs - 1), (outputs - 1, 0)}
+    while len(chosen) < SAMPLES:
+        chosen.add((int(rng.integers(outputs)), int(rng.integers(outputs))))
+    return sorted(chosen)
+
+
+def _compare(name: str, got: FloatArray, wanted: FloatArray) -> None:
+    if not np.array_equal(got, wanted):
+        index = tuple(int(i) for i in np.argwhere(got != wanted)[0])
+        raise Failed(f"{name}{list(index)} is {got[index]!r}, expected {wanted[index]!r}")
+
+
+def _compare_dx(dx: FloatArray, places: list[tuple[int, int]], wanted: FloatArray) -> None:
+    for (i, j), share in zip(places, wanted, strict=True):
+        part = dx[0, 0, i * STEP : i * STEP + 2, j * STEP : j * STEP + 2]
+        if not np.array_equal(part, share):
+            raise Failed(f"dx at output {(i, j)} is {part.tolist()}, expected {share.tolist()}")
+    if (count := np.count_nonzero(dx)) != np.count_nonzero(wanted):
+        raise Failed(f"dx has {count} values other than 0, expected {np.count_nonzero(wanted)}")

@@ -49,7 +49,12 @@ CHECKS: dict[str, Check] = {}
 
 
 def check(
-    name: str, make: Maker, operations: tuple[str, ...] = OPERATIONS, *, isolated: bool = False
+    name: str,
+    make: Maker,
+    operations: tuple[str, ...] = OPERATIONS,
+    *,
+    isolated: bool = False,
+    seconds: float = 60.0,
 ) -> Callable[[Runner], Runner]:
     """Register a check; its docstring's first line is its summary."""
 

@@ -68,21 +68,36 @@ static REAL FN(pack_dout)(const dw_job *j, const REAL *dout, idx f, idx images, 
     return FN(sum_lanes)(check);
 }
 
-/* Copy what `count` rows k meet, koff[k] behind `strip`, into rows of step REALs. */
-static void FN(pack_x)(const dw_job *j, const REAL *strip, const idx *koff, idx count, idx images,
-                       idx rows, idx image_size, FN(piece) *pieces, REAL *to)
+/* Where a block of x's rows comes from and goes to: row k lies koff[k] behind strip, in pieces. */
+typedef struct {
+    const REAL *strip;
+    const idx *koff;
+    FN(piece) *pieces;
+    idx count, pixels;
+    REAL *to;
+} FN(x_rows);
+
+static void FN(find_pieces)(const dw_job *j, FN(x_rows) *x, idx images, idx rows, idx image_size)
 {
-    idx cols = j->g->out[2], made = 0, pixels = images * rows * cols;
+    idx cols = j->g->out[2];
+    x->count = 0;
+    x->pixels = images * rows * cols;
     for (idx n = 0; n < images; n++)
         for (idx r = 0; r < rows; r++)
-            for (idx x = 0; x < cols; x += VL, made++)
-                pieces[made] = (FN(piece)){n * image_size + r * j->strip.pitch + x,
-                                           (n * rows + r) * cols + x};
-    for (idx k = 0; k < count; k++, to += j->step) {
-        const REAL *row = strip + koff[k];
-        for (idx i = 0; i < made; i++)
-            *(VECU *)(to + pieces[i].to) = *(const VECU *)(row + pieces[i].from);
-        *(VECU *)(to + pixels) = (VEC){0};
+            for (idx c = 0; c < cols; c += VL)
+                x->pieces[x->count++] = (FN(piece)){n * image_size + r * j->strip.pitch + c,
+                                                    (n * rows + r) * cols + c};
+}
+
+/* Copy rows k0 .. k0 + count - 1 into rows of step REALs, zero behind the pixels. */
+static void FN(pack_x)(const dw_job *j, const FN(x_rows) *x, idx k0, idx count)
+{
+    REAL *to = x->to;
+    for (idx k = k0; k < k0 + count; k++, to += j->step) {
+        const REAL *row = x->strip + x->koff[k];
+        for (idx i = 0; i < x->count; i++)
+            *(VECU *)(to + x->pieces[i].to) = *(const VECU *)(row + x->pieces[i].from);
+        *(VECU *)(to + x->pixels) = (VEC){0};
     }
 }
 
@@ -145,18 +160,19 @@ static void FN(transpose_dout)(const dw_job *j, const REAL *dout, idx f, idx pix
 }
 
 /* dw (+)= dout times x transposed, through the tiles of micro_impl.h. */
-static void FN(outer_block)(const dw_job *j, const REAL *a, idx f, const REAL *x, idx k,
+static void FN(outer_block)(const dw_job *j, const REAL *a, idx f, const FN(x_rows) *x, idx k,
                             idx pixels, REAL *panel, REAL *dw, idx ldw, int flags)
 {
     FN(block) b = {.a = a, .panel = panel, .k = pixels, .m = f, .ldc = ldw, .flags = flags};
     for (idx k0 = 0; k0 < k;) {
         FN(slot) slots[2];
         idx vectors = k - k0 > VL ? 2 : 1;
+        FN(pack_x)(j, x, k0, CK_MIN(2 * VL, k - k0));
         for (idx v = 0; v < vectors; v++) {
             idx at = k0 + v * VL, lanes = CK_MIN(VL, k - at);
             slots[v] = (FN(slot)){NULL, dw + at, dw + at, lanes, 0};
             for (idx p = 0; p < pixels; p += VL)
-                FN(transpose)(x + at * j->step + p, j->step, lanes,
+                FN(transpose)(x->to + v * VL * j->step + p, j->step, lanes,
                               panel + p * vectors * VL + v * VL, vectors * VL);
         }
         FN(run_panel)(&b, slots, vectors, 1);
@@ -201,13 +217,15 @@ static void FN(dw_task)(void *context, idx task, void *scratch)
         check += FN(pack_dout)(j, (const REAL *)j->dout +
                                       (n0 * g->f + filter) * g->out[1] * g->out[2],
                                f, images, first, rows, dout_rows, with_db ? sums : NULL);
-        FN(pack_x)(j, strip, koff, k, images, rows, c * j->strip.channel_size,
-                   (FN(piece) *)(at + j->offset_pieces), x_rows);
+        FN(x_rows) rows_of_x = {.strip = strip, .koff = koff, .to = x_rows,
+                                .pieces = (FN(piece) *)(at + j->offset_pieces)};
+        FN(find_pieces)(j, &rows_of_x, images, rows, c * j->strip.channel_size);
         if (j->outer) {
             FN(transpose_dout)(j, dout_rows, f, pixels, a);
-            FN(outer_block)(j, a, f, x_rows, k, pixels, (REAL *)(at + j->offset_panel), dw, ldw,
-                            chunk > begin ? TILE_ADD : 0);
+            FN(outer_block)(j, a, f, &rows_of_x, k, pixels, (REAL *)(at + j->offset_panel), dw,
+                            ldw, chunk > begin ? TILE_ADD : 0);
         } else {
+            FN(pack_x)(j, &rows_of_x, 0, k);
             FN(dot_block)(j, dout_rows, f, x_rows, k, pixels / VL, acc);
         }
     }

@@ -54,7 +54,7 @@ static void FN(dw_layout)(dw_job *j)
     j->step = pixels + VL;
     if (j->step / VL % 2 == 0)
         j->step += VL; /* rows an odd number of vectors apart do not fall on the same cache sets */
-    j->offset_x = take_bytes(&at, (k + LANES) * j->step * real);
+    j->offset_x = take_bytes(&at, ((j->outer ? 2 * VL : k) + LANES) * j->step * real);
     j->offset_dout = take_bytes(&at, (j->fb + LANES) * j->step * real);
     j->offset_strip = take_bytes(&at, j->images * j->cb * j->strip.channel_size * real);
     j->offset_koff = take_bytes(&at, k * (idx)sizeof(idx));

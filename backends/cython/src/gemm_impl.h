@@ -13,12 +13,14 @@ enum {
     RESULT_BYTES = 320 << 10,
     CHUNK_PIXELS = 1024,
     LEAST_TASKS = 8,
+    LEAST_PIXELS = 256,
     PREPACK_BYTES = 2560 << 10,
 };
 
 /* One stride-1 pass: result (row, col) at y = row * sy + y0, x = col * sx + x0 of the output. */
 typedef struct {
     idx taps, sy, sx, y0, x0, cols;
+    idx in_order;     /* w's elements are met one after the other */
     idx *toff, *wtap; /* [taps]: offset in a channel's strip; place in w's kernel */
     idx a;            /* where its packed weights begin */
 } gemm_pass;
@@ -70,13 +72,17 @@ static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, i
     idx panels = blocks_of(count, TILE_ROWS);
     for (idx i = 0, m = m0; i < panels; i++) {
         idx rows = (count - (m - m0) + panels - i - 1) / (panels - i);
-        for (idx c = 0; c < cs; c++)
-            for (idx t = 0; t < p->taps; t++) {
-                const REAL *from = w + m * j->wm + c * j->wc + p->wtap[t];
-                for (idx r = 0; r < rows; r++)
-                    to[r] = from[r * j->wm];
-                to += rows;
-            }
+        idx k = 0, contiguous = p->in_order ? cs * p->taps : 0;
+        const REAL *first = w + m * j->wm;
+        /* Whole vectors while a vector stored at the last row stays inside the panel. */
+        for (; 2 * rows >= VL && rows <= VL && k + VL < contiguous; k += VL)
+            FN(transpose)(first + k, j->wm, rows, to + k * rows, rows);
+        to += k * rows;
+        for (; k < cs * p->taps; k++, to += rows) {
+            const REAL *from = first + k / p->taps * j->wc + p->wtap[k % p->taps];
+            for (idx r = 0; r < rows; r++)
+                to[r] = from[r * j->wm];
+        }
         m += rows;
     }
 }

@@ -12,9 +12,11 @@ static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
     j->cb = even_block(j->c, K_BLOCK / most_taps);
     idx out_rows = blocks_of(j->out_h, sy); /* in units of the stride */
     idx row_pixels = j->out_w * sy;
+    idx share = j->n * j->out_h * j->out_w * j->groups / LEAST_TASKS;
+    idx chunk = CK_MIN(CHUNK_PIXELS, CK_MAX(LEAST_PIXELS, share));
     idx strip_rows_fit =
         STRIP_BYTES / (idx)sizeof(REAL) / (j->cb * s->phases * s->pitch) - rows_reach;
-    j->rows = CK_MAX(1, CK_MIN(strip_rows_fit, CHUNK_PIXELS / row_pixels));
+    j->rows = CK_MAX(1, CK_MIN(strip_rows_fit, chunk / row_pixels));
     if (j->direct_source)
         j->rows = out_rows;
     j->rows = even_block(out_rows, CK_MIN(j->rows, out_rows));
@@ -22,14 +24,15 @@ static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
     if (j->rows == out_rows) {
         idx image_bytes = j->cb * s->phases * (out_rows + rows_reach) * s->pitch *
                           (idx)sizeof(REAL);
-        idx most = CK_MIN(STRIP_BYTES / image_bytes, CHUNK_PIXELS / (row_pixels * out_rows));
+        idx most = CK_MIN(STRIP_BYTES / image_bytes, chunk / (row_pixels * out_rows));
         j->images = even_block(CK_MAX(j->n, 1), CK_MAX(1, CK_MIN(most, j->n)));
     }
     j->mb = j->m;
     idx pixel_tasks = CK_MAX(1, blocks_of(j->n, j->images) * blocks_of(out_rows, j->rows));
     idx tasks = pixel_tasks * j->groups;
-    if (tasks < LEAST_TASKS)
-        j->mb = CK_MAX(CK_MIN(j->m, 4 * TILE_ROWS), blocks_of(j->m, blocks_of(LEAST_TASKS, tasks)));
+    if (tasks < LEAST_TASKS / 2) /* cutting filters repeats the packing of pixels */
+        j->mb = CK_MAX(CK_MIN(j->m, 4 * TILE_ROWS),
+                       blocks_of(j->m, blocks_of(LEAST_TASKS / 2, tasks)));
     j->mb = even_block(j->m, j->mb);
     if (passes > 1) {
         idx fit = RESULT_BYTES / (idx)sizeof(REAL) / (j->images * j->rows * row_pixels);
@@ -89,8 +92,8 @@ int FN(ck_gemm_forward)(const ck_conv *g, const void *x, const void *w, const vo
                         int relu)
 {
     idx taps = g->k[1] * g->k[2], toff[MOST_TAPS], wtap[MOST_TAPS], number[MOST_TAPS];
-    gemm_pass pass = {.taps = taps, .sy = 1, .sx = 1, .cols = g->out[2], .toff = toff,
-                      .wtap = wtap};
+    gemm_pass pass = {.taps = taps, .sy = 1, .sx = 1, .cols = g->out[2], .in_order = 1,
+                      .toff = toff, .wtap = wtap};
     gemm_job j = {.n = g->n, .groups = g->groups, .m = g->f / g->groups, .c = g->c / g->groups,
                   .out_h = g->out[1], .out_w = g->out[2], .passes = 1, .all_taps = taps,
                   .pass = &pass, .src = x, .w = w, .bias = b, .out = out, .relu = relu};
@@ -172,8 +175,8 @@ int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
     idx *kw = oh + MOST_TAPS, *ow = kw + MOST_TAPS;
     for (idx i = 0; i < passes; i++) {
         gemm_pass *p = &pass[i];
-        *p = (gemm_pass){.sy = sh, .sx = sw, .y0 = i / sw, .x0 = i % sw, .toff = toff,
-                         .wtap = wtap};
+        *p = (gemm_pass){.sy = sh, .sx = sw, .y0 = i / sw, .x0 = i % sw, .in_order = 0,
+                         .toff = toff, .wtap = wtap};
         p->cols = p->x0 < j.out_w ? (j.out_w - 1 - p->x0) / sw + 1 : 0;
         idx rows = FN(phase_taps)(g, 1, p->y0, kh, oh);
         idx cols = FN(phase_taps)(g, 2, p->x0, kw, ow);

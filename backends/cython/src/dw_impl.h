@@ -36,7 +36,7 @@ typedef struct {
 #endif
 
 /* Copy a block of dout into rows of step REALs, zero behind the pixels; sum it where asked, and
- * return what is NaN if any of it is not finite. */
+ * return NaN if any of it is not finite (or its sum overflows), else 0. */
 static REAL FN(pack_dout)(const dw_job *j, const REAL *dout, idx f, idx images, idx first, idx rows,
                           REAL *to, VEC *sums)
 {
@@ -45,23 +45,25 @@ static REAL FN(pack_dout)(const dw_job *j, const REAL *dout, idx f, idx images, 
     VEC check = {0};
     for (idx i = 0; i < f; i++) {
         REAL *row = to + i * j->step;
-        for (idx n = 0; n < images; n++) {
+        VEC s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
+        for (idx n = 0; n < images; n++, row += count) {
             const REAL *from = dout + (n * g->f + i) * plane + first * g->out[2];
             idx p = 0;
+            for (; p + 4 * VL <= count; p += 4 * VL) {
+                const VECU *v = (const VECU *)(from + p);
+                VECU *out = (VECU *)(row + p);
+                s0 += out[0] = v[0];
+                s1 += out[1] = v[1];
+                s2 += out[2] = v[2];
+                s3 += out[3] = v[3];
+            }
             for (; p + VL <= count; p += VL)
-                *(VECU *)(row + p) = *(const VECU *)(from + p);
-            if (p < count)
-                __builtin_memcpy(row + p, from + p, (size_t)(count - p) * sizeof(REAL));
-            row += count;
+                s0 += *(VECU *)(row + p) = *(const VECU *)(from + p);
+            if (p < count) /* zero behind the end */
+                s1 += *(VECU *)(row + p) = FN(load_part)(from + p, count - p);
         }
-        idx pixels = images * count;
-        FN(zero)(row, round_up(pixels, VL) - pixels);
-        VEC sum = {0};
-        row = to + i * j->step;
-        for (idx p = 0; p < pixels; p += VL) {
-            sum += *(VEC *)(row + p);
-            check += *(VEC *)(row + p) * 0;
-        }
+        VEC sum = (s0 + s1) + (s2 + s3);
+        check += sum * 0; /* NaN where the sum is not finite */
         if (sums)
             sums[i] += sum;
     }

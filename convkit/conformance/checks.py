@@ -128,7 +128,13 @@ def judge(subject: Subject, case: Case, results: dict[str, FloatArray]) -> None:
     if gradients and gradients != wanted.keys() - {"out"}:
         raise Failed(f"got {sorted(gradients)}, expected {sorted(wanted.keys() - {'out'})}")
     for name, got in results.items():
-        same(subject, name, got, wanted[name], case)
+        if name == "out" or not _decided_by_rounding(subject, case):
+            same(subject, name, got, wanted[name], case)
+
+
+def _decided_by_rounding(subject: Subject, case: Case) -> bool:
+    """Whether rounding may change which pixel wins, and with it every gradient."""
+    return case.op == "conv_relu_pool" and not subject.exact and case.data != "separated"
 
 
 def run_both(subject: Subject, case: Case) -> None:
@@ -246,6 +252,18 @@ def ties(subject: Subject, case: Case) -> None:
     if case.op == "max_pool":
         out = subject.infer(case, given)
         same(subject, "the inference's out", out, expected(case)["out"], case)
+
+
+def _separated(op: str, level: str, seed: int) -> Iterator[Case]:
+    for found in catalogue.structured(op, level):
+        if "pad" not in found.sizes:
+            yield from with_data([found], "separated")
+
+
+@check("separated", _separated, ("conv_relu_pool",))
+def separated(subject: Subject, case: Case) -> None:
+    """Where rounding decides no maximum and no sign, a backend with exact = False is right too."""
+    run_both(subject, case)
 
 
 def _denormal(op: str, level: str, seed: int) -> Iterator[Case]:

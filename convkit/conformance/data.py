@@ -198,7 +198,17 @@ def _permutation(case: Case, rng: Any, x: Any, w: Any, b: Any, out: Any) -> tupl
     return values.reshape(x), _integers(rng, w, 3), _integers(rng, b, 3), _integers(rng, out, 50)
 
 
+def _separated(case: Case, rng: Any, x: Any, w: Any, b: Any, out: Any) -> tuple[Any, ...]:
+    """Kernels of a single one, pixels far apart: rounding moves no maximum and no sign."""
+    pixels, _, _, dout = _permutation(case, rng, x, None, None, out)
+    taps = np.zeros(w)
+    for f in range(w[0]):
+        taps[(f, f % w[1], *(k // 2 for k in w[2:]))] = 1
+    return pixels + 0.25, taps, None if b is None else np.zeros(b), dout
+
+
 _MAKERS = {
+    "separated": _separated,
     "exact": _exact,
     "real": _real,
     "denormal": _denormal,

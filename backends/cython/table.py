@@ -34,6 +34,16 @@ def _plane(spec: ConvSpec) -> bool:
     return len(spec.kernel) <= 2 and prod(spec.kernel) <= 512 and prod(spec.stride) <= 64
 
 
+def _image(spec: PoolSpec) -> bool:
+    return spec.axes <= 2
+
+
+def _whole_image(spec: PoolSpec) -> bool:
+    return spec.kernel == spec.x_shape[2:] and max(spec.dilation) == 1 and not any(
+        map(any, spec.pad)
+    )
+
+
 KERNELS = (
     Kernel("conv_forward", "gemm", 1, "implicit matrix product over strips", _plane),
     Kernel("conv_dw", "gemm", 1, "sums over blocks of pixels copied without padding", _plane),
@@ -41,9 +51,17 @@ KERNELS = (
     Kernel("conv_forward", "direct", 0, "the definition, row by row", _always),
     Kernel("conv_dx", "direct", 0, "the definition, row by row", _always),
     Kernel("conv_dw", "direct", 0, "the definition, row by row", _always),
+    Kernel("max_pool_forward", "global", 2, "one window: the whole image", _whole_image),
+    Kernel("max_pool_forward", "rows", 1, "row by row, in vectors", _image),
     Kernel("max_pool_forward", "windows", 0, "window by window", _always),
+    Kernel("max_pool_backward", "global", 2, "one window: the whole image", _whole_image),
+    Kernel("max_pool_backward", "rows", 1, "row by row, in vectors", _image),
     Kernel("max_pool_backward", "windows", 0, "window by window", _always),
+    Kernel("avg_pool_forward", "global", 2, "one window: the whole image", _whole_image),
+    Kernel("avg_pool_forward", "rows", 1, "row by row, in vectors", _image),
     Kernel("avg_pool_forward", "windows", 0, "window by window", _always),
+    Kernel("avg_pool_backward", "global", 2, "one window: the whole image", _whole_image),
+    Kernel("avg_pool_backward", "rows", 1, "row by row, in vectors", _image),
     Kernel("avg_pool_backward", "windows", 0, "window by window", _always),
 )
 

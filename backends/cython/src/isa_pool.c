@@ -1,5 +1,6 @@
-/* Pooling, forward and backward. */
+/* Pooling, forward and backward, window by window. */
 #include "isa.h"
+#include "pool_common.h"
 #include "pool_impl.h"
 #define REAL_IS_DOUBLE
 #include "isa.h"

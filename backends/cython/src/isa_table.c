@@ -19,6 +19,14 @@
     ck_max_pool_backward_fn FN(ck_max_pool_backward); \
     ck_avg_pool_forward_fn FN(ck_avg_pool_forward); \
     ck_avg_pool_backward_fn FN(ck_avg_pool_backward); \
+    ck_max_pool_forward_fn FN(ck_max_rows_forward); \
+    ck_max_pool_forward_fn FN(ck_max_global_forward); \
+    ck_max_pool_backward_fn FN(ck_max_rows_backward); \
+    ck_max_pool_backward_fn FN(ck_max_global_backward); \
+    ck_avg_pool_forward_fn FN(ck_average_rows_forward); \
+    ck_avg_pool_forward_fn FN(ck_average_global_forward); \
+    ck_avg_pool_backward_fn FN(ck_average_rows_backward); \
+    ck_avg_pool_backward_fn FN(ck_average_global_backward); \
     ck_peak_fn FN(ck_peak); \
     ck_copy_fn CK_PASTE(ck_copy, f32, CK_ISA);
 
@@ -27,10 +35,14 @@
     .conv_dx = {[CK_DIRECT] = FN(ck_direct_dx), [CK_GEMM] = FN(ck_gemm_dx)}, \
     .conv_dw = {[CK_DIRECT] = FN(ck_direct_dw), [CK_GEMM] = FN(ck_gemm_dw)}, \
     .conv_db = FN(ck_conv_db), \
-    .max_pool_forward = {[CK_WINDOWS] = FN(ck_max_pool_forward)}, \
-    .max_pool_backward = {[CK_WINDOWS] = FN(ck_max_pool_backward)}, \
-    .avg_pool_forward = {[CK_WINDOWS] = FN(ck_avg_pool_forward)}, \
-    .avg_pool_backward = {[CK_WINDOWS] = FN(ck_avg_pool_backward)}, \
+    .max_pool_forward = {[CK_WINDOWS] = FN(ck_max_pool_forward), \
+        [CK_ROWS] = FN(ck_max_rows_forward), [CK_GLOBAL] = FN(ck_max_global_forward)}, \
+    .max_pool_backward = {[CK_WINDOWS] = FN(ck_max_pool_backward), \
+        [CK_ROWS] = FN(ck_max_rows_backward), [CK_GLOBAL] = FN(ck_max_global_backward)}, \
+    .avg_pool_forward = {[CK_WINDOWS] = FN(ck_avg_pool_forward), \
+        [CK_ROWS] = FN(ck_average_rows_forward), [CK_GLOBAL] = FN(ck_average_global_forward)}, \
+    .avg_pool_backward = {[CK_WINDOWS] = FN(ck_avg_pool_backward), \
+        [CK_ROWS] = FN(ck_average_rows_backward), [CK_GLOBAL] = FN(ck_average_global_backward)}, \
     .peak = FN(ck_peak), \
     .copy = CK_PASTE(ck_copy, f32, CK_ISA), \
 }

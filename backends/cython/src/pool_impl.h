@@ -1,49 +1,6 @@
 /* Included by isa_pool.c once per dtype. Padding never wins a maximum; NaN does; of equal maxima
  * the first in row-major order takes the gradient. Each task is one plane of one image. */
 
-#ifndef CK_POOL_IMPL
-#define CK_POOL_IMPL
-typedef struct {
-    const ck_pool *g;
-    const void *in, *arg;
-    void *out, *arg_out;
-    int arg_bytes;
-} pool_job;
-
-/* The taps [first, last) of axis `a` through which output `o` reads real pixels. */
-static void pool_taps(const ck_pool *g, int a, idx o, idx *first, idx *last)
-{
-    idx start = o * g->s[a] - g->p[a];
-    *first = start < 0 ? (-start + g->d[a] - 1) / g->d[a] : 0;
-    *last = CK_MIN(g->k[a], (g->in[a] - 1 - start) / g->d[a] + 1);
-}
-
-static void put_arg(void *arg, int bytes, idx i, idx value)
-{
-    if (bytes == 1)
-        ((uint8_t *)arg)[i] = (uint8_t)value;
-    else if (bytes == 2)
-        ((uint16_t *)arg)[i] = (uint16_t)value;
-    else
-        ((uint32_t *)arg)[i] = (uint32_t)value;
-}
-
-static idx get_arg(const void *arg, int bytes, idx i)
-{
-    return bytes == 1   ? ((const uint8_t *)arg)[i]
-           : bytes == 2 ? ((const uint16_t *)arg)[i]
-                        : (idx)((const uint32_t *)arg)[i];
-}
-
-static idx pool_in(const ck_pool *g) { return g->in[0] * g->in[1] * g->in[2]; }
-static idx pool_out(const ck_pool *g) { return g->out[0] * g->out[1] * g->out[2]; }
-
-static double pool_work(const ck_pool *g)
-{
-    return 2.0 * g->planes * (pool_in(g) + (double)pool_out(g) * g->k[0] * g->k[1] * g->k[2]);
-}
-#endif
-
 static void FN(max_forward_plane)(void *context, idx plane, void *scratch)
 {
     (void)scratch;

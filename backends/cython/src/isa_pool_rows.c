@@ -1,0 +1,17 @@
+/* Pooling by rows of outputs, and of whole images. */
+#include <math.h>
+#include <string.h>
+
+#include "isa.h"
+#include "pool_common.h"
+
+#include "lanes_impl.h"
+#include "pool_rows_impl.h"
+#include "pool_average_impl.h"
+#include "pool_global_impl.h"
+#define REAL_IS_DOUBLE
+#include "isa.h"
+#include "lanes_impl.h"
+#include "pool_rows_impl.h"
+#include "pool_average_impl.h"
+#include "pool_global_impl.h"

@@ -1,0 +1,39 @@
+/* Included once per dtype: a maximum and its place, lane by lane. */
+
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+/* Where v is larger than best, or is the first NaN, v and its place take over. */
+CK_INLINE void FN(take_larger)(VEC *best, IVEC *arg, VEC v, IVEC place)
+{
+#if defined(__AVX512F__) && CK_VECTOR_BYTES == 64
+#ifdef REAL_IS_DOUBLE
+    __mmask8 better = _mm512_cmp_pd_mask((__m512d)*best, (__m512d)*best, _CMP_ORD_Q);
+    better = _mm512_mask_cmp_pd_mask(better, (__m512d)v, (__m512d)*best, _CMP_NLE_UQ);
+    *best = (VEC)_mm512_mask_blend_pd(better, (__m512d)*best, (__m512d)v);
+    *arg = (IVEC)_mm512_mask_blend_epi64(better, (__m512i)*arg, (__m512i)place);
+#else
+    __mmask16 better = _mm512_cmp_ps_mask((__m512)*best, (__m512)*best, _CMP_ORD_Q);
+    better = _mm512_mask_cmp_ps_mask(better, (__m512)v, (__m512)*best, _CMP_NLE_UQ);
+    *best = (VEC)_mm512_mask_blend_ps(better, (__m512)*best, (__m512)v);
+    *arg = (IVEC)_mm512_mask_blend_epi32(better, (__m512i)*arg, (__m512i)place);
+#endif
+#elif defined(__AVX2__) && CK_VECTOR_BYTES == 32
+#ifdef REAL_IS_DOUBLE
+    __m256d better = _mm256_and_pd(_mm256_cmp_pd((__m256d)v, (__m256d)*best, _CMP_NLE_UQ),
+                                   _mm256_cmp_pd((__m256d)*best, (__m256d)*best, _CMP_ORD_Q));
+    *best = (VEC)_mm256_blendv_pd((__m256d)*best, (__m256d)v, better);
+    *arg = (IVEC)_mm256_blendv_pd((__m256d)*arg, (__m256d)place, better);
+#else
+    __m256 better = _mm256_and_ps(_mm256_cmp_ps((__m256)v, (__m256)*best, _CMP_NLE_UQ),
+                                  _mm256_cmp_ps((__m256)*best, (__m256)*best, _CMP_ORD_Q));
+    *best = (VEC)_mm256_blendv_ps((__m256)*best, (__m256)v, better);
+    *arg = (IVEC)_mm256_blendv_ps((__m256)*arg, (__m256)place, better);
+#endif
+#else
+    IVEC better = ~(IVEC)(v <= *best) & (IVEC)(*best == *best);
+    *best = (VEC)((better & (IVEC)v) | (~better & (IVEC)*best));
+    *arg = (better & place) | (~better & *arg);
+#endif
+}

@@ -39,8 +39,8 @@ def _image(spec: PoolSpec) -> bool:
 
 
 def _whole_image(spec: PoolSpec) -> bool:
-    return spec.kernel == spec.x_shape[2:] and max(spec.dilation) == 1 and not any(
-        map(any, spec.pad)
+    return (
+        spec.kernel == spec.x_shape[2:] and max(spec.dilation) == 1 and not any(map(any, spec.pad))
     )
 
 

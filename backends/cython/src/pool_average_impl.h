@@ -22,7 +22,7 @@ static void FN(average_forward_task)(void *context, idx task, void *memory)
         for (idx i = 0; i < r->ring; i++)
             s.held[i] = -1;
         for (idx oh = 0; oh < g->out[1]; oh++) {
-            pool_taps(g, 1, oh, &kh0, &kh1);
+            rows_taps(r, oh, &kh0, &kh1);
             FN(fetch_rows)(r, &s, image, oh, kh0, kh1);
             for (idx i = 0; i < size; i += VL) {
                 VEC sum = *(const VEC *)(s.rows[kh0] + i);
@@ -60,15 +60,18 @@ static void FN(average_backward_task)(void *context, idx task, void *memory)
             memcpy(s.values, (const REAL *)r->in + (plane * g->out[1] + oh) * g->out[2],
                    (size_t)g->out[2] * sizeof(REAL));
             FN(average_divisors)(r, divisors, oh);
-            memset(s.spread, 0, (size_t)size * sizeof(REAL));
-            for (idx j = 0; j < r->width; j += VL) {
-                VEC share = *(const VEC *)(s.values + j) / *(const VEC *)(divisors + j);
-                for (idx t = 0; t < g->k[2]; t++)
-                    *(VECU *)(s.spread + s.at[t] + j) += share;
-            }
-            pool_taps(g, 1, oh, &kh0, &kh1);
+            for (idx j = 0; j < r->width; j += VL)
+                *(VEC *)(s.values + j) /= *(const VEC *)(divisors + j);
+            for (idx phase = 0; phase < r->phases; phase++)
+                for (idx j = 0; j < r->length; j += VL) {
+                    VEC sum = {0};
+                    for (idx t = s.begin[phase]; t < s.begin[phase + 1]; t++)
+                        sum += FN(lanes_at)(s.values + j - s.back[t]);
+                    *(VEC *)(s.spread + phase * r->length + j) = sum;
+                }
+            rows_taps(r, oh, &kh0, &kh1);
             for (idx kh = kh0; kh < kh1; kh++) {
-                REAL *row = s.ring + (start + kh * g->d[1]) % r->ring * size;
+                REAL *row = s.ring + slot_of(r, start + kh * g->d[1]) * size;
                 for (idx i = 0; i < size; i += VL)
                     *(VEC *)(row + i) += *(const VEC *)(s.spread + i);
             }

@@ -44,7 +44,14 @@ def _whole_image(spec: PoolSpec) -> bool:
     )
 
 
+def _depthwise(spec: ConvSpec) -> bool:
+    return spec.axes <= 2 and spec.w_shape[1] == 1 and spec.groups > 1
+
+
 KERNELS = (
+    Kernel("conv_forward", "depthwise", 2, "each channel by itself, row by row", _depthwise),
+    Kernel("conv_dx", "depthwise", 2, "each channel by itself, row by row", _depthwise),
+    Kernel("conv_dw", "depthwise", 2, "each channel by itself, row by row", _depthwise),
     Kernel("conv_forward", "gemm", 1, "implicit matrix product over strips", _plane),
     Kernel("conv_dw", "gemm", 1, "sums over blocks of pixels copied without padding", _plane),
     Kernel("conv_dx", "gemm", 1, "one stride-1 pass per phase, flipped weights", _plane),

@@ -27,13 +27,19 @@
     ck_avg_pool_forward_fn FN(ck_average_global_forward); \
     ck_avg_pool_backward_fn FN(ck_average_rows_backward); \
     ck_avg_pool_backward_fn FN(ck_average_global_backward); \
+    ck_conv_forward_fn FN(ck_depthwise_forward); \
+    ck_conv_dx_fn FN(ck_depthwise_dx); \
+    ck_conv_dw_fn FN(ck_depthwise_dw); \
     ck_peak_fn FN(ck_peak); \
     ck_copy_fn CK_PASTE(ck_copy, f32, CK_ISA);
 
 #define TABLE { \
-    .conv_forward = {[CK_DIRECT] = FN(ck_direct_forward), [CK_GEMM] = FN(ck_gemm_forward)}, \
-    .conv_dx = {[CK_DIRECT] = FN(ck_direct_dx), [CK_GEMM] = FN(ck_gemm_dx)}, \
-    .conv_dw = {[CK_DIRECT] = FN(ck_direct_dw), [CK_GEMM] = FN(ck_gemm_dw)}, \
+    .conv_forward = {[CK_DIRECT] = FN(ck_direct_forward), \
+        [CK_DEPTHWISE] = FN(ck_depthwise_forward), [CK_GEMM] = FN(ck_gemm_forward)}, \
+    .conv_dx = {[CK_DIRECT] = FN(ck_direct_dx), \
+        [CK_DEPTHWISE] = FN(ck_depthwise_dx), [CK_GEMM] = FN(ck_gemm_dx)}, \
+    .conv_dw = {[CK_DIRECT] = FN(ck_direct_dw), \
+        [CK_DEPTHWISE] = FN(ck_depthwise_dw), [CK_GEMM] = FN(ck_gemm_dw)}, \
     .conv_db = FN(ck_conv_db), \
     .max_pool_forward = {[CK_WINDOWS] = FN(ck_max_pool_forward), \
         [CK_ROWS] = FN(ck_max_rows_forward), [CK_GLOBAL] = FN(ck_max_global_forward)}, \

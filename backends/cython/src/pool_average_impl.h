@@ -1,4 +1,4 @@
-/* Included by isa_pool_rows.c once per dtype, after pool_rows_impl.h. The average of a window is
+/* Included by isa_rows.c once per dtype, after pool_rows_impl.h. The average of a window is
  * separable: the rows of a window are added up first, then the taps of a row. */
 
 static void FN(average_divisors)(const rows_job *r, REAL *divisors, idx oh)

@@ -1,4 +1,4 @@
-/* Included by isa_pool_rows.c once per dtype: one window that is the whole image. */
+/* Included by isa_rows.c once per dtype: one window that is the whole image. */
 
 static void FN(max_global_plane)(const rows_job *r, idx plane, idx size)
 {

@@ -1,4 +1,4 @@
-/* Included by isa_pool_rows.c once per dtype. Pooling of images, one row of outputs at a time.
+/* Included by isa_rows.c once per dtype. Pooling of images, one row of outputs at a time.
  *
  * A row of the input is split into stride phases in scratch memory, with room for its padding, so
  * that every tap of a row of windows is one contiguous run of vectors. The rows that windows share

@@ -74,6 +74,7 @@ CONVS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "1x1 stride": ((2, 19, 9, 12), (17, 19, 1, 1), {"stride": (2, 3)}),
     "1x1 pad": ((2, 4, 5, 6), (3, 4, 1, 1), {"pad": (2, 1)}),
     "small images": ((5, 70, 7, 7), (66, 70, 3, 3), {"pad": 1}),
+    "images not whole vectors": ((3, 40, 7, 9), (33, 40, 3, 3), {"pad": 1}),
     "wide": ((1, 2, 3, 200), (3, 2, 2, 5), {"pad": (0, 2)}),
     "tall": ((1, 2, 150, 3), (40, 2, 5, 2), {"stride": (3, 1)}),
     "pad >= kernel": ((2, 3, 4, 5), (4, 3, 2, 3), {"pad": ((3, 2), (4, 5))}),
@@ -186,6 +187,25 @@ def test_a_non_finite_value_reaches_exactly_its_windows(
             for key, expected in want.items():
                 for mine, theirs in zip(masks(got[key]), masks(expected), strict=True):
                     np.testing.assert_array_equal(mine, theirs, f"{key} by kernels {numbers}")
+
+
+@pytest.mark.parametrize("name", ["images not whole vectors", "small images", "course", "groups"])
+def test_what_an_earlier_call_left_in_scratch_memory_does_not_matter(isa: str, name: str) -> None:
+    x_shape, w_shape, keywords = CONVS[name]
+    rng = np.random.default_rng(5)
+    x, w = integers(rng, x_shape, np.float32), integers(rng, w_shape, np.float32)
+    spec = ConvSpec.of(x, w, **keywords)
+    dout = integers(rng, spec.out_shape, np.float32)
+    before = _kernels.num_threads()
+    _kernels.set_num_threads(1)
+    wanted = run_conv(plan_for(spec), x, w, None, dout)
+    stale = ConvSpec.of((4, 64, 20, 20), (64, 64, 3, 3), dtype=np.float32)
+    nans = [np.full(s, np.nan, np.float32) for s in (stale.x_shape, stale.w_shape, stale.out_shape)]
+    run_conv(plan_for(stale), nans[0], nans[1], None, nans[2])
+    for key, array in run_conv(plan_for(spec), x, w, None, dout).items():
+        np.testing.assert_array_equal(array, wanted[key], key)
+    assert all(np.isfinite(array).all() for array in wanted.values())
+    _kernels.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", ["course", "small images", "groups", "big map", "deep stride"])

@@ -59,9 +59,10 @@ static REAL FN(pack_dout)(const dw_job *j, const REAL *dout, idx f, idx images, 
             }
             for (; p + VL <= count; p += VL)
                 s0 += *(VECU *)(row + p) = *(const VECU *)(from + p);
-            if (p < count) /* zero behind the end */
+            if (p < count)
                 s1 += *(VECU *)(row + p) = FN(load_part)(from + p, count - p);
         }
+        *(VECU *)row = (VEC){0}; /* up to the last vector's end */
         VEC sum = (s0 + s1) + (s2 + s3);
         check += sum * 0; /* NaN where the sum is not finite */
         if (sums)

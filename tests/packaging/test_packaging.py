@@ -121,3 +121,23 @@ def test_without_a_c_compiler(sources: Path, environment: Environment) -> None:
     assert "* im2col_numpy" in done.stdout
     written = {path.name for path in (environment.elsewhere / "runs" / "short").iterdir()}
     assert {"report.html", "history.csv", "weights.safetensors", "loss.png"} <= written
+
+
+@pytest.mark.parametrize("made", ["new", "example"])
+def test_a_backend_of_another_package(
+    sources: Path, environment: Environment, tmp_path: Path, made: str
+) -> None:
+    """Written by ``convkit new-backend`` or kept under examples/: installed, found, and sound."""
+    environment.install(sources)
+    folder, name = sources / "examples" / "fft_backend", "fft"
+    if made == "new":
+        folder, name = tmp_path / "made", "taps"
+        environment.run("convkit", "new-backend", name, "--output", folder)
+    environment.install(f"{folder}[test]")
+    code = "import convkit, numpy as np; x = np.ones((1, 1, 4, 4));"
+    code += "print(convkit.conv_forward(x, x)[1].backend)"
+    chosen = f"import os; os.environ['CONVKIT_BACKEND'] = {name!r};"
+    done = environment.run("python", "-c", chosen + code)
+    assert done.stdout.strip() == name
+    assert environment.run("python", "-c", code).stdout.strip() == "cython"
+    environment.run("pytest", "-q", "-p", "no:cacheprovider", folder)

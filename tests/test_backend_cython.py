@@ -392,3 +392,32 @@ def test_the_yardsticks_for_benchmarks_do_what_they_say(isa: str) -> None:
     to = np.zeros_like(source)
     backend.copy(to, source)
     np.testing.assert_array_equal(to, source)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("pooling", [{"kernel": 2}, {"kernel": 3, "stride": 2, "pad": 1}])
+def test_the_fused_pass_is_its_three_parts(
+    isa: str, dtype: Any, pooling: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convkit_cython, "_FUSED_BYTES", 3 * 6 * 9 * 8 * np.dtype(dtype).itemsize)
+    rng = np.random.default_rng(5)
+    x, w, b = (integers(rng, shape, dtype) for shape in ((7, 3, 9, 8), (6, 3, 3, 3), (6,)))
+    x[1, 0, 2, 3], x[6, 2, 8, 7], x[4] = np.nan, np.inf, 0
+    b[0] = -1000  # everything is cut off
+    conv = ConvSpec.of(x, w, b, pad=1)
+    pool = PoolSpec.of(conv.out_shape, kind="max", dtype=dtype, **pooling)
+    dout = integers(rng, pool.out_shape, dtype)
+    backend = convkit_cython.convkit_backend()
+    z = backend.conv_infer(conv, x, w, b)
+    off = ~(z > 0)
+    with np.errstate(invalid="ignore"):
+        z = np.maximum(z, 0)
+    want, arg = backend.pool_forward(pool, z)
+    dz = backend.pool_backward(pool, dout, arg)
+    dz[off] = 0
+    out, saved = backend.conv_relu_pool_forward(conv, pool, x, w, b)
+    np.testing.assert_array_equal(out, want)
+    got = backend.conv_relu_pool_backward(conv, pool, dout, x, w, saved, ("dx", "dw", "db"))
+    parts = backend.conv_backward(conv, dz, x, w, None, ("dx", "dw", "db"))
+    for mine, theirs in zip(got, parts, strict=True):
+        np.testing.assert_array_equal(mine, theirs)

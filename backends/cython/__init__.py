@@ -6,6 +6,9 @@ their choice in ``table``. Without the compiled module the import fails and says
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -32,6 +35,14 @@ Plan: TypeAlias = "_kernels.ConvPlan | _kernels.PoolPlan"
 
 _ARG_DTYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32}
 _MOST_PLANS = 1024
+_FUSED_BYTES = 2 << 20
+
+
+@lru_cache(maxsize=256)
+def _of_images(spec: Any, count: int) -> Any:
+    """The same problem on ``count`` images."""
+    x_shape, out_shape = (count, *spec.x_shape[1:]), (count, *spec.out_shape[1:])
+    return replace(spec, x_shape=x_shape, out_shape=out_shape)
 
 
 def make_plan(spec: ConvSpec | PoolSpec) -> Plan:
@@ -126,6 +137,43 @@ class CythonBackend:
         dx = np.empty(spec.x_shape, spec.dtype)
         self._plan(spec).backward(dout, saved, dx)
         return dx
+
+    def conv_relu_pool_forward(
+        self, conv_spec: ConvSpec, pool_spec: PoolSpec, x: Array, w: Array, b: Array | None
+    ) -> tuple[Array, Any]:
+        """Return ``out``, and a byte for where each maximum stood and one for whether it counts.
+
+        A few images at a time, so that the convolution's result, through ReLU already, is pooled
+        while it is in the cache, and never held as a whole.
+        """
+        out = np.empty(pool_spec.out_shape, pool_spec.dtype)
+        arg = np.empty(pool_spec.out_shape, _ARG_DTYPES[self._plan(pool_spec).arg_bytes])
+        images = max(1, _FUSED_BYTES // max(1, prod(conv_spec.out_shape[1:]) * x.itemsize))
+        z = np.empty((min(images, len(x)), *conv_spec.out_shape[1:]), conv_spec.dtype)
+        for start in range(0, len(x), images):
+            part = slice(start, min(start + images, len(x)))
+            count = part.stop - start
+            self._plan(_of_images(conv_spec, count)).forward(x[part], w, b, z[:count], True)
+            self._plan(_of_images(pool_spec, count)).forward(z[:count], out[part], arg[part])
+        return out, (arg, out > 0)
+
+    def conv_relu_pool_backward(
+        self,
+        conv_spec: ConvSpec,
+        pool_spec: PoolSpec,
+        dout: Array,
+        x: Array,
+        w: Array,
+        saved: Any,
+        needs: tuple[str, ...],
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        """Return the gradients ``needs`` names.
+
+        A maximum of 0 or NaN has no gradient, whichever of its window's places it came from.
+        """
+        arg, counts = saved
+        dz = self.pool_backward(pool_spec, np.where(counts, dout, dout.dtype.type(0)), arg)
+        return self.conv_backward(conv_spec, dz, x, w, None, needs)
 
     def set_num_threads(self, n: int) -> None:
         """Give large problems ``n`` threads; results do not depend on it."""

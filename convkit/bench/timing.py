@@ -30,7 +30,7 @@ class Effort:
     """How long to measure: rounds, and seconds after which a way of a subject gets no more."""
 
     rounds: int = 7
-    seconds: float = 1.5
+    seconds: float = 0.5
 
 
 @dataclass

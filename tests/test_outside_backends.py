@@ -1,0 +1,35 @@
+"""Backends made of PyTorch and SciPy, not installed and named as module:object, pass the suite."""
+
+from __future__ import annotations
+
+import pytest
+
+import convkit
+from convkit.conformance import run
+
+ORIGINS = {
+    "torch": "outside_backends.torch_backend:TorchBackend",
+    "scipy": "outside_backends.scipy_backend:ScipyBackend",
+}
+
+
+@pytest.mark.parametrize("package", ORIGINS)
+def test_passes_the_suite(package):
+    pytest.importorskip(package, reason=f"{package} is not installed")
+    report = run(ORIGINS[package], "quick")
+    assert report.ok, report.text(ORIGINS[package])
+    assert report.counts["pass"] > 500
+
+
+def test_what_scipy_lacks_is_counted_and_never_passed():
+    pytest.importorskip("scipy", reason="SciPy is not installed")
+    report = run(ORIGINS["scipy"], "quick", ops=["max_pool"], checks=["forward-exact"])
+    assert set(report.counts) == {"unsupported"}
+    assert not report.ok
+
+
+def test_selection_by_module_and_object():
+    pytest.importorskip("scipy", reason="SciPy is not installed")
+    with convkit.use_backend(ORIGINS["scipy"]):
+        _, cache = convkit.avg_pool_forward([[[1.0, 3.0]]], kernel=2)
+        assert cache.backend == ORIGINS["scipy"]

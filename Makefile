@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 BUILT_FROM := setup.py pyproject.toml $(wildcard MANIFEST.in) \
 	$(shell find backends/cython -name '*.py[xi]' -o -path '*/src/*' -type f 2>/dev/null | sort)
 
-.PHONY: run test bench lint docs clean help
+.PHONY: run test bench lint docs sanitize mutants clean help
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -48,6 +48,12 @@ lint: .venv/dev.stamp  ## Check style and types
 docs: .venv/docs.stamp  ## Write the API's pages under site/
 	rm -rf site
 	$(BIN)/python -m pdoc --docformat markdown --output-directory site convkit
+
+sanitize: .venv/dev.stamp  ## Run the compiled kernels under the sanitizers for memory and undefined behaviour
+	tools/sanitize.sh $(BIN)/python
+
+mutants: .venv/dev.stamp  ## Write docs/conformance-mutants.md: which check finds which planted bug
+	PYTHONPATH=tests $(BIN)/python -m conformance_mutants.judge docs/conformance-mutants.md
 
 clean:  ## Remove what was built, except .venv (and never runs/ or data/)
 	rm -rf build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

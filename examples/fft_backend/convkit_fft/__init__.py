@@ -9,7 +9,6 @@ arXiv:1312.5851.
 """
 
 import math
-from types import MappingProxyType
 
 import numpy as np
 from scipy import fft
@@ -24,14 +23,6 @@ class FftBackend:
     api_version = API_VERSION
     exact = False
     error_factor = 8
-    # Where values are equal, rounding decides which one a maximum takes, and so where its whole
-    # gradient goes. The suite compares the fused operation with the unrounded choice.
-    expected_failures = MappingProxyType(
-        dict.fromkeys(
-            ("ties/conv_relu_pool", "nonfinite/conv_relu_pool", "layout/conv_relu_pool"),
-            "equal values round apart before the maximum is taken",
-        )
-    )
 
     def supports(self, spec):
         """None where this backend solves the problem, else the reason in one sentence."""

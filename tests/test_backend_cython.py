@@ -69,6 +69,11 @@ CONVS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     ),
     "groups": ((2, 12, 9, 14), (18, 4, 3, 2), {"groups": 3, "stride": (1, 2), "pad": (1, 0)}),
     "depthwise": ((2, 13, 11, 15), (13, 1, 3, 3), {"groups": 13, "pad": 1}),
+    "depthwise, windows in the padding": (
+        (2, 2, 5, 10),
+        (2, 1, 2, 4),
+        {"groups": 2, "stride": (1, 2), "pad": ((1, 3), (1, 1)), "dilation": (2, 1)},
+    ),
     "multiplier": ((2, 6, 11, 15), (12, 1, 3, 5), {"groups": 6, "stride": 2}),
     "1x1": ((3, 33, 7, 9), (35, 33, 1, 1), {}),
     "1x1 stride": ((2, 19, 9, 12), (17, 19, 1, 1), {"stride": (2, 3)}),

@@ -11,12 +11,14 @@ typedef struct {
     int arg_bytes;
 } pool_job;
 
-/* The taps [first, last) of axis `a` through which output `o` reads real pixels. */
+/* The taps [first, last) of axis `a` through which output `o` reads real pixels: none where its
+ * window lies in the padding altogether, which happens to convolutions. */
 static void pool_taps(const ck_pool *g, int a, idx o, idx *first, idx *last)
 {
     idx start = o * g->s[a] - g->p[a];
     *first = start < 0 ? (-start + g->d[a] - 1) / g->d[a] : 0;
-    *last = CK_MIN(g->k[a], (g->in[a] - 1 - start) / g->d[a] + 1);
+    idx room = g->in[a] - 1 - start;
+    *last = room < 0 ? 0 : CK_MIN(g->k[a], room / g->d[a] + 1);
 }
 
 static void put_arg(void *arg, int bytes, idx i, idx value)

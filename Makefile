@@ -30,8 +30,8 @@ help:  ## Show this list
 run: .venv/run.stamp  ## Train a network on digits and write a report of it under runs/
 	$(BIN)/convkit train $(RUN_ARGS)
 
-test: .venv/dev.stamp  ## Run the tests
-	$(BIN)/python -m pytest -q $(TEST_ARGS)
+test: .venv/dev.stamp  ## Run the tests (the benchmarks are no tests: see bench)
+	$(BIN)/python -m pytest -q --ignore=tests/benchmarks $(TEST_ARGS)
 
 bench: .venv/bench.stamp  ## Time the backends against each other
 	$(BIN)/convkit compare

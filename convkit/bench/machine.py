@@ -65,6 +65,7 @@ def describe() -> dict[str, Any]:
         "vectors": vector_sets(),
         "system": f"{platform.system()} {platform.machine()}",
         "versions": versions(),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
 

@@ -165,3 +165,31 @@ def test_a_reference_is_one_backend():
         convkit.verify_with("naive,cython")
     with pytest.raises(convkit.BackendNotFoundError), convkit.verify_with("nowhere"):
         pass
+
+
+def fused(backend, x, w):
+    out, cache = convkit.conv_relu_pool_forward(x, w, None, {}, {"kernel": 2}, backend=backend)
+    convkit.conv_relu_pool_backward(np.ones_like(out), cache)
+
+
+def test_the_gradient_of_a_maximum_is_compared_with_equality():
+    with convkit.verify_with("naive"):
+        out, cache = convkit.max_pool_forward(
+            np.ones((1, 1, 4, 4)), kernel=2, backend=planted("pool dx", 1e-16)
+        )
+        with pytest.raises(convkit.VerifyError):
+            convkit.max_pool_backward(out, cache)
+
+
+def test_a_wrong_gradient_of_the_fused_operation_is_found(rng):
+    x, w = rng.standard_normal((1, 2, 8, 8)), rng.standard_normal((3, 2, 3, 3))
+    with convkit.verify_with("naive"):
+        fused("naive", x, w)
+        with pytest.raises(convkit.VerifyError, match="dx"):
+            fused(planted("dx", 1e-6), x, w)
+
+
+def test_a_maximum_that_rounding_decides_is_no_false_alarm():
+    x, w = np.ones((1, 1, 3, 3), "f4"), np.ones((1, 1, 2, 2), "f4")
+    with convkit.verify_with("naive"):  # all elements are 4; the last one is a little larger
+        fused(planted("out", 1e-6), x, w)

@@ -49,7 +49,8 @@ docs: .venv/docs.stamp  ## Write the API's pages under site/
 	rm -rf site
 	$(BIN)/python -m pdoc --docformat markdown --output-directory site convkit
 
-sanitize: .venv/dev.stamp  ## Run the compiled kernels under the sanitizers for memory and undefined behaviour
+sanitize: .venv/dev.stamp  ## Run the compiled kernels under the sanitizers for threads, memory and undefined behaviour
+	tools/race.sh
 	tools/sanitize.sh $(BIN)/python
 
 mutants: .venv/dev.stamp  ## Write docs/conformance-mutants.md: which check finds which planted bug

@@ -1,0 +1,34 @@
+"""Backends with one planted bug each, by which the conformance suite itself is judged.
+
+``convkit conformance conformance_mutants:NAME`` (with ``tests`` on PYTHONPATH) runs the suite on
+one of them. A mutant that the suite does not find is a missing case in the suite.
+"""
+
+from __future__ import annotations
+
+from conformance_mutants import (  # noqa: F401 - importing puts the mutants on the list
+    backward,
+    base,
+    blocks,
+    channels,
+    contract,
+    fused,
+    geometry,
+    host,
+    pooling,
+    precision,
+    state,
+)
+from conformance_mutants.registry import MUTANTS
+
+__all__ = ["CORRECT", "MUTANTS"]
+
+CORRECT = {c.__name__: c for c in (base.Taps, base.Fused, base.Inference, base.Threaded)}
+
+
+def __getattr__(name):
+    if name in CORRECT:
+        return CORRECT[name]
+    if name in MUTANTS:
+        return MUTANTS[name].make
+    raise AttributeError(name)

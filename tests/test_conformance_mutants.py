@@ -17,6 +17,9 @@ from conformance_mutants.judge import LOADING, judge, read_table
 from convkit.conformance import CHECKS
 from convkit.conformance.runner import Request
 
+# Half done: the table it reads is not generated yet, and its running time is not known.
+pytestmark = pytest.mark.mutants
+
 TABLE = Path(__file__).parent.parent / "docs" / "conformance-mutants.md"
 
 

@@ -438,7 +438,8 @@ def _failure(selection: Selection, request: Request) -> SelectionError:
         record = registry.find(names[0]) if isinstance(request[0], str) else None
         if record is not None and record.state != "loaded":
             kind = BackendLoadError
-            text = f"backend {names[0]!r} cannot be loaded; run 'convkit doctor', or name another"
+            text = f"backend {names[0]!r} cannot be loaded: {record.problem}; "
+            text += "run 'convkit doctor', or name another"
         else:
             text = f"backend {names[0]!r} does not support this problem; name another one, or a "
             text += "comma list to allow a fallback"

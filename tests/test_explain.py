@@ -17,6 +17,7 @@ EXPLAIN = ("explain", "--op")
 
 
 def test_winner_source_and_the_reasons_of_the_others():
+    convkit.reload()  # other tests may have named backends of their own
     found = convkit.explain(SPEC, backend="naive")
     assert (found.winner, found.source, found.request) == (
         "naive",

@@ -369,6 +369,27 @@ def test_an_unknown_instruction_set_is_refused_when_imported() -> None:
     assert "CONVKIT_ISA (='mmx') must be an instruction set that this CPU has" in run.stderr
 
 
+@pytest.mark.parametrize("abi", [None, 0, 10**6])
+def test_a_module_compiled_from_other_sources_is_refused(abi: int | None) -> None:
+    """In a process of its own, with a compiled module that states another ABI, or none."""
+    code = f"""
+import sys, types
+other = types.ModuleType("convkit_cython._kernels")
+if {abi} is not None:
+    other.ABI = {abi}
+sys.modules["convkit_cython._kernels"] = other
+from convkit import BackendLoadError, registry
+try:
+    registry.load("cython")
+except BackendLoadError as error:
+    print(error)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    expected = convkit_cython.table.ABI
+    assert f"convkit_cython._kernels.ABI (={abi}) must be {expected}" in run.stdout
+    assert "rebuild it: pip install -e ." in run.stdout
+
+
 def test_every_operation_lists_a_kernel_that_takes_everything_last() -> None:
     kernels = convkit_cython.KERNELS
     for operation in {kernel.operation for kernel in kernels}:

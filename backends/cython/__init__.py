@@ -17,7 +17,7 @@ import numpy.typing as npt
 from convkit.contract import API_VERSION, hookimpl
 from convkit.spec import ConvSpec, PoolSpec
 
-from .table import KERNELS, Kernel, candidates, choose
+from .table import ABI, KERNELS, Kernel, candidates, choose
 
 try:
     from . import _kernels
@@ -27,6 +27,13 @@ except ImportError as error:
         "compiler is found; install a C compiler (gcc or clang), then install convkit again"
         f" ({error})"
     ) from error
+# An editable install follows the sources, its compiled module does not: what they disagree on
+# would be called by a wrong number, or with wrong arguments.
+if (built := getattr(_kernels, "ABI", None)) != ABI:
+    raise ImportError(
+        f"convkit_cython._kernels.ABI (={built}) must be {ABI}, as the Python beside it expects: "
+        "it was compiled from older or newer sources; rebuild it: pip install -e ."
+    )
 
 __all__ = ["KERNELS", "CythonBackend", "Kernel", "candidates", "convkit_backend"]
 

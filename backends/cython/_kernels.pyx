@@ -13,6 +13,7 @@ from libc.stdlib cimport free, malloc
 
 cdef extern from "ck.h" nogil:
     ctypedef Py_ssize_t idx
+    enum: CK_ABI
 
     ctypedef struct ck_conv:
         idx n, c, f, groups
@@ -55,6 +56,9 @@ cdef extern from "ck.h" nogil:
     void ck_set_isa(const ck_isa *)
     int ck_num_threads()
     void ck_set_num_threads(int)
+
+
+ABI = CK_ABI
 
 
 def isas():

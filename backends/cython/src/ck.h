@@ -11,6 +11,10 @@
 
 typedef ptrdiff_t idx;
 
+/* What the Python side expects of the compiled one. Raise it, and ABI in table.py with it, when a
+ * kernel is added, gets another number, or takes or gives anything else. */
+enum { CK_ABI = 1 };
+
 enum { CK_F32 = 0, CK_F64 = 1 };
 
 /* A convolution. Spatial axes are depth, height, width; missing ones have size 1. */

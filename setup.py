@@ -12,6 +12,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import numpy
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
@@ -105,7 +106,8 @@ class OptionalExtension(build_ext):
 extension = Extension(
     "convkit_cython._kernels",
     [f"{KERNELS}/_kernels.pyx"],
-    include_dirs=[SOURCES],
+    include_dirs=[SOURCES, numpy.get_include()],
+    define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
     # The common library refers to the others, so it stands first for the linker.
     libraries=["convkit_common", *(f"convkit_{isa}" for isa in ISAS)],
     depends=[*HEADERS, *PER_ISA, *COMMON],

@@ -41,7 +41,6 @@ Array: TypeAlias = npt.NDArray[np.floating[Any]]
 Plan: TypeAlias = "_kernels.ConvPlan | _kernels.PoolPlan"
 
 _ARG_DTYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32}
-_MOST_PLANS = 1024
 _FUSED_BYTES = 2 << 20
 
 
@@ -65,8 +64,8 @@ def make_plan(spec: ConvSpec | PoolSpec) -> Plan:
     )
 
 
-class CythonBackend:
-    """Compiled kernels behind convkit's backend protocol."""
+class CythonBackend(_kernels.Calls):
+    """Compiled kernels behind convkit's backend protocol; the forward calls are compiled too."""
 
     name = "cython"
     api_version = API_VERSION
@@ -74,19 +73,8 @@ class CythonBackend:
     reproducible = True
 
     def __init__(self) -> None:
+        super().__init__(make_plan)
         _kernels.active_isa()
-        # By identity: convkit passes the same spec object for the same problem, and hashing one
-        # costs more than a small problem takes. A plan keeps its spec alive, so an id is not
-        # reused while its entry stands.
-        self._plans: dict[int, Any] = {}
-
-    def _plan(self, spec: ConvSpec | PoolSpec) -> Any:
-        plan = self._plans.get(id(spec))
-        if plan is None:
-            if len(self._plans) >= _MOST_PLANS:
-                self._plans = {}
-            plan = self._plans[id(spec)] = make_plan(spec)
-        return plan
 
     def supports(self, spec: ConvSpec | PoolSpec) -> str | None:
         """None, or the reason against: more than three spatial axes."""
@@ -94,23 +82,11 @@ class CythonBackend:
             return None
         return f"its kernels take up to 3 spatial axes, not {len(spec.kernel)}"
 
-    def conv_forward(
-        self, spec: ConvSpec, x: Array, w: Array, b: Array | None
-    ) -> tuple[Array, None]:
-        """Return ``out``; backward needs nothing more."""
-        return self.conv_infer(spec, x, w, b), None
-
-    def conv_infer(self, spec: ConvSpec, x: Array, w: Array, b: Array | None) -> Array:
-        """Return ``out``."""
-        out = np.empty(spec.out_shape, spec.dtype)
-        self._plan(spec).forward(x, w, b, out)
-        return out
-
     def conv_backward(
         self, spec: ConvSpec, dout: Array, x: Array, w: Array, saved: None, needs: tuple[str, ...]
     ) -> tuple[Array | None, Array | None, Array | None]:
         """Return the gradients ``needs`` names, None for the others."""
-        plan = self._plan(spec)
+        plan = self.plan(spec)
         dx = dw = db = None
         if "dx" in needs:
             dx = np.empty(spec.x_shape, spec.dtype)
@@ -123,26 +99,10 @@ class CythonBackend:
             plan.backward_w(dout, x, dw, db)
         return dx, dw, db
 
-    def pool_forward(self, spec: PoolSpec, x: Array) -> tuple[Array, Any]:
-        """Return ``out`` and, for a maximum, where in its window each one stood."""
-        plan = self._plan(spec)
-        out = np.empty(spec.out_shape, spec.dtype)
-        arg = None
-        if spec.kind == "max":
-            arg = np.empty(spec.out_shape, _ARG_DTYPES[plan.arg_bytes])
-        plan.forward(x, out, arg)
-        return out, arg
-
-    def pool_infer(self, spec: PoolSpec, x: Array) -> Array:
-        """Return ``out``."""
-        out = np.empty(spec.out_shape, spec.dtype)
-        self._plan(spec).forward(x, out, None)
-        return out
-
     def pool_backward(self, spec: PoolSpec, dout: Array, saved: Any) -> Array:
         """Return ``dx``."""
         dx = np.empty(spec.x_shape, spec.dtype)
-        self._plan(spec).backward(dout, saved, dx)
+        self.plan(spec).backward(dout, saved, dx)
         return dx
 
     def conv_relu_pool_forward(
@@ -154,14 +114,14 @@ class CythonBackend:
         while it is in the cache, and never held as a whole.
         """
         out = np.empty(pool_spec.out_shape, pool_spec.dtype)
-        arg = np.empty(pool_spec.out_shape, _ARG_DTYPES[self._plan(pool_spec).arg_bytes])
+        arg = np.empty(pool_spec.out_shape, _ARG_DTYPES[self.plan(pool_spec).arg_bytes])
         images = max(1, _FUSED_BYTES // max(1, prod(conv_spec.out_shape[1:]) * x.itemsize))
         z = np.empty((min(images, len(x)), *conv_spec.out_shape[1:]), conv_spec.dtype)
         for start in range(0, len(x), images):
             part = slice(start, min(start + images, len(x)))
             count = part.stop - start
-            self._plan(_of_images(conv_spec, count)).forward(x[part], w, b, z[:count], True)
-            self._plan(_of_images(pool_spec, count)).forward(z[:count], out[part], arg[part])
+            self.plan(_of_images(conv_spec, count)).forward(x[part], w, b, z[:count], True)
+            self.plan(_of_images(pool_spec, count)).forward(z[:count], out[part], arg[part])
         return out, (arg, out > 0)
 
     def conv_relu_pool_backward(

@@ -2,13 +2,16 @@
 """The thin layer between the backend and its C kernels: pointers, sizes and the GIL.
 
 A plan holds one problem's sizes in C and the numbers of the kernels chosen for it, so that a call
-costs little more than taking the arrays' buffers. Nothing here decides or checks anything: arrays
-come C-contiguous and of the plan's dtype, and their shapes are the spec's.
+costs little more than its kernel. Nothing here decides or checks anything: arrays come C-contiguous
+and of the plan's dtype, and their shapes are the spec's. NumPy's own interface hands out their
+memory, because the buffer protocol costs more than a small problem takes.
 """
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+cimport numpy as cnp
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
+
+cnp.import_array()
 
 
 cdef extern from "ck.h" nogil:
@@ -59,6 +62,8 @@ cdef extern from "ck.h" nogil:
 
 
 ABI = CK_ABI
+cdef enum:
+    MOST_PLANS = 1024
 
 
 def isas():
@@ -114,26 +119,28 @@ cdef int check(int status) except -1:
     return 0
 
 
-cdef class Buffer:
-    """An array's memory; None gives a null pointer. Never copies."""
+cdef inline void *at(cnp.ndarray array) noexcept:
+    """Return where an array's memory begins; a null pointer for None."""
+    return NULL if array is None else cnp.PyArray_DATA(array)
 
-    cdef Py_buffer view
-    cdef void *at
-    cdef bint held
 
-    @staticmethod
-    cdef Buffer of(object array, bint writable=False):
-        cdef Buffer self = Buffer.__new__(Buffer)
-        self.at = NULL
-        if array is not None:
-            PyObject_GetBuffer(array, &self.view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
-            self.held = True
-            self.at = self.view.buf
-        return self
+cdef struct layout:
+    # a result's shape and NumPy's number of its dtype
+    int axes, dtype
+    cnp.npy_intp[5] shape
 
-    def __dealloc__(self):
-        if self.held:
-            PyBuffer_Release(&self.view)
+
+cdef int lay_out(layout *to, tuple shape, dtype) except -1:
+    to.axes = len(shape)
+    to.dtype = dtype.num
+    for i in range(to.axes):
+        to.shape[i] = shape[i]
+    return 0
+
+
+cdef inline cnp.ndarray empty(layout *of):
+    """Return a new array, its contents undefined."""
+    return cnp.PyArray_EMPTY(of.axes, of.shape, of.dtype, 0)
 
 
 cdef void fill(idx *to, tuple values, idx missing):
@@ -152,18 +159,18 @@ def multiply_adds(bint double_precision, idx rounds):
     return operations
 
 
-def copy(to, source):
+def copy(cnp.ndarray to not None, cnp.ndarray source not None):
     """Copy one array's memory to another of the same size, on all threads."""
-    cdef Buffer bt = Buffer.of(to, True), bs = Buffer.of(source)
     cdef const ck_kernels *kernels = ck_active_isa().of[0]
     with nogil:
-        kernels.copy(bt.at, bs.at, bt.view.len)
+        kernels.copy(cnp.PyArray_DATA(to), cnp.PyArray_DATA(source), cnp.PyArray_NBYTES(to))
 
 
 cdef class ConvPlan:
     """A convolution's sizes and kernels, from a ConvSpec and a kernel number per operation."""
 
     cdef ck_conv g
+    cdef layout result
     cdef int dtype, forward_kernel, dx_kernel, dw_kernel
     cdef readonly object spec
 
@@ -182,38 +189,48 @@ cdef class ConvPlan:
         self.forward_kernel = forward_kernel
         self.dx_kernel = dx_kernel
         self.dw_kernel = dw_kernel
+        lay_out(&self.result, spec.out_shape, spec.dtype)
 
-    def forward(self, x, w, b, out, bint relu=False):
+    cdef cnp.ndarray infer(self, cnp.ndarray x, cnp.ndarray w, cnp.ndarray b):
+        cdef cnp.ndarray out = empty(&self.result)
+        self.run(x, w, b, out, False)
+        return out
+
+    cdef int run(self, cnp.ndarray x, cnp.ndarray w, cnp.ndarray b, cnp.ndarray out,
+                 bint relu) except -1:
+        cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
+        cdef void *ax = at(x), *aw = at(w), *ab = at(b), *ao = at(out)
+        cdef int status
+        with nogil:
+            status = kernels.conv_forward[self.forward_kernel](&self.g, ax, aw, ab, ao, relu)
+        return check(status)
+
+    def forward(self, cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b,
+                cnp.ndarray out not None, bint relu=False):
         """Write conv(x, w) + b into out, through ReLU where asked."""
-        cdef Buffer bx = Buffer.of(x), bw = Buffer.of(w), bb = Buffer.of(b)
-        cdef Buffer bo = Buffer.of(out, True)
-        cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
-        cdef int status
-        with nogil:
-            status = kernels.conv_forward[self.forward_kernel](
-                &self.g, bx.at, bw.at, bb.at, bo.at, relu)
-        check(status)
+        self.run(x, w, b, out, relu)
 
-    def backward_x(self, dout, w, dx):
+    def backward_x(self, cnp.ndarray dout not None, cnp.ndarray w not None,
+                   cnp.ndarray dx not None):
         """Write the gradient with respect to x into dx."""
-        cdef Buffer bd = Buffer.of(dout), bw = Buffer.of(w), bo = Buffer.of(dx, True)
         cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
+        cdef void *ad = at(dout), *aw = at(w), *ax = at(dx)
         cdef int status
         with nogil:
-            status = kernels.conv_dx[self.dx_kernel](&self.g, bd.at, bw.at, bo.at)
+            status = kernels.conv_dx[self.dx_kernel](&self.g, ad, aw, ax)
         check(status)
 
-    def backward_w(self, dout, x, dw, db):
+    def backward_w(self, cnp.ndarray dout not None, cnp.ndarray x not None, cnp.ndarray dw,
+                   cnp.ndarray db):
         """Write the gradients with respect to w and b into dw and db; one of them may be None."""
-        cdef Buffer bd = Buffer.of(dout), bx = Buffer.of(x)
-        cdef Buffer bw = Buffer.of(dw, True), bb = Buffer.of(db, True)
         cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
+        cdef void *ad = at(dout), *ax = at(x), *aw = at(dw), *ab = at(db)
         cdef int status
         with nogil:
-            if bw.at == NULL:
-                status = kernels.conv_db(&self.g, bd.at, bb.at)
+            if aw == NULL:
+                status = kernels.conv_db(&self.g, ad, ab)
             else:
-                status = kernels.conv_dw[self.dw_kernel](&self.g, bd.at, bx.at, bw.at, bb.at)
+                status = kernels.conv_dw[self.dw_kernel](&self.g, ad, ax, aw, ab)
         check(status)
 
 
@@ -221,6 +238,7 @@ cdef class PoolPlan:
     """A pooling's sizes and kernels, from a PoolSpec and a kernel number per direction."""
 
     cdef ck_pool g
+    cdef layout result, places
     cdef int dtype, forward_kernel, backward_kernel, maximum
     cdef int32_t *counts
     cdef readonly int arg_bytes
@@ -241,6 +259,9 @@ cdef class PoolPlan:
         self.maximum = spec.kind == "max"
         window = self.g.k[0] * self.g.k[1] * self.g.k[2]
         self.arg_bytes = 1 if window <= 256 else 2 if window <= 65536 else 4
+        lay_out(&self.result, spec.out_shape, spec.dtype)
+        self.places = self.result
+        self.places.dtype = {1: cnp.NPY_UINT8, 2: cnp.NPY_UINT16, 4: cnp.NPY_UINT32}[self.arg_bytes]
         if not self.maximum:
             self.copy_counts(((1,),) * (3 - len(spec.kernel)) + spec.counts)
 
@@ -258,28 +279,81 @@ cdef class PoolPlan:
     def __dealloc__(self):
         free(self.counts)
 
-    def forward(self, x, out, arg):
-        """Write the pooled x into out and, for a maximum, where it stood into arg (or None)."""
-        cdef Buffer bx = Buffer.of(x), bo = Buffer.of(out, True), ba = Buffer.of(arg, True)
+    cdef int run(self, cnp.ndarray x, cnp.ndarray out, cnp.ndarray arg) except -1:
         cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
+        cdef void *ax = at(x), *ao = at(out), *aa = at(arg)
         cdef int status
         with nogil:
             if self.maximum:
                 status = kernels.max_pool_forward[self.forward_kernel](
-                    &self.g, bx.at, bo.at, ba.at, self.arg_bytes)
+                    &self.g, ax, ao, aa, self.arg_bytes)
             else:
-                status = kernels.avg_pool_forward[self.forward_kernel](&self.g, bx.at, bo.at)
-        check(status)
+                status = kernels.avg_pool_forward[self.forward_kernel](&self.g, ax, ao)
+        return check(status)
 
-    def backward(self, dout, arg, dx):
+    def forward(self, cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray arg):
+        """Write the pooled x into out and, for a maximum, where it stood into arg (or None)."""
+        self.run(x, out, arg)
+
+    def backward(self, cnp.ndarray dout not None, cnp.ndarray arg, cnp.ndarray dx not None):
         """Write the gradient with respect to x into dx."""
-        cdef Buffer bd = Buffer.of(dout), ba = Buffer.of(arg), bo = Buffer.of(dx, True)
         cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
+        cdef void *ad = at(dout), *aa = at(arg), *ax = at(dx)
         cdef int status
         with nogil:
             if self.maximum:
                 status = kernels.max_pool_backward[self.backward_kernel](
-                    &self.g, bd.at, ba.at, self.arg_bytes, bo.at)
+                    &self.g, ad, aa, self.arg_bytes, ax)
             else:
-                status = kernels.avg_pool_backward[self.backward_kernel](&self.g, bd.at, bo.at)
+                status = kernels.avg_pool_backward[self.backward_kernel](&self.g, ad, ax)
         check(status)
+
+
+cdef class Calls:
+    """The backend's forward calls, which a small problem would otherwise wait for.
+
+    Plans are found by the identity of their spec: convkit passes the same object for the same
+    problem, and hashing one costs more than a small problem takes. A plan keeps its spec alive, so
+    an id is not reused while its entry stands.
+    """
+
+    cdef dict plans
+    cdef object make
+
+    def __init__(self, make):
+        """`make(spec)` returns a new plan."""
+        self.plans = {}
+        self.make = make
+
+    cpdef object plan(self, spec):
+        """Return the plan of a spec, made when it is first met."""
+        key = <size_t><void *>spec
+        plan = self.plans.get(key)
+        if plan is None:
+            if len(self.plans) >= MOST_PLANS:
+                self.plans.clear()
+            plan = self.plans[key] = self.make(spec)
+        return plan
+
+    def conv_forward(self, spec, cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b):
+        """Return `out`; backward needs nothing more."""
+        return (<ConvPlan?>self.plan(spec)).infer(x, w, b), None
+
+    def conv_infer(self, spec, cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b):
+        """Return `out`."""
+        return (<ConvPlan?>self.plan(spec)).infer(x, w, b)
+
+    def pool_forward(self, spec, cnp.ndarray x not None):
+        """Return `out` and, for a maximum, where in its window each one stood."""
+        cdef PoolPlan plan = self.plan(spec)
+        cdef cnp.ndarray out = empty(&plan.result)
+        cdef cnp.ndarray arg = empty(&plan.places) if plan.maximum else None
+        plan.run(x, out, arg)
+        return out, arg
+
+    def pool_infer(self, spec, cnp.ndarray x not None):
+        """Return `out`."""
+        cdef PoolPlan plan = self.plan(spec)
+        cdef cnp.ndarray out = empty(&plan.result)
+        plan.run(x, out, None)
+        return out

@@ -13,7 +13,7 @@ from math import prod
 
 from convkit.spec import ConvSpec, PoolSpec
 
-ABI = 1  # CK_ABI of the ck.h that this table was written for
+ABI = 2  # CK_ABI of the ck.h that this table was written for
 
 
 @dataclass(frozen=True)

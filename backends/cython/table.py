@@ -31,13 +31,9 @@ def _always(spec: ConvSpec | PoolSpec) -> bool:
     return True
 
 
-def _plane(spec: ConvSpec) -> bool:
+def _image(spec: ConvSpec | PoolSpec) -> bool:
     """One or two spatial axes, and a kernel and a stride that the lists of taps hold."""
-    return len(spec.kernel) <= 2 and prod(spec.kernel) <= 512 and prod(spec.stride) <= 64
-
-
-def _image(spec: PoolSpec) -> bool:
-    return spec.axes <= 2
+    return spec.axes <= 2 and prod(spec.kernel) <= 512 and prod(spec.stride) <= 64
 
 
 def _whole_image(spec: PoolSpec) -> bool:
@@ -47,16 +43,16 @@ def _whole_image(spec: PoolSpec) -> bool:
 
 
 def _depthwise(spec: ConvSpec) -> bool:
-    return spec.axes <= 2 and spec.w_shape[1] == 1 and spec.groups > 1
+    return _image(spec) and spec.w_shape[1] == 1 and spec.groups > 1
 
 
 KERNELS = (
     Kernel("conv_forward", "depthwise", 2, "each channel by itself, row by row", _depthwise),
     Kernel("conv_dx", "depthwise", 2, "each channel by itself, row by row", _depthwise),
     Kernel("conv_dw", "depthwise", 2, "each channel by itself, row by row", _depthwise),
-    Kernel("conv_forward", "gemm", 1, "implicit matrix product over strips", _plane),
-    Kernel("conv_dw", "gemm", 1, "sums over blocks of pixels copied without padding", _plane),
-    Kernel("conv_dx", "gemm", 1, "one stride-1 pass per phase, flipped weights", _plane),
+    Kernel("conv_forward", "gemm", 1, "implicit matrix product over strips", _image),
+    Kernel("conv_dw", "gemm", 1, "sums over blocks of pixels copied without padding", _image),
+    Kernel("conv_dx", "gemm", 1, "one stride-1 pass per phase, flipped weights", _image),
     Kernel("conv_forward", "direct", 0, "the definition, row by row", _always),
     Kernel("conv_dx", "direct", 0, "the definition, row by row", _always),
     Kernel("conv_dw", "direct", 0, "the definition, row by row", _always),

@@ -1,189 +1,196 @@
-/* Included by isa_rows.c once per dtype, after pool_rows_impl.h, whose split rows it shares: a
- * convolution of every channel on its own, with one or more filters for each. Padding is 0 in the
- * split rows; where that could meet an infinite dout, dw falls back on the definition. */
+/* Included by isa_rows.c once per dtype, after planes_impl.h, whose strips it shares: a convolution
+ * of every channel on its own, with one or more filters for each. Padding is 0 in the strips; where
+ * that could meet an infinite dout, dw falls back on the definition. */
 
 #ifndef CK_DEPTHWISE_IMPL
 #define CK_DEPTHWISE_IMPL
 typedef struct {
-    rows_job rows; /* first, so that the helpers of rows take it as theirs */
-    const ck_conv *g;
-    const void *w, *b, *dout;
+    plane_job j; /* its planes are those of x */
     ck_pool window;
+    idx channels, many; /* many: filters for each channel */
+    const void *w, *b, *dout;
     int relu;
 } depthwise_job;
 
-static void depthwise_of(depthwise_job *job, const ck_conv *g, idx lanes)
+/* The windows of a convolution as those of a pooling. */
+static ck_pool windows_of(const ck_conv *g)
 {
-    memset(job, 0, sizeof *job);
-    job->g = g;
-    ck_pool *p = &job->window;
-    p->planes = g->n * g->c;
+    ck_pool p = {.planes = g->n * g->c};
     for (int a = 0; a < 3; a++) {
-        p->in[a] = g->in[a];
-        p->out[a] = g->out[a];
-        p->k[a] = g->k[a];
-        p->s[a] = g->s[a];
-        p->d[a] = g->d[a];
-        p->p[a] = g->p[a];
+        p.in[a] = g->in[a];
+        p.out[a] = g->out[a];
+        p.k[a] = g->k[a];
+        p.s[a] = g->s[a];
+        p.d[a] = g->d[a];
+        p.p[a] = g->p[a];
     }
-    job->rows = rows_of(p, lanes);
+    return p;
 }
 #endif
 
-/* out row = bias + the taps of window rows kh0 .. kh1 times their weights. */
-CK_INLINE void FN(depthwise_row)(const rows_job *r, const REAL *const *rows, idx kh0, idx kh1,
-                                 idx kw, const idx *at, const REAL *w, REAL bias, REAL *out)
+/* --- forward ------------------------------------------------------------------------------ */
+
+CK_INLINE void FN(depthwise_row)(const plane_job *j, const REAL *strip, const idx taps,
+                                 const REAL *w, REAL bias, int relu, REAL *out, idx room)
 {
-    for (idx j = 0; j < r->width; j += VL) {
+    for (idx x = 0; x < j->width; x += VL) {
         VEC sum = {0};
         sum += bias;
-        for (idx kh = kh0; kh < kh1; kh++)
-            for (idx t = 0; t < kw; t++)
-                sum += w[kh * kw + t] * FN(lanes_at)(rows[kh] + at[t] + j);
-        *(VECU *)(out + j) = sum;
+        for (idx t = 0; t < taps; t++)
+            sum += w[t] * FN(lanes_at)(strip + j->phase->offset[t] + x);
+        if (relu)
+            sum = FN(relu)(sum);
+        FN(put)(out + x, sum, j->width - x, room - x);
     }
 }
 
-static void FN(depthwise_forward_plane)(const depthwise_job *job, FN(rows_scratch) *s, idx plane)
+static void FN(depthwise_forward_chunk)(const depthwise_job *job, idx number, REAL *strip)
 {
-    const rows_job *r = &job->rows;
-    const ck_pool *g = r->g;
-    idx channel = plane % job->g->c, many = job->g->f / job->g->c, kh0, kh1;
-    idx size = g->out[1] * g->out[2], taps = g->k[1] * g->k[2];
-    const REAL *image = (const REAL *)r->in + plane * g->in[1] * g->in[2];
-    for (idx i = 0; i < r->ring; i++)
-        s->held[i] = -1;
-    for (idx oh = 0; oh < g->out[1]; oh++) {
-        rows_taps(r, oh, &kh0, &kh1);
-        FN(fetch_rows)(r, s, image, oh, kh0, kh1);
-        for (idx m = 0; m < many; m++) {
-            idx f = channel * many + m;
-            const REAL *w = (const REAL *)job->w + f * taps;
-            REAL bias = job->b ? ((const REAL *)job->b)[f] : 0;
-            REAL *out = (REAL *)r->out + (plane * many + m) * size + oh * g->out[2];
-            REAL *to = r->width == g->out[2] ? out : s->values;
-            if (g->k[2] == 3 && kh0 == 0 && kh1 == 3)
-                FN(depthwise_row)(r, s->rows, 0, 3, 3, s->at, w, bias, to);
+    const plane_job *j = &job->j;
+    const ck_pool *g = j->g;
+    plane_chunk c = chunk_of(j, number);
+    FN(fill_channel)(&j->strip, (const REAL *)j->in + c.plane * g->in[1] * g->in[2], c.first, strip);
+    idx taps = j->phase->taps, size = g->out[1] * g->out[2];
+    for (idx m = 0; m < job->many; m++) {
+        idx f = c.plane % job->channels * job->many + m;
+        const REAL *w = (const REAL *)job->w + f * taps, *from = strip;
+        REAL bias = job->b ? ((const REAL *)job->b)[f] : 0;
+        REAL *out = (REAL *)j->out + (c.plane * job->many + m) * size + c.first * g->out[2];
+        for (idx r = 0; r < c.rows; r++, from += j->strip.pitch, out += g->out[2]) {
+            if (taps == 9)
+                FN(depthwise_row)(j, from, 9, w, bias, job->relu, out, (c.rows - r) * g->out[2]);
             else
-                FN(depthwise_row)(r, s->rows, kh0, kh1, g->k[2], s->at, w, bias, to);
-            if (job->relu)
-                for (idx j = 0; j < g->out[2]; j++)
-                    to[j] = to[j] < 0 ? 0 : to[j];
-            if (to != out)
-                memcpy(out, to, (size_t)g->out[2] * sizeof(REAL));
+                FN(depthwise_row)(j, from, taps, w, bias, job->relu, out, (c.rows - r) * g->out[2]);
         }
     }
 }
 
-static void FN(depthwise_forward_task)(void *context, idx task, void *memory)
+static void FN(depthwise_forward_task)(void *context, idx task, void *strip)
 {
     const depthwise_job *job = context;
-    const rows_job *r = &job->rows;
-    FN(rows_scratch) s = FN(rows_lay_out)(r, memory, 0);
-    idx last = CK_MIN(r->g->planes, (task + 1) * r->planes_per_task);
-    for (idx plane = task * r->planes_per_task; plane < last; plane++)
-        FN(depthwise_forward_plane)(job, &s, plane);
+    const plane_job *j = &job->j;
+    idx last = CK_MIN(j->g->planes * j->chunks, (task + 1) * j->per_task);
+    for (idx number = task * j->per_task; number < last; number++)
+        FN(depthwise_forward_chunk)(job, number, strip);
 }
 
-/* Add to one phase of a row of dx what `taps` taps of a window row bring from a row of dout. */
-CK_INLINE void FN(depthwise_phase_back)(REAL *sum, idx count, const REAL *dout, const REAL *w,
-                                        const idx *tap, const idx *back, idx taps)
+/* --- backward to x ------------------------------------------------------------------------ */
+
+CK_INLINE void FN(depthwise_row_back)(const depthwise_job *job, const REAL *dout, const REAL *w,
+                                      const plane_phase *phases, const idx sx, REAL *row, idx room)
 {
-    for (idx j = 0; j < count; j += VL) {
-        VEC total = *(const VEC *)(sum + j);
-        for (idx t = 0; t < taps; t++)
-            total += w[tap[t]] * FN(lanes_at)(dout + j - back[t]);
-        *(VEC *)(sum + j) = total;
+    const plane_job *j = &job->j;
+    idx filter = j->g->k[1] * j->g->k[2];
+    for (idx i = 0; i * sx < j->width; i += VL) {
+        VEC v[MOST_PHASES];
+        for (idx x = 0; x < sx; x++) {
+            const plane_phase *p = &phases[x];
+            VEC total = {0};
+            for (idx m = 0; m < job->many; m++)
+                for (idx t = 0; t < p->taps; t++)
+                    total += w[m * filter + p->tap[t]] *
+                             FN(lanes_at)(dout + m * j->strip.channel_size + p->offset[t] + i);
+            v[x] = total;
+        }
+        FN(put_phases)(j, sx, row, i, v, room);
     }
 }
 
-static void FN(depthwise_row_back)(const rows_job *r, const FN(rows_scratch) *s, const REAL *w,
-                                   REAL *row)
+static void FN(depthwise_dx_chunk)(const depthwise_job *job, idx number, REAL *dout)
 {
-    for (idx phase = 0; phase < r->phases; phase++) {
-        REAL *sum = row + phase * r->length;
-        idx taps = s->begin[phase + 1] - s->begin[phase];
-        const idx *tap = s->tap + s->begin[phase], *back = s->back + s->begin[phase];
-        if (taps == 3)
-            FN(depthwise_phase_back)(sum, r->length, s->values, w, tap, back, 3);
-        else if (taps == 2)
-            FN(depthwise_phase_back)(sum, r->length, s->values, w, tap, back, 2);
+    const plane_job *j = &job->j;
+    const strip_shape *s = &j->strip;
+    plane_chunk c = chunk_of(j, number);
+    for (idx m = 0; m < job->many; m++)
+        FN(fill_channel)(s, (const REAL *)j->in + (c.plane * job->many + m) * s->src_h * s->src_w,
+                         c.first, dout + m * s->channel_size);
+    const REAL *w = (const REAL *)job->w +
+                    c.plane % job->channels * job->many * j->g->k[1] * j->g->k[2];
+    idx y0 = c.first * j->sy, y1 = CK_MIN(j->height, (c.first + c.rows) * j->sy);
+    for (idx y = y0; y < y1; y++) {
+        REAL *row = (REAL *)j->out + (c.plane * j->height + y) * j->width;
+        const plane_phase *phases = j->phase + y % j->sy * j->sx;
+        const REAL *from = dout + (y / j->sy - c.first) * s->pitch;
+        idx room = (y1 - y) * j->width;
+        if (j->sx == 1)
+            FN(depthwise_row_back)(job, from, w, phases, 1, row, room);
+        else if (j->sx == 2)
+            FN(depthwise_row_back)(job, from, w, phases, 2, row, room);
         else
-            FN(depthwise_phase_back)(sum, r->length, s->values, w, tap, back, taps);
+            FN(depthwise_row_back)(job, from, w, phases, j->sx, row, room);
     }
 }
 
 static void FN(depthwise_dx_task)(void *context, idx task, void *memory)
 {
     const depthwise_job *job = context;
-    const rows_job *r = &job->rows;
-    const ck_pool *g = r->g;
-    FN(rows_scratch) s = FN(rows_lay_out)(r, memory, 0);
-    idx many = job->g->f / job->g->c, size = g->out[1] * g->out[2], kh0, kh1;
-    idx last = CK_MIN(g->planes, (task + 1) * r->planes_per_task);
-    for (idx plane = task * r->planes_per_task; plane < last; plane++) {
-        REAL *image = (REAL *)r->out + plane * g->in[1] * g->in[2];
-        idx written = 0, begun = 0;
-        for (idx oh = 0; oh < g->out[1]; oh++) {
-            idx start = oh * g->s[1] - g->p[1];
-            FN(turn_ring)(r, &s, image, &written, &begun, start);
-            rows_taps(r, oh, &kh0, &kh1);
-            for (idx m = 0; m < many; m++) {
-                idx f = plane % job->g->c * many + m;
-                memcpy(s.values,
-                       (const REAL *)r->in + (plane * many + m) * size + oh * g->out[2],
-                       (size_t)g->out[2] * sizeof(REAL));
-                for (idx kh = kh0; kh < kh1; kh++) {
-                    idx slot = slot_of(r, start + kh * g->d[1]);
-                    const REAL *w = (const REAL *)job->w + (f * g->k[1] + kh) * g->k[2];
-                    FN(depthwise_row_back)(r, &s, w, s.ring + slot * r->phases * r->length);
-                }
-            }
-        }
-        FN(turn_ring)(r, &s, image, &written, &begun, g->in[1]);
-    }
+    const plane_job *j = &job->j;
+    idx last = CK_MIN(j->g->planes * j->chunks, (task + 1) * j->per_task);
+    for (idx number = task * j->per_task; number < last; number++)
+        FN(depthwise_dx_chunk)(job, number, memory);
 }
 
-/* Add a row of dout times the pixels it met, tap by tap, to one vector for each tap. */
-CK_INLINE void FN(depthwise_dw_row)(const rows_job *r, const REAL *const *rows, idx kh0, idx kh1,
-                                    idx kw, const idx *at, const REAL *dout, VEC *sums)
+/* --- backward to w ------------------------------------------------------------------------ */
+
+/* Add count pixels of dout times the pixels they met, tap by tap, to one vector for each tap. */
+CK_INLINE void FN(depthwise_dot)(const plane_job *j, const REAL *strip, const REAL *dout, idx count,
+                                 const idx first, const idx taps, VEC *sums)
 {
-    for (idx kh = kh0; kh < kh1; kh++)
-        for (idx t = 0; t < kw; t++) {
-            VEC sum = sums[kh * kw + t];
-            for (idx j = 0; j < r->width; j += VL)
-                sum += *(const VEC *)(dout + j) * FN(lanes_at)(rows[kh] + at[t] + j);
-            sums[kh * kw + t] = sum;
-        }
+    VEC sum[9];
+    const idx *offset = j->phase->offset + first;
+    UNROLL for (idx t = 0; t < taps; t++) sum[t] = sums[first + t];
+    for (idx i = 0; i < count; i += VL) {
+        VEC d = *(const VEC *)(dout + i);
+        UNROLL for (idx t = 0; t < taps; t++) sum[t] += d * FN(lanes_at)(strip + offset[t] + i);
+    }
+    UNROLL for (idx t = 0; t < taps; t++) sums[first + t] = sum[t];
+}
+
+/* Rows of dout laid out as those of the strip, zero between and behind them. */
+static idx FN(lay_out_dout)(const plane_job *j, const REAL *dout, idx rows, REAL *to)
+{
+    idx pitch = j->strip.pitch, count = round_up_to(rows * pitch, VL);
+    FN(filler) zeros = {{0}, {0}};
+    for (idx r = 0; r < rows; r++, dout += j->width) {
+        FN(copy_strided)(&zeros, to + r * pitch, dout, j->width, 1, 0);
+        FN(fill_pad)(&zeros, to + r * pitch + j->width, pitch - j->width);
+    }
+    *(VECU *)(to + rows * pitch) = (VEC){0};
+    return count;
 }
 
 static void FN(depthwise_dw_task)(void *context, idx channel, void *memory)
 {
     const depthwise_job *job = context;
-    const rows_job *r = &job->rows;
-    const ck_pool *g = r->g;
-    idx many = job->g->f / job->g->c, taps = g->k[1] * g->k[2], kh0, kh1;
+    const plane_job *j = &job->j;
+    const ck_pool *g = j->g;
+    idx many = job->many, taps = j->phase->taps, images = g->planes / job->channels;
     VEC *sums = memory;
-    FN(rows_scratch) s = FN(rows_lay_out)(r, sums + many * taps, 0);
-    memset(sums, 0, (size_t)(many * taps) * sizeof(VEC));
-    for (idx n = 0; n < job->g->n; n++) {
-        idx plane = n * job->g->c + channel;
-        const REAL *image = (const REAL *)r->in + plane * g->in[1] * g->in[2];
-        for (idx i = 0; i < r->ring; i++)
-            s.held[i] = -1;
-        for (idx oh = 0; oh < g->out[1]; oh++) {
-            rows_taps(r, oh, &kh0, &kh1);
-            FN(fetch_rows)(r, &s, image, oh, kh0, kh1);
-            for (idx m = 0; m < many; m++) {
-                const REAL *dout = (const REAL *)job->dout +
-                                   ((plane * many + m) * g->out[1] + oh) * g->out[2];
-                memcpy(s.values, dout, (size_t)g->out[2] * sizeof(REAL));
-                FN(depthwise_dw_row)(r, s.rows, kh0, kh1, g->k[2], s.at, s.values,
-                                     sums + m * taps);
+    REAL *dout = (REAL *)(sums + many * taps);
+    REAL *strip = (REAL *)((char *)dout + round_up_to((idx)FN(strip_bytes)(j), CK_VECTOR_BYTES));
+    memset(memory, 0, (size_t)((char *)strip - (char *)memory) + FN(strip_bytes)(j));
+    for (idx i = 0; i < images * j->chunks; i++) {
+        plane_chunk c = chunk_of(j, i);
+        idx plane = c.plane * job->channels + channel;
+        FN(fill_channel)(&j->strip, (const REAL *)j->in + plane * g->in[1] * g->in[2], c.first,
+                         strip);
+        for (idx m = 0; m < many; m++) {
+            const REAL *from = (const REAL *)job->dout +
+                               ((plane * many + m) * g->out[1] + c.first) * g->out[2];
+            idx count = FN(lay_out_dout)(j, from, c.rows, dout);
+            for (idx t = 0; t < taps;) {
+                idx some = taps - t >= 9 ? 9 : taps - t >= 3 ? 3 : 1;
+                if (some == 9)
+                    FN(depthwise_dot)(j, strip, dout, count, t, 9, sums + m * taps);
+                else if (some == 3)
+                    FN(depthwise_dot)(j, strip, dout, count, t, 3, sums + m * taps);
+                else
+                    FN(depthwise_dot)(j, strip, dout, count, t, 1, sums + m * taps);
+                t += some;
             }
         }
     }
-    REAL *dw = (REAL *)r->out + channel * many * taps;
+    REAL *dw = (REAL *)j->out + channel * many * taps;
     for (idx i = 0; i < many * taps; i++) {
         REAL sum = 0;
         for (idx lane = 0; lane < VL; lane++)
@@ -200,26 +207,32 @@ static double FN(depthwise_work)(const ck_conv *g)
 int FN(ck_depthwise_forward)(const ck_conv *g, const void *x, const void *w, const void *b,
                              void *out, int relu)
 {
-    depthwise_job job;
-    depthwise_of(&job, g, VL);
-    job.rows.in = x;
-    job.rows.out = out;
-    job.w = w;
-    job.b = b;
-    job.relu = relu;
-    return ck_parallel(rows_tasks(&job.rows), FN(depthwise_forward_task), &job,
-                       FN(rows_bytes)(&job.rows), FN(depthwise_work)(g));
+    depthwise_job job = {.window = windows_of(g), .channels = g->c, .many = g->f / g->c, .w = w,
+                         .b = b, .relu = relu};
+    void *lists = FN(plan_windows)(&job.j, &job.window);
+    if (!lists)
+        return -1;
+    job.j.in = x;
+    job.j.out = out;
+    int failed = ck_parallel(plane_tasks(&job.j), FN(depthwise_forward_task), &job,
+                             FN(strip_bytes)(&job.j), FN(depthwise_work)(g));
+    free(lists);
+    return failed;
 }
 
 int FN(ck_depthwise_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
 {
-    depthwise_job job;
-    depthwise_of(&job, g, VL);
-    job.rows.in = dout;
-    job.rows.out = dx;
-    job.w = w;
-    return ck_parallel(rows_tasks(&job.rows), FN(depthwise_dx_task), &job,
-                       FN(rows_bytes)(&job.rows), FN(depthwise_work)(g));
+    depthwise_job job = {.window = windows_of(g), .channels = g->c, .many = g->f / g->c, .w = w};
+    void *lists = FN(plan_pixels)(&job.j, &job.window);
+    if (!lists)
+        return -1;
+    job.j.in = dout;
+    job.j.out = dx;
+    size_t bytes = (size_t)job.many * FN(strip_bytes)(&job.j);
+    int failed = ck_parallel(plane_tasks(&job.j), FN(depthwise_dx_task), &job, bytes,
+                             FN(depthwise_work)(g));
+    free(lists);
+    return failed;
 }
 
 ck_conv_dw_fn FN(ck_direct_dw);
@@ -227,15 +240,20 @@ ck_conv_db_fn FN(ck_conv_db);
 
 int FN(ck_depthwise_dw)(const ck_conv *g, const void *dout, const void *x, void *dw, void *db)
 {
-    depthwise_job job;
-    depthwise_of(&job, g, VL);
-    job.rows.in = x;
-    job.rows.out = dw;
-    job.dout = dout;
+    depthwise_job job = {.window = windows_of(g), .channels = g->c, .many = g->f / g->c,
+                         .dout = dout};
+    void *lists = FN(plan_windows)(&job.j, &job.window);
+    if (!lists)
+        return -1;
+    job.j.in = x;
+    job.j.out = dw;
     idx taps = g->f * g->k[1] * g->k[2];
     size_t sums = (size_t)(taps / g->c) * sizeof(VEC);
-    if (ck_parallel(g->c, FN(depthwise_dw_task), &job, FN(rows_bytes)(&job.rows) + sums,
-                    FN(depthwise_work)(g)))
+    int failed = ck_parallel(g->c, FN(depthwise_dw_task), &job,
+                             2 * FN(strip_bytes)(&job.j) + sums + 2 * CK_VECTOR_BYTES,
+                             FN(depthwise_work)(g));
+    free(lists);
+    if (failed)
         return -1;
     for (idx i = 0; i < taps; i++)
         if (!isfinite(((const REAL *)dw)[i])) /* a 0 of the padding may have met an infinity */

@@ -215,7 +215,7 @@ static void FN(dw_task)(void *context, idx task, void *scratch)
         const REAL *x = (const REAL *)j->x + (n0 * g->c + group * j->c + c0) * plane;
         for (idx n = 0; n < images; n++)
             for (idx i = 0; i < c; i++)
-                FN(fill_channel)(&j->strip, x + (n * g->c + i) * plane, first, j->strip.rows,
+                FN(fill_channel)(&j->strip, x + (n * g->c + i) * plane, first,
                                  strip + (n * c + i) * j->strip.channel_size);
         check += FN(pack_dout)(j, (const REAL *)j->dout +
                                       (n0 * g->f + filter) * g->out[1] * g->out[2],

@@ -135,9 +135,7 @@ int FN(ck_gemm_dw)(const ck_conv *g, const void *dout, const void *x, void *dw, 
     for (idx t = 0; t < taps; t++)
         number[t] = phase_number(s, t / g->k[2] * g->d[1] % s->sh, t % g->k[2] * g->d[2] % s->sw);
     FN(dw_blocks)(&j);
-    s->rows = j.rows + (g->k[1] - 1) * g->d[1] / s->sh;
-    s->phase_size = s->rows * s->pitch;
-    s->channel_size = s->phases * s->phase_size;
+    FN(size_strip)(s, j.rows + (g->k[1] - 1) * g->d[1] / s->sh);
     for (idx t = 0; t < taps; t++)
         toff[t] = number[t] * s->phase_size + t / g->k[2] * g->d[1] / s->sh * s->pitch +
                   t % g->k[2] * g->d[2] / s->sw;

@@ -286,7 +286,7 @@ static void FN(gemm_task)(void *context, idx task, void *scratch)
         for (idx n = 0; n < images && !j->direct_source; n++)
             for (idx c = 0; c < cs; c++)
                 FN(fill_channel)(&j->strip, src + (n * j->groups * j->c + c) * plane, first,
-                                 j->strip.rows, strip + (n * cs + c) * j->strip.channel_size);
+                                 strip + (n * cs + c) * j->strip.channel_size);
         REAL *to = results;
         for (idx i = 0; i < j->passes; i++) {
             const gemm_pass *p = &j->pass[i];

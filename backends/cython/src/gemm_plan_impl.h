@@ -38,9 +38,7 @@ static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
         idx fit = RESULT_BYTES / (idx)sizeof(REAL) / (j->images * j->rows * row_pixels);
         j->mb = even_block(j->m, CK_MIN(j->mb, CK_MAX(1, fit)));
     }
-    s->rows = j->rows + rows_reach;
-    s->phase_size = s->rows * s->pitch;
-    s->channel_size = s->phases * s->phase_size;
+    FN(size_strip)(s, j->rows + rows_reach);
     if (j->direct_source)
         s->channel_size = s->src_h * s->src_w;
     j->chunks_n = blocks_of(j->n, j->images);

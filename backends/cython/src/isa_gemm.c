@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vector_impl.h"
 #include "micro_impl.h"
 #include "strip_impl.h"
 #include "transpose_impl.h"
@@ -16,6 +17,7 @@
 
 #define REAL_IS_DOUBLE
 #include "isa.h"
+#include "vector_impl.h"
 #include "micro_impl.h"
 #include "strip_impl.h"
 #include "transpose_impl.h"

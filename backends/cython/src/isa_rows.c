@@ -1,10 +1,14 @@
 /* Kernels that go row by row over single images: pooling and depthwise convolution. */
+#include "isa.h"
+
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "isa.h"
 #include "pool_common.h"
-
+#include "vector_impl.h"
+#include "strip_impl.h"
+#include "planes_impl.h"
 #include "lanes_impl.h"
 #include "pool_rows_impl.h"
 #include "pool_average_impl.h"
@@ -12,6 +16,9 @@
 #include "depthwise_impl.h"
 #define REAL_IS_DOUBLE
 #include "isa.h"
+#include "vector_impl.h"
+#include "strip_impl.h"
+#include "planes_impl.h"
 #include "lanes_impl.h"
 #include "pool_rows_impl.h"
 #include "pool_average_impl.h"

@@ -1,8 +1,4 @@
-/* Included once per dtype: a maximum and its place, lane by lane. */
-
-#if defined(__AVX512F__) || defined(__AVX2__)
-#include <immintrin.h>
-#endif
+/* Included once per dtype, after vector_impl.h: a maximum and its place, lane by lane. */
 
 /* Where v is larger than best, or is the first NaN, v and its place take over. */
 CK_INLINE void FN(take_larger)(VEC *best, IVEC *arg, VEC v, IVEC place)
@@ -33,6 +29,36 @@ CK_INLINE void FN(take_larger)(VEC *best, IVEC *arg, VEC v, IVEC place)
 #endif
 #else
     IVEC better = ~(IVEC)(v <= *best) & (IVEC)(*best == *best);
+    *best = (VEC)((better & (IVEC)v) | (~better & (IVEC)*best));
+    *arg = (better & place) | (~better & *arg);
+#endif
+}
+
+/* The same where no lane holds a NaN. */
+CK_INLINE void FN(take_greater)(VEC *best, IVEC *arg, VEC v, IVEC place)
+{
+#if defined(__AVX512F__) && CK_VECTOR_BYTES == 64
+#ifdef REAL_IS_DOUBLE
+    __mmask8 better = _mm512_cmp_pd_mask((__m512d)v, (__m512d)*best, _CMP_GT_OQ);
+    *arg = (IVEC)_mm512_mask_blend_epi64(better, (__m512i)*arg, (__m512i)place);
+    *best = (VEC)_mm512_max_pd((__m512d)v, (__m512d)*best);
+#else
+    __mmask16 better = _mm512_cmp_ps_mask((__m512)v, (__m512)*best, _CMP_GT_OQ);
+    *arg = (IVEC)_mm512_mask_blend_epi32(better, (__m512i)*arg, (__m512i)place);
+    *best = (VEC)_mm512_max_ps((__m512)v, (__m512)*best);
+#endif
+#elif defined(__AVX2__) && CK_VECTOR_BYTES == 32
+#ifdef REAL_IS_DOUBLE
+    __m256d better = _mm256_cmp_pd((__m256d)v, (__m256d)*best, _CMP_GT_OQ);
+    *arg = (IVEC)_mm256_blendv_pd((__m256d)*arg, (__m256d)place, better);
+    *best = (VEC)_mm256_max_pd((__m256d)v, (__m256d)*best);
+#else
+    __m256 better = _mm256_cmp_ps((__m256)v, (__m256)*best, _CMP_GT_OQ);
+    *arg = (IVEC)_mm256_blendv_ps((__m256)*arg, (__m256)place, better);
+    *best = (VEC)_mm256_max_ps((__m256)v, (__m256)*best);
+#endif
+#else
+    IVEC better = (IVEC)(v > *best);
     *best = (VEC)((better & (IVEC)v) | (~better & (IVEC)*best));
     *arg = (better & place) | (~better & *arg);
 #endif

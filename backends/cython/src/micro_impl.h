@@ -8,9 +8,6 @@
 
 #ifndef CK_MICRO_IMPL
 #define CK_MICRO_IMPL
-#if defined(__AVX512F__) || defined(__AVX2__)
-#include <immintrin.h>
-#endif
 #if CK_VECTOR_BYTES == 64
 #define TILE_ROWS 14
 #define WIDE_ROWS 6
@@ -25,7 +22,6 @@
 #define WIDE_ROWS 2
 #endif
 #define WIDE_VECTORS 4
-#define UNROLL _Pragma("GCC unroll 16")
 enum { TILE_ADD = 1, TILE_RELU = 2 };
 #endif
 
@@ -39,72 +35,6 @@ typedef struct {
 
 typedef void FN(tile)(idx k, const REAL *a, const REAL *panel, const idx *koff,
                       const FN(slot) *slots, idx ldc, const REAL *bias, int flags);
-
-/* n of a vector's lanes, 0 < n <= VL; nothing behind them is touched, and loaded as zero. */
-#if defined(__AVX512F__) && defined(REAL_IS_DOUBLE)
-CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
-{
-    return (VEC)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
-}
-CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
-{
-    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
-}
-#elif defined(__AVX512F__)
-CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
-{
-    return (VEC)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
-}
-CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
-{
-    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
-}
-#elif defined(__AVX2__) && CK_VECTOR_BYTES == 32 && defined(REAL_IS_DOUBLE)
-CK_INLINE __m256i FN(first_lanes)(idx n)
-{
-    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
-}
-CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
-{
-    return (VEC)_mm256_maskload_pd(p, FN(first_lanes)(n));
-}
-CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
-{
-    _mm256_maskstore_pd(p, FN(first_lanes)(n), (__m256d)v);
-}
-#elif defined(__AVX2__) && CK_VECTOR_BYTES == 32
-CK_INLINE __m256i FN(first_lanes)(idx n)
-{
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
-{
-    return (VEC)_mm256_maskload_ps(p, FN(first_lanes)(n));
-}
-CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
-{
-    _mm256_maskstore_ps(p, FN(first_lanes)(n), (__m256)v);
-}
-#else
-CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
-{
-    VEC v = {0};
-    for (idx i = 0; i < n; i++)
-        ((REAL *)&v)[i] = p[i];
-    return v;
-}
-CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
-{
-    for (idx i = 0; i < n; i++)
-        p[i] = ((REAL *)&v)[i];
-}
-#endif
-
-CK_INLINE VEC FN(relu)(VEC v)
-{
-    IVEC keep = ~(v < (VEC){0}); /* true for NaN as well */
-    return (VEC)((IVEC)v & keep);
-}
 
 /* Add bias or what C holds, apply ReLU, store one vector of results. */
 CK_INLINE void FN(finish)(VEC v, REAL *c, int flags)

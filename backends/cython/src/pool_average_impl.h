@@ -1,99 +1,151 @@
-/* Included by isa_rows.c once per dtype, after pool_rows_impl.h. The average of a window is
- * separable: the rows of a window are added up first, then the taps of a row. */
+/* Average pooling of images over the strips of planes_impl.h. Included by isa_rows.c once per
+ * dtype, after pool_rows_impl.h. */
 
-static void FN(average_divisors)(const rows_job *r, REAL *divisors, idx oh)
+/* What the sums of a row of windows are divided by. */
+static void FN(divisors)(const ck_pool *g, idx oh, REAL *to)
 {
-    const ck_pool *g = r->g;
-    for (idx i = 0; i < r->width; i++)
-        divisors[i] =
-            i < g->out[2] ? (REAL)((double)g->counts[1][oh] * g->counts[2][i]) : (REAL)1;
+    for (idx i = 0; i < g->out[2]; i++)
+        to[i] = (REAL)((double)g->counts[1][oh] * g->counts[2][i]);
+    for (idx i = g->out[2]; i < g->out[2] + VL; i++)
+        to[i] = 1;
+}
+
+/* The sum over a phase's taps at entry i of a row of the strip. */
+CK_INLINE VEC FN(sum_taps)(const REAL *strip, const plane_phase *p, const idx taps, idx i)
+{
+    VEC sum = {0};
+    for (idx t = 0; t < taps; t++)
+        sum += FN(lanes_at)(strip + p->offset[t] + i);
+    return sum;
+}
+
+CK_INLINE void FN(average_row)(const plane_job *j, const REAL *strip, const idx taps,
+                               const REAL *divisors, REAL *out, idx room)
+{
+    for (idx x = 0; x < j->width; x += VL)
+        FN(put)(out + x, FN(sum_taps)(strip, j->phase, taps, x) / FN(lanes_at)(divisors + x),
+                j->width - x, room - x);
+}
+
+static void FN(average_forward_chunk)(const plane_job *j, idx number, REAL *divisors, REAL *strip)
+{
+    const ck_pool *g = j->g;
+    plane_chunk c = chunk_of(j, number);
+    FN(fill_channel)(&j->strip, (const REAL *)j->in + c.plane * g->in[1] * g->in[2], c.first, strip);
+    for (idx r = 0; r < c.rows; r++, strip += j->strip.pitch) {
+        idx oh = c.first + r, room = (c.rows - r) * g->out[2];
+        if (r == 0 || g->counts[1][oh] != g->counts[1][oh - 1])
+            FN(divisors)(g, oh, divisors);
+        REAL *out = (REAL *)j->out + (c.plane * g->out[1] + oh) * g->out[2];
+        if (j->phase->taps == 4)
+            FN(average_row)(j, strip, 4, divisors, out, room);
+        else if (j->phase->taps == 9)
+            FN(average_row)(j, strip, 9, divisors, out, room);
+        else
+            FN(average_row)(j, strip, j->phase->taps, divisors, out, room);
+    }
+}
+
+CK_INLINE void FN(average_row_back)(const plane_job *j, const REAL *strip,
+                                    const plane_phase *phases, const idx sx, REAL *row, idx room)
+{
+    for (idx i = 0; i * sx < j->width; i += VL) {
+        VEC v[MOST_PHASES];
+        for (idx x = 0; x < sx; x++)
+            v[x] = FN(sum_taps)(strip, &phases[x], phases[x].taps, i);
+        FN(put_phases)(j, sx, row, i, v, room);
+    }
+}
+
+/* Divide the gradients in the strip by what their windows' sums were divided by. */
+static void FN(share_out)(const plane_job *j, idx first, REAL *divisors, REAL *strip)
+{
+    const strip_shape *s = &j->strip;
+    idx begin, end, before = -1;
+    FN(phase_columns)(s, 0, &begin, &end);
+    const REAL *by = divisors + begin - s->left;
+    for (idx r = 0; r < s->rows; r++, strip += s->pitch) {
+        idx oh = first - s->top + r;
+        if (oh < 0 || oh >= s->src_h)
+            continue;
+        if (before < 0 || j->g->counts[1][oh] != j->g->counts[1][before])
+            FN(divisors)(j->g, oh, divisors);
+        before = oh;
+        idx i = begin;
+        for (; i + VL <= end; i += VL)
+            *(VECU *)(strip + i) /= FN(lanes_at)(by + i - begin);
+        for (; i < end; i++)
+            strip[i] /= by[i - begin];
+    }
+}
+
+static void FN(average_backward_chunk)(const plane_job *j, idx number, REAL *divisors, REAL *strip)
+{
+    plane_chunk c = chunk_of(j, number);
+    const strip_shape *s = &j->strip;
+    FN(fill_channel)(s, (const REAL *)j->in + c.plane * s->src_h * s->src_w, c.first, strip);
+    FN(share_out)(j, c.first, divisors, strip);
+    idx y0 = c.first * j->sy, y1 = CK_MIN(j->height, (c.first + c.rows) * j->sy);
+    for (idx y = y0; y < y1; y++) {
+        REAL *row = (REAL *)j->out + (c.plane * j->height + y) * j->width;
+        const plane_phase *phases = j->phase + y % j->sy * j->sx;
+        const REAL *from = strip + (y / j->sy - c.first) * s->pitch;
+        idx room = (y1 - y) * j->width;
+        if (j->sx == 1)
+            FN(average_row_back)(j, from, phases, 1, row, room);
+        else if (j->sx == 2)
+            FN(average_row_back)(j, from, phases, 2, row, room);
+        else
+            FN(average_row_back)(j, from, phases, j->sx, row, room);
+    }
+}
+
+static idx FN(divisor_bytes)(const plane_job *j)
+{
+    return round_up_to((j->g->out[2] + 2 * VL) * (idx)sizeof(REAL), CK_VECTOR_BYTES);
 }
 
 static void FN(average_forward_task)(void *context, idx task, void *memory)
 {
-    const rows_job *r = context;
-    const ck_pool *g = r->g;
-    FN(rows_scratch) s = FN(rows_lay_out)(r, memory, 0);
-    REAL *divisors = (REAL *)s.args;
-    idx last = CK_MIN(g->planes, (task + 1) * r->planes_per_task), kh0, kh1;
-    idx size = r->phases * r->length;
-    for (idx plane = task * r->planes_per_task; plane < last; plane++) {
-        const REAL *image = (const REAL *)r->in + plane * g->in[1] * g->in[2];
-        for (idx i = 0; i < r->ring; i++)
-            s.held[i] = -1;
-        for (idx oh = 0; oh < g->out[1]; oh++) {
-            rows_taps(r, oh, &kh0, &kh1);
-            FN(fetch_rows)(r, &s, image, oh, kh0, kh1);
-            for (idx i = 0; i < size; i += VL) {
-                VEC sum = *(const VEC *)(s.rows[kh0] + i);
-                for (idx kh = kh0 + 1; kh < kh1; kh++)
-                    sum += *(const VEC *)(s.rows[kh] + i);
-                *(VEC *)(s.spread + i) = sum;
-            }
-            FN(average_divisors)(r, divisors, oh);
-            for (idx j = 0; j < r->width; j += VL) {
-                VEC sum = FN(lanes_at)(s.spread + s.at[0] + j);
-                for (idx t = 1; t < g->k[2]; t++)
-                    sum += FN(lanes_at)(s.spread + s.at[t] + j);
-                *(VEC *)(s.values + j) = sum / *(const VEC *)(divisors + j);
-            }
-            memcpy((REAL *)r->out + (plane * g->out[1] + oh) * g->out[2], s.values,
-                   (size_t)g->out[2] * sizeof(REAL));
-        }
-    }
+    const plane_job *j = context;
+    REAL *strip = (REAL *)((char *)memory + FN(divisor_bytes)(j));
+    idx last = CK_MIN(j->g->planes * j->chunks, (task + 1) * j->per_task);
+    for (idx number = task * j->per_task; number < last; number++)
+        FN(average_forward_chunk)(j, number, memory, strip);
 }
 
 static void FN(average_backward_task)(void *context, idx task, void *memory)
 {
-    const rows_job *r = context;
-    const ck_pool *g = r->g;
-    FN(rows_scratch) s = FN(rows_lay_out)(r, memory, 0);
-    REAL *divisors = (REAL *)s.args;
-    idx last = CK_MIN(g->planes, (task + 1) * r->planes_per_task), kh0, kh1;
-    idx size = r->phases * r->length;
-    for (idx plane = task * r->planes_per_task; plane < last; plane++) {
-        REAL *image = (REAL *)r->out + plane * g->in[1] * g->in[2];
-        idx written = 0, begun = 0;
-        for (idx oh = 0; oh < g->out[1]; oh++) {
-            idx start = oh * g->s[1] - g->p[1];
-            FN(turn_ring)(r, &s, image, &written, &begun, start);
-            memcpy(s.values, (const REAL *)r->in + (plane * g->out[1] + oh) * g->out[2],
-                   (size_t)g->out[2] * sizeof(REAL));
-            FN(average_divisors)(r, divisors, oh);
-            for (idx j = 0; j < r->width; j += VL)
-                *(VEC *)(s.values + j) /= *(const VEC *)(divisors + j);
-            for (idx phase = 0; phase < r->phases; phase++)
-                for (idx j = 0; j < r->length; j += VL) {
-                    VEC sum = {0};
-                    for (idx t = s.begin[phase]; t < s.begin[phase + 1]; t++)
-                        sum += FN(lanes_at)(s.values + j - s.back[t]);
-                    *(VEC *)(s.spread + phase * r->length + j) = sum;
-                }
-            rows_taps(r, oh, &kh0, &kh1);
-            for (idx kh = kh0; kh < kh1; kh++) {
-                REAL *row = s.ring + slot_of(r, start + kh * g->d[1]) * size;
-                for (idx i = 0; i < size; i += VL)
-                    *(VEC *)(row + i) += *(const VEC *)(s.spread + i);
-            }
-        }
-        FN(turn_ring)(r, &s, image, &written, &begun, g->in[1]);
-    }
+    const plane_job *j = context;
+    REAL *strip = (REAL *)((char *)memory + FN(divisor_bytes)(j));
+    idx last = CK_MIN(j->g->planes * j->chunks, (task + 1) * j->per_task);
+    for (idx number = task * j->per_task; number < last; number++)
+        FN(average_backward_chunk)(j, number, memory, strip);
+}
+
+static int FN(run_average)(plane_job *j, void *lists, const void *in, void *out, ck_task run)
+{
+    if (!lists)
+        return -1;
+    j->in = in;
+    j->out = out;
+    int failed = ck_parallel(plane_tasks(j), run, j,
+                             FN(strip_bytes)(j) + (size_t)FN(divisor_bytes)(j),
+                             pool_work(j->g) / 4);
+    free(lists);
+    return failed;
 }
 
 int FN(ck_average_rows_forward)(const ck_pool *g, const void *x, void *out)
 {
-    rows_job r = rows_of(g, VL);
-    r.in = x;
-    r.out = out;
-    return ck_parallel(rows_tasks(&r), FN(average_forward_task), &r, FN(rows_bytes)(&r),
-                       pool_work(g) / 4);
+    plane_job j;
+    void *lists = FN(plan_windows)(&j, g);
+    return FN(run_average)(&j, lists, x, out, FN(average_forward_task));
 }
 
 int FN(ck_average_rows_backward)(const ck_pool *g, const void *dout, void *dx)
 {
-    rows_job r = rows_of(g, VL);
-    r.in = dout;
-    r.out = dx;
-    return ck_parallel(rows_tasks(&r), FN(average_backward_task), &r, FN(rows_bytes)(&r),
-                       pool_work(g) / 4);
+    plane_job j;
+    void *lists = FN(plan_pixels)(&j, g);
+    return FN(run_average)(&j, lists, dout, dx, FN(average_backward_task));
 }

@@ -1,6 +1,17 @@
 /* Included by isa_rows.c once per dtype: one window that is the whole image. */
 
-static void FN(max_global_plane)(const rows_job *r, idx plane, idx size)
+#ifndef CK_POOL_GLOBAL_IMPL
+#define CK_POOL_GLOBAL_IMPL
+typedef struct {
+    const ck_pool *g;
+    const void *in, *arg;
+    void *out, *arg_out;
+    int arg_bytes;
+    idx planes_per_task;
+} global_job;
+#endif
+
+static void FN(max_global_plane)(const global_job *r, idx plane, idx size)
 {
     const REAL *x = (const REAL *)r->in + plane * size;
     REAL best;
@@ -44,7 +55,7 @@ static void FN(max_global_plane)(const rows_job *r, idx plane, idx size)
 static void FN(max_global_forward_task)(void *context, idx task, void *memory)
 {
     (void)memory;
-    const rows_job *r = context;
+    const global_job *r = context;
     idx last = CK_MIN(r->g->planes, (task + 1) * r->planes_per_task);
     for (idx plane = task * r->planes_per_task; plane < last; plane++)
         FN(max_global_plane)(r, plane, pool_in(r->g));
@@ -53,7 +64,7 @@ static void FN(max_global_forward_task)(void *context, idx task, void *memory)
 static void FN(max_global_backward_task)(void *context, idx task, void *memory)
 {
     (void)memory;
-    const rows_job *r = context;
+    const global_job *r = context;
     idx size = pool_in(r->g), first = task * r->planes_per_task;
     idx last = CK_MIN(r->g->planes, first + r->planes_per_task);
     REAL *dx = r->out;
@@ -65,7 +76,7 @@ static void FN(max_global_backward_task)(void *context, idx task, void *memory)
 static void FN(average_global_forward_task)(void *context, idx task, void *memory)
 {
     (void)memory;
-    const rows_job *r = context;
+    const global_job *r = context;
     idx size = pool_in(r->g), last = CK_MIN(r->g->planes, (task + 1) * r->planes_per_task);
     for (idx plane = task * r->planes_per_task; plane < last; plane++) {
         const REAL *x = (const REAL *)r->in + plane * size;
@@ -85,7 +96,7 @@ static void FN(average_global_forward_task)(void *context, idx task, void *memor
 static void FN(average_global_backward_task)(void *context, idx task, void *memory)
 {
     (void)memory;
-    const rows_job *r = context;
+    const global_job *r = context;
     idx size = pool_in(r->g), last = CK_MIN(r->g->planes, (task + 1) * r->planes_per_task);
     for (idx plane = task * r->planes_per_task; plane < last; plane++) {
         REAL *dx = (REAL *)r->out + plane * size;
@@ -95,34 +106,34 @@ static void FN(average_global_backward_task)(void *context, idx task, void *memo
     }
 }
 
-static int FN(run_global)(rows_job r, ck_task run)
+static int FN(run_global)(global_job r, ck_task run)
 {
     const ck_pool *g = r.g;
-    r.planes_per_task = CK_MAX(1, CK_TASK_ELEMENTS / pool_in(g));
-    return ck_parallel(rows_tasks(&r), run, &r, 0, (double)g->planes * (double)pool_in(g));
+    r.planes_per_task = CK_MAX(1, PLANE_TASK_ELEMENTS / pool_in(g));
+    return ck_parallel((g->planes + r.planes_per_task - 1) / r.planes_per_task, run, &r, 0, (double)g->planes * (double)pool_in(g));
 }
 
 int FN(ck_max_global_forward)(const ck_pool *g, const void *x, void *out, void *arg, int arg_bytes)
 {
-    rows_job r = {.g = g, .in = x, .out = out, .arg_out = arg, .arg_bytes = arg_bytes};
+    global_job r = {.g = g, .in = x, .out = out, .arg_out = arg, .arg_bytes = arg_bytes};
     return FN(run_global)(r, FN(max_global_forward_task));
 }
 
 int FN(ck_max_global_backward)(const ck_pool *g, const void *dout, const void *arg, int arg_bytes,
                                void *dx)
 {
-    rows_job r = {.g = g, .in = dout, .out = dx, .arg = arg, .arg_bytes = arg_bytes};
+    global_job r = {.g = g, .in = dout, .out = dx, .arg = arg, .arg_bytes = arg_bytes};
     return FN(run_global)(r, FN(max_global_backward_task));
 }
 
 int FN(ck_average_global_forward)(const ck_pool *g, const void *x, void *out)
 {
-    rows_job r = {.g = g, .in = x, .out = out};
+    global_job r = {.g = g, .in = x, .out = out};
     return FN(run_global)(r, FN(average_global_forward_task));
 }
 
 int FN(ck_average_global_backward)(const ck_pool *g, const void *dout, void *dx)
 {
-    rows_job r = {.g = g, .in = dout, .out = dx};
+    global_job r = {.g = g, .in = dout, .out = dx};
     return FN(run_global)(r, FN(average_global_backward_task));
 }

@@ -1,89 +1,8 @@
-/* Included by isa_rows.c once per dtype. Pooling of images, one row of outputs at a time.
+/* Maximum pooling of images, row by row, over the strips of planes_impl.h. Included by isa_rows.c
+ * once per dtype.
  *
- * A row of the input is split into stride phases in scratch memory, with room for its padding, so
- * that every tap of a row of windows is one contiguous run of vectors. The rows that windows share
- * stay in a ring. Padding holds -inf (maximum) or 0 (average) and never wins, since a maximum
- * starts at the window's first real pixel; it is written once per task, for its place is the same
- * in every row. Backward runs the same way round: gradients are added up in such rows, and a row
- * goes out when no window will touch it again. */
-
-#ifndef CK_POOL_ROWS_IMPL
-#define CK_POOL_ROWS_IMPL
-enum { CK_TASK_ELEMENTS = 1 << 15 };
-
-typedef struct {
-    const ck_pool *g;
-    const void *in, *arg;
-    void *out, *arg_out;
-    int arg_bytes;
-    idx planes_per_task;
-    idx ring;               /* rows of a dilated window */
-    idx phases, length;     /* of a split row; length is of one phase, whole vectors */
-    idx reach;              /* entries of a phase that some window reads */
-    idx lead;               /* room before and after a row of outputs, whole vectors */
-    idx width;              /* outputs of a row, rounded up to whole vectors */
-    idx first[2], last[2];  /* the real pixels of the first two phases */
-    int covered;            /* every pixel of a row lies in some window, in a phase of its own */
-} rows_job;
-
-/* The entries [first, last) of a phase that are real pixels. */
-static void phase_range(const rows_job *r, idx phase, idx *first, idx *last)
-{
-    const ck_pool *g = r->g;
-    idx s = g->s[2], shift = g->p[2] - phase;
-    *first = shift > 0 ? (shift + s - 1) / s : 0;
-    *last = g->in[2] - 1 + shift < 0 ? 0 : (g->in[2] - 1 + shift) / s + 1;
-    *last = CK_MIN(*last, r->reach);
-    *first = CK_MIN(*first, *last);
-}
-
-static rows_job rows_of(const ck_pool *g, idx lanes)
-{
-    rows_job r = {.g = g};
-    idx window = (g->k[2] - 1) * g->d[2] + 1, size = g->in[1] * g->in[2] + 1;
-    r.planes_per_task = CK_MAX(1, CK_TASK_ELEMENTS / size);
-    r.ring = (g->k[1] - 1) * g->d[1] + 1;
-    r.phases = CK_MIN(g->s[2], window);
-    r.width = (g->out[2] + lanes - 1) / lanes * lanes;
-    r.reach = g->out[2] + (window - 1) / g->s[2];
-    r.length = (r.width + (window - 1) / g->s[2] + lanes - 1) / lanes * lanes;
-    r.lead = r.length - r.width + lanes;
-    r.covered = r.phases == g->s[2] &&
-                (g->out[2] - 1) * g->s[2] - g->p[2] + window >= g->in[2];
-    for (idx phase = 0; phase < 2; phase++)
-        phase_range(&r, phase, &r.first[phase], &r.last[phase]);
-    return r;
-}
-
-static idx rows_tasks(const rows_job *r)
-{
-    return (r->g->planes + r->planes_per_task - 1) / r->planes_per_task;
-}
-
-/* pool_taps along the height, without its divisions where the window lies inside the image. */
-CK_INLINE void rows_taps(const rows_job *r, idx oh, idx *first, idx *last)
-{
-    const ck_pool *g = r->g;
-    idx start = oh * g->s[1] - g->p[1];
-    *first = 0;
-    *last = g->k[1];
-    if (start < 0 || start + r->ring > g->in[1])
-        pool_taps(g, 1, oh, first, last);
-}
-
-/* A division of small numbers takes a third of the time in 32 bits. */
-CK_INLINE idx slot_of(const rows_job *r, idx row)
-{
-    return (idx)((uint32_t)row % (uint32_t)r->ring);
-}
-
-/* Where tap t of a row begins in a split row. */
-static idx tap_at(const rows_job *r, idx t)
-{
-    idx at = t * r->g->d[2];
-    return at % r->g->s[2] * r->length + at / r->g->s[2];
-}
-#endif
+ * Padding is -inf and never wins, since a maximum starts at the window's first real pixel. While a
+ * strip is copied it is looked through for NaN; only where there is one, comparisons heed it. */
 
 #undef LANE
 #undef IVECU
@@ -95,341 +14,215 @@ static idx tap_at(const rows_job *r, idx t)
 #endif
 typedef LANE FN(unaligned) __attribute__((vector_size(CK_VECTOR_BYTES), may_alias,
                                           aligned(sizeof(LANE))));
-
-CK_INLINE VEC FN(lanes_at)(const REAL *p) { return *(const VECU *)p; }
-
-/* Split a row of pixels into its phases. */
-static void FN(split_row)(const rows_job *r, const REAL *restrict pixels,
-                          REAL *restrict row)
-{
-    const ck_pool *g = r->g;
-    idx s = g->s[2], first = r->first[0], last = r->last[0];
-    if (s == 1) {
-        memcpy(row + first, pixels + first - g->p[2], (size_t)(last - first) * sizeof(REAL));
-        return;
-    }
-    idx phase = 0;
-    if (s == 2 && r->phases == 2) {
-        idx first2 = r->first[1], last2 = r->last[1];
-        idx low = CK_MAX(first, first2), high = CK_MIN(last, last2);
-        const REAL *restrict from = pixels - g->p[2];
-        REAL *restrict even = row, *restrict odd = row + r->length;
-        for (idx j = low; j < high; j++) {
-            even[j] = from[2 * j];
-            odd[j] = from[2 * j + 1];
-        }
-        if (low == first && low == first2 && high == last && high == last2)
-            return;
-    }
-    for (; phase < r->phases; phase++) {
-        phase_range(r, phase, &first, &last);
-        const REAL *from = pixels + phase - g->p[2];
-        REAL *to = row + phase * r->length;
-        for (idx j = first; j < last; j++)
-            to[j] = from[j * s];
-    }
-}
-
-/* The reverse: write a row of pixels from its phases; pixels in no window get 0. */
-static void FN(join_row)(const rows_job *r, const REAL *restrict row, REAL *restrict pixels)
-{
-    const ck_pool *g = r->g;
-    idx s = g->s[2], first = r->first[0], last = r->last[0];
-    if (!r->covered)
-        memset(pixels, 0, (size_t)g->in[2] * sizeof(REAL));
-    if (s == 1) {
-        memcpy(pixels + first - g->p[2], row + first, (size_t)(last - first) * sizeof(REAL));
-        return;
-    }
-    if (s == 2 && r->phases == 2) {
-        idx first2 = r->first[1], last2 = r->last[1];
-        idx low = CK_MAX(first, first2), high = CK_MIN(last, last2);
-        REAL *restrict to = pixels - g->p[2];
-        const REAL *restrict odd = row + r->length;
-        for (idx j = low; j < high; j++) {
-            to[2 * j] = row[j];
-            to[2 * j + 1] = odd[j];
-        }
-        if (low == first && low == first2 && high == last && high == last2)
-            return;
-    }
-    for (idx phase = 0; phase < r->phases; phase++) {
-        phase_range(r, phase, &first, &last);
-        REAL *to = pixels + phase - g->p[2];
-        const REAL *from = row + phase * r->length;
-        for (idx j = first; j < last; j++)
-            to[j * s] = from[j];
-    }
-}
-
-/* One row of maxima: rows[kh0 .. kh1) are split rows; `first` has each window's first real tap. */
-CK_INLINE void FN(max_row)(const rows_job *r, const REAL *const *rows, idx kh0, idx kh1, idx kw,
-                           const idx *at, const LANE *first, REAL *best_row, LANE *arg_row)
-{
-    for (idx j = 0; j < r->width; j += VL) {
-        VEC best = {0};
-        best -= (REAL)INFINITY;
-        IVEC place = {0};
-        place += (LANE)(kh0 * kw);
-        IVEC arg = *(const IVEC *)(first + j) + place;
-        for (idx kh = kh0; kh < kh1; kh++)
-            for (idx t = 0; t < kw; t++) {
-                FN(take_larger)(&best, &arg, FN(lanes_at)(rows[kh] + at[t] + j), place);
-                place += 1;
-            }
-        *(VECU *)(best_row + j) = best;
-        *(IVEC *)(arg_row + j) = arg;
-    }
-}
-
 /* One vector of places to or from bytes. */
 typedef uint8_t FN(bytes) __attribute__((vector_size(CK_VECTOR_BYTES / sizeof(REAL))));
 
-static void FN(put_args)(const rows_job *r, const LANE *row, uint8_t *spare, idx at)
+CK_INLINE VEC FN(lanes_at)(const REAL *p) { return *(const VECU *)p; }
+
+/* n places (all if room allows, see put), `at` the number of the first output. */
+CK_INLINE void FN(put_args)(const plane_job *j, idx at, IVEC args, idx n, idx room)
 {
-    idx count = r->g->out[2];
-    if (r->arg_bytes == 1) {
-        uint8_t *to = (uint8_t *)r->arg_out + at, *direct = r->width == count ? to : spare;
-        for (idx i = 0; i < r->width; i += VL) {
-            FN(bytes) some = __builtin_convertvector(*(const IVEC *)(row + i), FN(bytes));
-            memcpy(direct + i, &some, sizeof some);
-        }
-        if (direct != to)
-            memcpy(to, spare, (size_t)count);
+    if (j->arg_bytes == 1) {
+        FN(bytes) some = __builtin_convertvector(args, FN(bytes));
+        uint8_t *to = (uint8_t *)j->arg_out + at;
+        if (room >= VL)
+            memcpy(to, &some, sizeof some);
+        else
+            memcpy(to, &some, (size_t)CK_MIN(n, room));
     } else {
-        for (idx i = 0; i < count; i++)
-            put_arg(r->arg_out, r->arg_bytes, at + i, (idx)row[i]);
+        for (idx i = 0; i < CK_MIN(n, VL); i++)
+            put_arg(j->arg_out, j->arg_bytes, at + i, (idx)args[i]);
     }
 }
 
-/* Pieces of a task's scratch memory. */
-typedef struct {
-    REAL *ring, *values, *spread;
-    LANE *args, *first;
-    const REAL **rows;
-    idx *at, *held;
-    idx *tap, *back, *begin; /* the taps of each phase, and how far behind a pixel each lies */
-    uint8_t *bytes;
-} FN(rows_scratch);
-
-static size_t FN(rows_bytes)(const rows_job *r)
+/* One row of maxima; `first` has each window's first real tap along the row, `place0` that along
+ * the height. */
+CK_INLINE void FN(max_row)(const plane_job *j, const REAL *strip, const idx *offset, const idx taps,
+                           const LANE *first, LANE place0, const int heed_nan, idx at, idx room)
 {
-    size_t row = (size_t)(r->phases * r->length) * sizeof(REAL), vector = CK_VECTOR_BYTES;
-    size_t line = (size_t)(r->width + 2 * r->lead) * sizeof(REAL);
-    size_t numbers = (size_t)(r->g->k[1] + 3 * r->g->k[2] + r->ring + r->phases + 8);
-    return row * (size_t)(r->ring + 1) + 3 * line + numbers * sizeof(idx) + (size_t)r->width +
-           8 * vector;
-}
-
-/* Lay the scratch out; `padding` fills all rows. */
-static FN(rows_scratch) FN(rows_lay_out)(const rows_job *r, void *memory, REAL padding)
-{
-    FN(rows_scratch) s;
-    const ck_pool *g = r->g;
-    idx row = r->phases * r->length, w0, w1;
-    s.ring = memory;
-    s.spread = s.ring + r->ring * row;
-    s.values = s.spread + row + r->lead;
-    s.args = (LANE *)(s.values + r->width + 2 * r->lead);
-    s.first = s.args + r->width + r->lead;
-    s.at = (idx *)(s.first + r->width);
-    s.tap = s.at + g->k[2];
-    s.back = s.tap + g->k[2];
-    s.begin = s.back + g->k[2];
-    s.held = s.begin + r->phases + 1;
-    s.rows = (const REAL **)(s.held + r->ring);
-    s.bytes = (uint8_t *)(s.rows + g->k[1]);
-    for (idx i = 0; i < (r->ring + 1) * row; i++)
-        s.ring[i] = padding;
-    for (idx i = -r->lead; i < r->width + r->lead; i++) {
-        s.values[i] = 0;
-        s.args[i] = -1; /* no tap */
-    }
-    for (idx i = 0; i < r->width; i++) {
-        w0 = 0;
-        if (i < g->out[2])
-            pool_taps(g, 2, i, &w0, &w1);
-        s.first[i] = (LANE)w0;
-    }
-    idx listed = 0;
-    for (idx t = 0; t < g->k[2]; t++)
-        s.at[t] = tap_at(r, t);
-    for (idx phase = 0; phase < r->phases; phase++) {
-        s.begin[phase] = listed;
-        for (idx t = 0; t < g->k[2]; t++)
-            if (t * g->d[2] % g->s[2] == phase) {
-                s.tap[listed] = t;
-                s.back[listed++] = t * g->d[2] / g->s[2];
-            }
-    }
-    s.begin[r->phases] = listed;
-    return s;
-}
-
-/* Bring the window rows of output row oh into the ring. */
-static void FN(fetch_rows)(const rows_job *r, FN(rows_scratch) *s, const REAL *image, idx oh,
-                           idx kh0, idx kh1)
-{
-    const ck_pool *g = r->g;
-    for (idx kh = kh0; kh < kh1; kh++) {
-        idx ih = oh * g->s[1] - g->p[1] + kh * g->d[1], slot = slot_of(r, ih);
-        REAL *row = s->ring + slot * r->phases * r->length;
-        if (s->held[slot] != ih) {
-            FN(split_row)(r, image + ih * g->in[2], row);
-            s->held[slot] = ih;
-        }
-        s->rows[kh] = row;
-    }
-}
-
-static void FN(max_rows_forward_task)(void *context, idx task, void *memory)
-{
-    const rows_job *r = context;
-    const ck_pool *g = r->g;
-    FN(rows_scratch) s = FN(rows_lay_out)(r, memory, -(REAL)INFINITY);
-    idx last = CK_MIN(g->planes, (task + 1) * r->planes_per_task), kh0, kh1;
-    for (idx plane = task * r->planes_per_task; plane < last; plane++) {
-        const REAL *image = (const REAL *)r->in + plane * g->in[1] * g->in[2];
-        for (idx i = 0; i < r->ring; i++)
-            s.held[i] = -1;
-        for (idx oh = 0; oh < g->out[1]; oh++) {
-            idx at = (plane * g->out[1] + oh) * g->out[2];
-            rows_taps(r, oh, &kh0, &kh1);
-            FN(fetch_rows)(r, &s, image, oh, kh0, kh1);
-            REAL *out = (REAL *)r->out + at, *to = r->width == g->out[2] ? out : s.values;
-            if (g->k[2] == 2 && kh0 == 0 && kh1 == 2)
-                FN(max_row)(r, s.rows, 0, 2, 2, s.at, s.first, to, s.args);
-            else if (g->k[2] == 3 && kh0 == 0 && kh1 == 3)
-                FN(max_row)(r, s.rows, 0, 3, 3, s.at, s.first, to, s.args);
+    REAL *out = (REAL *)j->out + at;
+    for (idx x = 0; x < j->width; x += VL) {
+        VEC best = {0};
+        best -= (REAL)INFINITY;
+        IVEC place = {0};
+        IVEC arg = *(const IVECU *)(first + x) + place0;
+        for (idx t = 0; t < taps; t++) {
+            VEC v = FN(lanes_at)(strip + offset[t] + x);
+            if (heed_nan)
+                FN(take_larger)(&best, &arg, v, place);
             else
-                FN(max_row)(r, s.rows, kh0, kh1, g->k[2], s.at, s.first, to, s.args);
-            if (to != out)
-                memcpy(out, to, (size_t)g->out[2] * sizeof(REAL));
-            if (r->arg_out)
-                FN(put_args)(r, s.args, s.bytes, at);
+                FN(take_greater)(&best, &arg, v, place);
+            place += 1;
         }
+        FN(put)(out + x, best, j->width - x, room - x);
+        if (j->arg_out)
+            FN(put_args)(j, at + x, arg, j->width - x, room - x);
     }
+}
+
+static void FN(max_forward_chunk)(const plane_job *j, idx number, REAL *strip, const LANE *first)
+{
+    const ck_pool *g = j->g;
+    plane_chunk c = chunk_of(j, number);
+    const REAL *image = (const REAL *)j->in + c.plane * g->in[1] * g->in[2];
+    FN(filler) f = {{0}, {0}};
+    f.pad -= (REAL)INFINITY;
+    FN(fill_strip)(&j->strip, &f, image, c.first, strip, 1);
+    LANE nan = 0;
+    for (idx lane = 0; lane < VL; lane++)
+        nan |= f.nan[lane];
+    const plane_phase *p = j->phase;
+    for (idx r = 0; r < c.rows; r++, strip += j->strip.pitch) {
+        idx kh0, kh1, at = (c.plane * g->out[1] + c.first + r) * g->out[2];
+        pool_taps(g, 1, c.first + r, &kh0, &kh1);
+        LANE place0 = (LANE)(kh0 * g->k[2]);
+        idx room = (c.rows - r) * g->out[2];
+        if (nan)
+            FN(max_row)(j, strip, p->offset, p->taps, first, place0, 1, at, room);
+        else if (p->taps == 4)
+            FN(max_row)(j, strip, p->offset, 4, first, place0, 0, at, room);
+        else if (p->taps == 9)
+            FN(max_row)(j, strip, p->offset, 9, first, place0, 0, at, room);
+        else
+            FN(max_row)(j, strip, p->offset, p->taps, first, place0, 0, at, room);
+    }
+}
+
+static idx FN(first_bytes)(const plane_job *j) { return (j->width + VL) * (idx)sizeof(LANE); }
+
+static void FN(max_forward_task)(void *context, idx task, void *memory)
+{
+    const plane_job *j = context;
+    LANE *first = memory;
+    REAL *strip = (REAL *)((char *)memory + round_up_to(FN(first_bytes)(j), CK_VECTOR_BYTES));
+    idx total = j->g->planes * j->chunks, last = CK_MIN(total, (task + 1) * j->per_task), w0, w1;
+    for (idx i = 0; i < j->width; i++) {
+        pool_taps(j->g, 2, i, &w0, &w1);
+        first[i] = (LANE)w0;
+    }
+    for (idx number = task * j->per_task; number < last; number++)
+        FN(max_forward_chunk)(j, number, strip, first);
 }
 
 int FN(ck_max_rows_forward)(const ck_pool *g, const void *x, void *out, void *arg, int arg_bytes)
 {
-    rows_job r = rows_of(g, VL);
-    r.in = x;
-    r.out = out;
-    r.arg_out = arg;
-    r.arg_bytes = arg_bytes;
-    return ck_parallel(rows_tasks(&r), FN(max_rows_forward_task), &r, FN(rows_bytes)(&r),
-                       pool_work(g) / 4);
+    plane_job j;
+    void *memory = FN(plan_windows)(&j, g);
+    if (!memory)
+        return -1;
+    j.in = x;
+    j.out = out;
+    j.arg_out = arg;
+    j.arg_bytes = arg_bytes;
+    int failed = ck_parallel(plane_tasks(&j), FN(max_forward_task), &j,
+                             FN(strip_bytes)(&j) + (size_t)FN(first_bytes)(&j) + CK_VECTOR_BYTES,
+                             pool_work(g) / 4);
+    free(memory);
+    return failed;
 }
 
 /* --- backward ---------------------------------------------------------------------------- */
 
-static void FN(get_args)(const rows_job *r, LANE *row, uint8_t *spare, idx at)
+/* A row of places from memory to lanes, n of them. */
+CK_INLINE void FN(get_args)(const plane_job *j, idx at, idx n, LANE *to)
 {
-    idx count = r->g->out[2], whole = count / VL * VL;
-    if (r->arg_bytes == 1) {
-        const uint8_t *from = (const uint8_t *)r->arg + at;
+    idx i = 0;
+    if (j->arg_bytes == 1) {
+        const uint8_t *from = (const uint8_t *)j->arg + at;
         FN(bytes) some;
-        for (idx i = 0; i < whole; i += VL) {
+        for (; i + VL <= n; i += VL) {
             memcpy(&some, from + i, sizeof some);
-            *(IVEC *)(row + i) = __builtin_convertvector(some, IVEC);
+            *(IVECU *)(to + i) = __builtin_convertvector(some, IVEC);
         }
-        if (whole < count) {
-            memcpy(spare, from + whole, (size_t)(count - whole));
-            for (idx i = whole; i < count; i++)
-                row[i] = spare[i - whole];
-        }
-    } else {
-        for (idx i = 0; i < count; i++)
-            row[i] = (LANE)get_arg(r->arg, r->arg_bytes, at + i);
+    }
+    for (; i < n; i++)
+        to[i] = (LANE)get_arg(j->arg, j->arg_bytes, at + i);
+}
+
+/* The places of a strip's windows, laid out as the strip; -1, which is no tap, in the padding. */
+static void FN(fill_args)(const plane_job *j, idx plane, idx first, LANE *to)
+{
+    const strip_shape *s = &j->strip;
+    idx begin, end, y = first - s->top;
+    FN(phase_columns)(s, 0, &begin, &end);
+    for (idx r = 0; r < s->rows; r++, y++, to += s->pitch) {
+        int real = y >= 0 && y < s->src_h;
+        for (idx i = 0; i < (real ? begin : s->pitch); i++)
+            to[i] = -1;
+        if (!real)
+            continue;
+        FN(get_args)(j, (plane * s->src_h + y) * s->src_w + begin - s->left, end - begin,
+                     to + begin);
+        for (idx i = end; i < s->pitch; i++)
+            to[i] = -1;
     }
 }
 
-/* Write the finished rows before `start`, and begin those up to its window's end. */
-static void FN(turn_ring)(const rows_job *r, FN(rows_scratch) *s, REAL *image, idx *written,
-                          idx *begun, idx start)
+/* One row of dx: the gradients of the windows whose maximum came from a pixel. They are read where
+ * they are wanted and not written where they belong: writing neighbours that overlap in a vector
+ * would wait for each other. */
+CK_INLINE void FN(max_row_back)(const plane_job *j, const REAL *dout, const LANE *args,
+                                const plane_phase *phases, const idx sx, REAL *row, idx room)
 {
-    const ck_pool *g = r->g;
-    idx size = r->phases * r->length;
-    for (; *written < CK_MIN(start, g->in[1]); ++*written) {
-        REAL *pixels = image + *written * g->in[2];
-        if (*written < *begun)
-            FN(join_row)(r, s->ring + slot_of(r, *written) * size, pixels);
-        else
-            memset(pixels, 0, (size_t)g->in[2] * sizeof(REAL));
-    }
-    *begun = CK_MAX(*begun, *written);
-    for (; *begun < CK_MIN(start + r->ring, g->in[1]); ++*begun)
-        memset(s->ring + slot_of(r, *begun) * size, 0, (size_t)size * sizeof(REAL));
-}
-
-/* Add to `count` pixels of one phase, from `sum` on, the gradients of the maxima that came from
- * them through `taps` taps of window row kh. Read where they are wanted and not written where they
- * belong: writing neighbours that overlap in a vector would wait for each other. */
-CK_INLINE void FN(max_phase_back)(REAL *sum, idx count, const REAL *dout, const LANE *arg,
-                                  LANE tap0, const idx *tap, const idx *back, idx taps)
-{
-    for (idx j = 0; j < count; j += VL) {
-        VEC total = *(const VEC *)(sum + j);
-        for (idx t = 0; t < taps; t++) {
-            IVEC place = *(const IVECU *)(arg + j - back[t]);
-            IVEC grads = *(const IVECU *)((const LANE *)dout + j - back[t]);
-            total += (VEC)(grads & (IVEC)(place == (LANE)(tap0 + tap[t])));
-        }
-        *(VEC *)(sum + j) = total;
-    }
-}
-
-static void FN(max_row_back)(const rows_job *r, const FN(rows_scratch) *s, idx kh, REAL *row)
-{
-    LANE tap0 = (LANE)(kh * r->g->k[2]);
-    for (idx phase = 0; phase < r->phases; phase++) {
-        REAL *sum = row + phase * r->length;
-        idx taps = s->begin[phase + 1] - s->begin[phase];
-        const idx *tap = s->tap + s->begin[phase], *back = s->back + s->begin[phase];
-        if (taps == 1)
-            FN(max_phase_back)(sum, r->length, s->values, s->args, tap0, tap, back, 1);
-        else if (taps == 2)
-            FN(max_phase_back)(sum, r->length, s->values, s->args, tap0, tap, back, 2);
-        else if (taps == 3)
-            FN(max_phase_back)(sum, r->length, s->values, s->args, tap0, tap, back, 3);
-        else
-            FN(max_phase_back)(sum, r->length, s->values, s->args, tap0, tap, back, taps);
-    }
-}
-
-static void FN(max_rows_backward_task)(void *context, idx task, void *memory)
-{
-    const rows_job *r = context;
-    const ck_pool *g = r->g;
-    FN(rows_scratch) s = FN(rows_lay_out)(r, memory, 0);
-    idx last = CK_MIN(g->planes, (task + 1) * r->planes_per_task), kh0, kh1;
-    for (idx plane = task * r->planes_per_task; plane < last; plane++) {
-        REAL *image = (REAL *)r->out + plane * g->in[1] * g->in[2];
-        idx written = 0, begun = 0;
-        for (idx oh = 0; oh < g->out[1]; oh++) {
-            idx at = (plane * g->out[1] + oh) * g->out[2], start = oh * g->s[1] - g->p[1];
-            FN(turn_ring)(r, &s, image, &written, &begun, start);
-            memcpy(s.values, (const REAL *)r->in + at, (size_t)g->out[2] * sizeof(REAL));
-            FN(get_args)(r, s.args, s.bytes, at);
-            rows_taps(r, oh, &kh0, &kh1);
-            for (idx kh = kh0; kh < kh1; kh++) {
-                idx slot = slot_of(r, start + kh * g->d[1]);
-                FN(max_row_back)(r, &s, kh, s.ring + slot * r->phases * r->length);
+    for (idx i = 0; i * sx < j->width; i += VL) {
+        VEC v[MOST_PHASES];
+        for (idx x = 0; x < sx; x++) {
+            VEC total = {0};
+            const plane_phase *p = &phases[x];
+            for (idx t = 0; t < p->taps; t++) {
+                idx at = p->offset[t] + i;
+                IVEC grads = *(const IVECU *)((const LANE *)dout + at);
+                total += (VEC)(grads & (IVEC)(*(const IVECU *)(args + at) == (LANE)p->tap[t]));
             }
+            v[x] = total;
         }
-        FN(turn_ring)(r, &s, image, &written, &begun, g->in[1]);
+        FN(put_phases)(j, sx, row, i, v, room);
     }
+}
+
+static void FN(max_backward_chunk)(const plane_job *j, idx number, REAL *dout, LANE *args)
+{
+    plane_chunk c = chunk_of(j, number);
+    const strip_shape *s = &j->strip;
+    FN(fill_channel)(s, (const REAL *)j->in + c.plane * s->src_h * s->src_w, c.first, dout);
+    FN(fill_args)(j, c.plane, c.first, args);
+    idx y0 = c.first * j->sy, y1 = CK_MIN(j->height, (c.first + c.rows) * j->sy);
+    for (idx y = y0; y < y1; y++) {
+        REAL *row = (REAL *)j->out + (c.plane * j->height + y) * j->width;
+        const plane_phase *phases = j->phase + y % j->sy * j->sx;
+        idx room = (y1 - y) * j->width, skip = (y / j->sy - c.first) * s->pitch;
+        if (j->sx == 1)
+            FN(max_row_back)(j, dout + skip, args + skip, phases, 1, row, room);
+        else if (j->sx == 2)
+            FN(max_row_back)(j, dout + skip, args + skip, phases, 2, row, room);
+        else
+            FN(max_row_back)(j, dout + skip, args + skip, phases, j->sx, row, room);
+    }
+}
+
+static void FN(max_backward_task)(void *context, idx task, void *memory)
+{
+    const plane_job *j = context;
+    REAL *dout = memory;
+    LANE *args = (LANE *)((char *)memory + round_up_to((idx)FN(strip_bytes)(j), CK_VECTOR_BYTES));
+    idx last = CK_MIN(j->g->planes * j->chunks, (task + 1) * j->per_task);
+    for (idx number = task * j->per_task; number < last; number++)
+        FN(max_backward_chunk)(j, number, dout, args);
 }
 
 int FN(ck_max_rows_backward)(const ck_pool *g, const void *dout, const void *arg, int arg_bytes,
                              void *dx)
 {
-    rows_job r = rows_of(g, VL);
-    r.in = dout;
-    r.out = dx;
-    r.arg = arg;
-    r.arg_bytes = arg_bytes;
-    return ck_parallel(rows_tasks(&r), FN(max_rows_backward_task), &r, FN(rows_bytes)(&r),
-                       pool_work(g) / 4);
+    plane_job j;
+    void *memory = FN(plan_pixels)(&j, g);
+    if (!memory)
+        return -1;
+    j.in = dout;
+    j.out = dx;
+    j.arg = arg;
+    j.arg_bytes = arg_bytes;
+    int failed = ck_parallel(plane_tasks(&j), FN(max_backward_task), &j,
+                             2 * FN(strip_bytes)(&j) + CK_VECTOR_BYTES, pool_work(g) / 4);
+    free(memory);
+    return failed;
 }

@@ -2,7 +2,7 @@
  *
  * A strip is split into stride x stride phases, so that for any stride every tap is a contiguous
  * load at a constant offset: output (row, col) reads lane row * pitch + col + toff[tap]. Included
- * by isa_gemm.c once per dtype.
+ * once per dtype, after vector_impl.h.
  */
 
 #ifndef CK_STRIP_IMPL
@@ -40,52 +40,157 @@ CK_INLINE void FN(zero)(REAL *to, idx n)
         __builtin_memset(to, 0, (size_t)n * sizeof(REAL));
 }
 
-/* to[i] = from[i * stride], i < n. May write up to a vector behind the end, never read there. */
-CK_INLINE void FN(copy_strided)(REAL *to, const REAL *from, idx n, idx stride)
+/* Lay out the phases for `rows` rows. Where the columns of two phases are copied together, there is
+ * room for a vector between them. */
+CK_INLINE void FN(size_strip)(strip_shape *s, idx rows)
 {
-    if (stride == 1) {
-        idx i = 0;
-        for (; i + VL <= n; i += VL)
-            *(VECU *)(to + i) = *(const VECU *)(from + i);
-        if (i < n)
-            *(VECU *)(to + i) = FN(load_part)(from + i, n - i);
-    } else if (stride == 2) {
-        for (idx i = 0; i < n; i++)
-            to[i] = from[2 * i];
-    } else {
-        for (idx i = 0; i < n; i++)
-            to[i] = from[i * stride];
-    }
+    s->rows = rows;
+    s->phase_size = rows * s->pitch + (s->sw == 2 ? VL : 0);
+    s->channel_size = s->phases * s->phase_size;
 }
 
-CK_INLINE void FN(zero_vectors)(REAL *to, idx n)
+/* What copying a row does: fills with `pad`, and notes NaNs in `nan` where asked. */
+typedef struct {
+    VEC pad;
+    IVEC nan;
+} FN(filler);
+
+CK_INLINE void FN(fill_pad)(const FN(filler) *f, REAL *to, idx n)
 {
     for (idx i = 0; i < n; i += VL)
-        *(VECU *)(to + i) = (VEC){0};
+        *(VECU *)(to + i) = f->pad;
 }
 
-/* Copy one channel of one image, output rows first .. first + rows - 1 and what they reach. Rows
- * are written in ascending order and in whole vectors: what one writes behind its end, the next
- * overwrites, and behind the last channel there is room. */
-static void FN(fill_channel)(const strip_shape *s, const REAL *plane, idx first, idx rows, REAL *to)
+/* The entries [begin, end) of a phase's rows that are columns of the source. */
+CK_INLINE void FN(phase_columns)(const strip_shape *s, idx p, idx *begin, idx *end)
+{
+    idx shift = s->pw[p] - s->left, room = s->src_w - 1 - shift;
+    *begin = shift < 0 ? (-shift + s->sw - 1) / s->sw : 0;
+    *end = room < 0 ? 0 : room / s->sw + 1;
+    *begin = CK_MIN(*begin, s->pitch);
+    *end = CK_MAX(*begin, CK_MIN(*end, s->pitch));
+}
+
+/* to[i] = from[i * stride], i < n. May write up to a vector behind the end, never read there. */
+CK_INLINE void FN(copy_strided)(FN(filler) *f, REAL *to, const REAL *from, idx n, idx stride,
+                                const int find_nan)
+{
+    if (stride != 1) {
+        for (idx i = 0; i < n; i++)
+            to[i] = from[i * stride];
+        for (idx i = 0; find_nan && i < n; i++)
+            f->nan[0] |= to[i] != to[i];
+        return;
+    }
+    idx i = 0;
+    for (; i + VL <= n; i += VL) {
+        VEC v = *(const VECU *)(from + i);
+        *(VECU *)(to + i) = v;
+        if (find_nan)
+            f->nan |= v != v;
+    }
+    if (i < n) {
+        VEC v = FN(load_part)(from + i, n - i);
+        *(VECU *)(to + i) = v;
+        if (find_nan)
+            f->nan |= v != v;
+    }
+}
+
+/* even[i] = from[2 i], odd[i] = from[2 i + 1], i < n; otherwise as copy_strided. */
+CK_INLINE void FN(copy_pairs)(FN(filler) *f, REAL *even, REAL *odd, const REAL *from, idx n,
+                              const int find_nan)
+{
+    for (idx i = 0; i < n; i += VL) {
+        idx left = 2 * (n - i);
+        VEC a, b;
+        if (left >= 2 * VL) {
+            a = *(const VECU *)(from + 2 * i);
+            b = *(const VECU *)(from + 2 * i + VL);
+        } else {
+            a = FN(load_part)(from + 2 * i, CK_MIN(left, VL));
+            b = left > VL ? FN(load_part)(from + 2 * i + VL, left - VL) : (VEC){0};
+        }
+        if (find_nan)
+            f->nan |= (a != a) | (b != b);
+        VEC e, o;
+        FN(split_lanes)(a, b, &e, &o);
+        *(VECU *)(even + i) = e;
+        *(VECU *)(odd + i) = o;
+    }
+}
+
+/* Copy rows of one phase, the first of them source row y (then y + sh …). Rows are written in
+ * ascending order and in whole vectors: what one writes behind its end, the next overwrites. */
+CK_INLINE void FN(fill_phase)(const strip_shape *s, FN(filler) *f, idx p, const REAL *plane, idx y,
+                              REAL *row, const int find_nan)
+{
+    idx begin, end;
+    FN(phase_columns)(s, p, &begin, &end);
+    const REAL *from = plane + begin * s->sw + s->pw[p] - s->left;
+    for (idx r = 0; r < s->rows; r++, row += s->pitch, y += s->sh) {
+        if (y < 0 || y >= s->src_h) {
+            FN(fill_pad)(f, row, s->pitch);
+            continue;
+        }
+        FN(fill_pad)(f, row, begin);
+        FN(copy_strided)(f, row + begin, from + y * s->src_w, end - begin, s->sw, find_nan);
+        FN(fill_pad)(f, row + end, s->pitch - end);
+    }
+}
+
+/* The same for phases p and p + 1, which have the even and the odd columns. */
+CK_INLINE void FN(fill_two_phases)(const strip_shape *s, FN(filler) *f, idx p, const REAL *plane,
+                                   idx y, REAL *even, const int find_nan)
+{
+    idx begin, end, begin2, end2;
+    FN(phase_columns)(s, p, &begin, &end);
+    FN(phase_columns)(s, p + 1, &begin2, &end2);
+    idx low = CK_MAX(begin, begin2), high = CK_MAX(low, CK_MIN(end, end2));
+    REAL *odd = even + s->phase_size;
+    plane -= s->left;
+    for (idx r = 0; r < s->rows; r++, even += s->pitch, odd += s->pitch, y += s->sh) {
+        if (y < 0 || y >= s->src_h) {
+            FN(fill_pad)(f, even, s->pitch);
+            FN(fill_pad)(f, odd, s->pitch);
+            continue;
+        }
+        const REAL *from = plane + y * s->src_w;
+        FN(fill_pad)(f, even, begin);
+        FN(fill_pad)(f, odd, begin2);
+        FN(copy_pairs)(f, even + low, odd + low, from + 2 * low, high - low, find_nan);
+        for (idx q = begin < low ? begin : high; q < end; q = q + 1 == low ? high : q + 1) {
+            even[q] = from[2 * q];
+            f->nan[0] |= even[q] != even[q];
+        }
+        for (idx q = begin2 < low ? begin2 : high; q < end2; q = q + 1 == low ? high : q + 1) {
+            odd[q] = from[2 * q + 1];
+            f->nan[0] |= odd[q] != odd[q];
+        }
+        FN(fill_pad)(f, even + end, s->pitch - end);
+        FN(fill_pad)(f, odd + end2, s->pitch - end2);
+    }
+}
+
+/* Copy one channel of one image, output rows first … and what they reach. Behind the last channel
+ * there is room for a vector. */
+CK_INLINE void FN(fill_strip)(const strip_shape *s, FN(filler) *f, const REAL *plane, idx first,
+                              REAL *to, const int find_nan)
 {
     for (idx p = 0; p < s->phases; p++) {
-        idx shift = s->pw[p] - s->left;
-        idx begin = shift < 0 ? (-shift + s->sw - 1) / s->sw : 0;
-        idx end = s->src_w - 1 - shift < 0 ? 0 : (s->src_w - 1 - shift) / s->sw + 1;
-        begin = CK_MIN(begin, s->pitch);
-        end = CK_MAX(begin, CK_MIN(end, s->pitch));
-        const REAL *from = plane + begin * s->sw + shift;
-        REAL *row = to + p * s->phase_size;
         idx y = first * s->sh + s->ph[p] - s->top;
-        for (idx r = 0; r < rows; r++, row += s->pitch, y += s->sh) {
-            if (y < 0 || y >= s->src_h) {
-                FN(zero_vectors)(row, s->pitch);
-                continue;
-            }
-            FN(zero_vectors)(row, begin);
-            FN(copy_strided)(row + begin, from + y * s->src_w, end - begin, s->sw);
-            FN(zero_vectors)(row + end, s->pitch - end);
+        REAL *row = to + p * s->phase_size;
+        if (s->sw == 2 && p + 1 < s->phases && s->ph[p + 1] == s->ph[p] && s->pw[p] == 0) {
+            FN(fill_two_phases)(s, f, p, plane, y, row, find_nan);
+            p++;
+        } else {
+            FN(fill_phase)(s, f, p, plane, y, row, find_nan);
         }
     }
+}
+
+static void FN(fill_channel)(const strip_shape *s, const REAL *plane, idx first, REAL *to)
+{
+    FN(filler) zeros = {{0}, {0}};
+    FN(fill_strip)(s, &zeros, plane, first, to, 0);
 }

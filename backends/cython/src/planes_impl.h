@@ -1,0 +1,179 @@
+/* What the kernels share that work on every image plane by itself: pooling and depthwise
+ * convolution. Included by isa_rows.c once per dtype, after strip_impl.h.
+ *
+ * A plane, or as many of its rows as the first-level cache likes, is copied into a strip; then every
+ * tap of a row of results is one contiguous run of vectors. Forward has a result for each window.
+ * Backward is the same the other way round: the strip holds the gradients of the windows, and the
+ * rows of dx are put together from one run for each column phase of the stride. */
+
+#ifndef CK_PLANES_IMPL
+#define CK_PLANES_IMPL
+enum { PLANE_STRIP_BYTES = 48 << 10, PLANE_TASK_ELEMENTS = 1 << 15, MOST_PHASES = 64 };
+
+/* The taps that reach one phase of the results: where each lies in the strip, and which it is. */
+typedef struct {
+    idx taps;
+    idx *offset, *tap;
+} plane_phase;
+
+typedef struct {
+    const ck_pool *g;
+    strip_shape strip;
+    idx sy, sx;            /* result (y, x) belongs to phase (y % sy, x % sx) */
+    idx height, width;     /* of a plane of results */
+    idx rows, chunks;      /* rows of a chunk, in units of sy; chunks of a plane */
+    idx per_task;          /* chunks */
+    plane_phase *phase;    /* [sy * sx] */
+    const void *in, *arg;
+    void *out, *arg_out;
+    int arg_bytes;
+} plane_job;
+
+static idx round_up_to(idx value, idx to) { return (value + to - 1) / to * to; }
+static idx planes_floor_div(idx a, idx b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+
+/* The taps along one axis that reach pixel r, r + s, r + 2 s …: for each, the window minus the
+ * pixel's number. Returns how many. */
+static idx reaching_taps(const ck_pool *g, int axis, idx r, idx *tap, idx *shift)
+{
+    idx count = 0;
+    for (idx k = 0; k < g->k[axis]; k++) {
+        idx at = r + g->p[axis] - k * g->d[axis];
+        if (at % g->s[axis] == 0) {
+            tap[count] = k;
+            shift[count++] = at / g->s[axis];
+        }
+    }
+    return count;
+}
+
+/* What a chunk of results covers. */
+typedef struct {
+    idx plane, first, rows; /* in units of sy */
+} plane_chunk;
+
+static plane_chunk chunk_of(const plane_job *j, idx number)
+{
+    plane_chunk c = {number / j->chunks, number % j->chunks * j->rows, 0};
+    c.rows = CK_MIN(j->rows, (j->height + j->sy - 1) / j->sy - c.first);
+    return c;
+}
+
+static idx plane_tasks(const plane_job *j)
+{
+    return (j->g->planes * j->chunks + j->per_task - 1) / j->per_task;
+}
+#endif
+
+/* Rows per chunk, chunks per task and the strip's sizes; reach: rows a strip has more than its chunk
+ * (in units of sy). */
+static void FN(cut_planes)(plane_job *j, idx reach)
+{
+    strip_shape *s = &j->strip;
+    idx all = (j->height + j->sy - 1) / j->sy;
+    idx fit = PLANE_STRIP_BYTES / (idx)sizeof(REAL) / (s->phases * s->pitch) - reach;
+    j->rows = CK_MAX(1, CK_MIN(all, CK_MAX(fit, reach)));
+    j->chunks = (all + j->rows - 1) / j->rows;
+    j->rows = (all + j->chunks - 1) / j->chunks;
+    j->chunks = (all + j->rows - 1) / j->rows;
+    idx elements = s->src_h * s->src_w + j->height * j->width;
+    j->per_task = CK_MAX(1, PLANE_TASK_ELEMENTS * j->chunks / elements);
+    FN(size_strip)(s, j->rows + reach);
+}
+
+/* The strip's bytes, with room for vectors read and written behind its end. */
+static size_t FN(strip_bytes)(const plane_job *j)
+{
+    return (size_t)(j->strip.channel_size + 4 * VL) * sizeof(REAL);
+}
+
+/* Results for windows. `memory` is freed by the caller; NULL where there is none. */
+static void *FN(plan_windows)(plane_job *j, const ck_pool *g)
+{
+    idx taps = g->k[1] * g->k[2];
+    plane_phase *phase = malloc(sizeof *phase + (size_t)taps * sizeof(idx));
+    if (!phase)
+        return NULL;
+    *j = (plane_job){.g = g, .sy = 1, .sx = 1, .height = g->out[1], .width = g->out[2],
+                     .phase = phase};
+    phase->taps = taps;
+    phase->offset = (idx *)(phase + 1);
+    strip_shape *s = &j->strip;
+    s->src_h = g->in[1], s->src_w = g->in[2], s->sh = g->s[1], s->sw = g->s[2];
+    s->top = g->p[1], s->left = g->p[2];
+    s->pitch = g->out[2] + (g->k[2] - 1) * g->d[2] / s->sw;
+    for (idx t = 0; t < taps; t++)
+        phase->offset[t] = phase_number(s, t / g->k[2] * g->d[1] % s->sh,
+                                        t % g->k[2] * g->d[2] % s->sw);
+    FN(cut_planes)(j, (g->k[1] - 1) * g->d[1] / s->sh);
+    for (idx t = 0; t < taps; t++)
+        phase->offset[t] = phase->offset[t] * s->phase_size +
+                           t / g->k[2] * g->d[1] / s->sh * s->pitch +
+                           t % g->k[2] * g->d[2] / s->sw;
+    return phase;
+}
+
+/* Results for pixels: the strip holds one value for each window. */
+static void *FN(plan_pixels)(plane_job *j, const ck_pool *g)
+{
+    idx sh = g->s[1], sw = g->s[2], phases = sh * sw, taps = g->k[1] * g->k[2];
+    idx lists = 2 * taps + 2 * (g->k[1] + g->k[2]);
+    plane_phase *phase = malloc((size_t)phases * sizeof *phase + (size_t)lists * sizeof(idx));
+    if (!phase)
+        return NULL;
+    *j = (plane_job){.g = g, .sy = sh, .sx = sw, .height = g->in[1], .width = g->in[2],
+                     .phase = phase};
+    strip_shape *s = &j->strip;
+    s->src_h = g->out[1], s->src_w = g->out[2], s->sh = s->sw = s->phases = 1;
+    idx low_h = planes_floor_div(g->p[1] - (g->k[1] - 1) * g->d[1], sh);
+    idx low_w = planes_floor_div(g->p[2] - (g->k[2] - 1) * g->d[2], sw);
+    s->top = -low_h, s->left = -low_w;
+    s->pitch = (g->in[2] - 1) / sw + 1 + planes_floor_div(sw - 1 + g->p[2], sw) - low_w;
+    FN(cut_planes)(j, planes_floor_div(sh - 1 + g->p[1], sh) - low_h);
+    idx *offset = (idx *)(phase + phases), *tap = offset + taps;
+    idx *kh = tap + taps, *oh = kh + g->k[1], *kw = oh + g->k[1], *ow = kw + g->k[2];
+    for (idx i = 0; i < phases; i++) {
+        plane_phase *p = &phase[i];
+        *p = (plane_phase){0, offset, tap};
+        idx rows = reaching_taps(g, 1, i / sw, kh, oh), cols = reaching_taps(g, 2, i % sw, kw, ow);
+        for (idx a = 0; a < rows; a++)
+            for (idx b = 0; b < cols; b++) {
+                tap[p->taps] = kh[a] * g->k[2] + kw[b];
+                offset[p->taps++] = (oh[a] - low_h) * s->pitch + ow[b] - low_w;
+            }
+        offset += p->taps;
+        tap += p->taps;
+    }
+    return phase;
+}
+
+/* Store the first n lanes of v, n <= VL or all; `room` says how many there may be written, for what
+ * lies behind is the next row's, which comes later. */
+CK_INLINE void FN(put)(REAL *to, VEC v, idx n, idx room)
+{
+    if (room >= VL)
+        *(VECU *)to = v;
+    else
+        FN(store_part)(to, v, CK_MIN(n, room));
+}
+
+/* Store the columns x0 + i * sx of a row of results, i from `at` on, that sx vectors hold; `room` is
+ * counted from the row's beginning. */
+CK_INLINE void FN(put_phases)(const plane_job *j, const idx sx, REAL *row, idx at, const VEC *v,
+                              idx room)
+{
+    idx x = at * sx;
+    if (sx == 1) {
+        FN(put)(row + x, v[0], j->width - x, room - x);
+    } else if (sx == 2) {
+        VEC a, b;
+        FN(join_lanes)(v[0], v[1], &a, &b);
+        FN(put)(row + x, a, j->width - x, room - x);
+        if (x + VL < j->width)
+            FN(put)(row + x + VL, b, j->width - x - VL, room - x - VL);
+    } else {
+        for (idx p = 0; p < sx; p++)
+            for (idx i = 0; i < VL && x + i * sx + p < j->width; i++)
+                row[x + i * sx + p] = v[p][i];
+    }
+}

@@ -1,0 +1,114 @@
+/* Parts of vectors, and vectors mixed lane by lane. Included once per dtype, before what uses it. */
+
+#ifndef CK_VECTOR_IMPL
+#define CK_VECTOR_IMPL
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#endif
+#define UNROLL _Pragma("GCC unroll 16")
+#define EACH_OF_2(m, s) m(s, 0), m(s, 1)
+#define EACH_OF_4(m, s) EACH_OF_2(m, s), m(s, 2), m(s, 3)
+#define EACH_OF_8(m, s) EACH_OF_4(m, s), m(s, 4), m(s, 5), m(s, 6), m(s, 7)
+#define EACH_OF_16(m, s) \
+    EACH_OF_8(m, s), m(s, 8), m(s, 9), m(s, 10), m(s, 11), m(s, 12), m(s, 13), m(s, 14), m(s, 15)
+#ifdef __clang__
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (IVEC){__VA_ARGS__})
+#endif
+/* Lane l of every second lane of two vectors, and of two vectors' lanes in turn. */
+#define EVEN_LANE(s, l) (2 * (l))
+#define ODD_LANE(s, l) (2 * (l) + 1)
+#define TURN_LANE(s, l) ((s) * (LANES / 2) + (l) / 2 + (l) % 2 * LANES)
+#endif
+
+#undef EACH_LANE
+#if LANES == 2
+#define EACH_LANE EACH_OF_2
+#elif LANES == 4
+#define EACH_LANE EACH_OF_4
+#elif LANES == 8
+#define EACH_LANE EACH_OF_8
+#else
+#define EACH_LANE EACH_OF_16
+#endif
+
+/* n of a vector's lanes, 0 < n <= VL; nothing behind them is touched, and loaded as zero. */
+#if defined(__AVX512F__) && defined(REAL_IS_DOUBLE)
+CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
+{
+    return (VEC)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
+{
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+}
+#elif defined(__AVX512F__)
+CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
+{
+    return (VEC)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+#elif defined(__AVX2__) && CK_VECTOR_BYTES == 32 && defined(REAL_IS_DOUBLE)
+CK_INLINE __m256i FN(first_lanes)(idx n)
+{
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
+{
+    return (VEC)_mm256_maskload_pd(p, FN(first_lanes)(n));
+}
+CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
+{
+    _mm256_maskstore_pd(p, FN(first_lanes)(n), (__m256d)v);
+}
+#elif defined(__AVX2__) && CK_VECTOR_BYTES == 32
+CK_INLINE __m256i FN(first_lanes)(idx n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
+{
+    return (VEC)_mm256_maskload_ps(p, FN(first_lanes)(n));
+}
+CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
+{
+    _mm256_maskstore_ps(p, FN(first_lanes)(n), (__m256)v);
+}
+#else
+CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
+{
+    VEC v = {0};
+    for (idx i = 0; i < n; i++)
+        ((REAL *)&v)[i] = p[i];
+    return v;
+}
+CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
+{
+    for (idx i = 0; i < n; i++)
+        p[i] = ((REAL *)&v)[i];
+}
+#endif
+
+/* even, odd = the lanes of a and b, which lie one after the other, by their number. */
+CK_INLINE void FN(split_lanes)(VEC a, VEC b, VEC *even, VEC *odd)
+{
+    *even = SHUFFLE(a, b, EACH_LANE(EVEN_LANE, 0));
+    *odd = SHUFFLE(a, b, EACH_LANE(ODD_LANE, 0));
+}
+
+/* The reverse. */
+CK_INLINE void FN(join_lanes)(VEC even, VEC odd, VEC *a, VEC *b)
+{
+    *a = SHUFFLE(even, odd, EACH_LANE(TURN_LANE, 0));
+    *b = SHUFFLE(even, odd, EACH_LANE(TURN_LANE, 1));
+}
+
+CK_INLINE VEC FN(relu)(VEC v)
+{
+    IVEC keep = ~(v < (VEC){0}); /* true for NaN as well */
+    return (VEC)((IVEC)v & keep);
+}

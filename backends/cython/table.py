@@ -42,6 +42,18 @@ def _whole_image(spec: PoolSpec) -> bool:
     )
 
 
+def _tiles(spec: PoolSpec) -> bool:
+    """Windows of two columns lie side by side on the image."""
+    return (
+        _image(spec)
+        and spec.kernel == spec.stride
+        and spec.kernel[-1] == 2
+        and prod(spec.kernel) <= 256
+        and max(spec.dilation) == 1
+        and not any(map(any, spec.pad))
+    )
+
+
 def _depthwise(spec: ConvSpec) -> bool:
     return _image(spec) and spec.w_shape[1] == 1 and spec.groups > 1
 
@@ -60,8 +72,8 @@ KERNELS = (
     Kernel("max_pool_forward", "rows", 1, "row by row, in vectors", _image),
     Kernel("max_pool_forward", "windows", 0, "window by window", _always),
     Kernel("max_pool_backward", "global", 2, "one window: the whole image", _whole_image),
-    Kernel("max_pool_backward", "rows", 1, "row by row, in vectors", _image),
-    Kernel("max_pool_backward", "windows", 0, "window by window", _always),
+    Kernel("max_pool_backward", "tiles", 3, "row by row, in vectors", _tiles),
+    Kernel("max_pool_backward", "windows", 0, "each gradient to its maximum's place", _always),
     Kernel("avg_pool_forward", "global", 2, "one window: the whole image", _whole_image),
     Kernel("avg_pool_forward", "rows", 1, "row by row, in vectors", _image),
     Kernel("avg_pool_forward", "windows", 0, "window by window", _always),

@@ -76,27 +76,40 @@ static void FN(depthwise_forward_task)(void *context, idx task, void *strip)
 
 /* --- backward to x ------------------------------------------------------------------------ */
 
-CK_INLINE void FN(depthwise_row_back)(const depthwise_job *job, const REAL *dout, const REAL *w,
-                                      const plane_phase *phases, const idx sx, REAL *row, idx room)
+CK_INLINE VEC FN(weighted_sum)(VEC sum, const REAL *strip, const idx *offset, const VEC *w,
+                               const idx taps, idx i)
+{
+    for (idx t = 0; t < taps; t++)
+        sum += w[t] * FN(lanes_at)(strip + offset[t] + i);
+    return sum;
+}
+
+/* VL columns of one phase; w: the filters' weights in the order of all phases' taps. */
+CK_INLINE VEC FN(weighted_phase)(const depthwise_job *job, const REAL *dout, const VEC *w,
+                                 const plane_phase *p, idx i)
 {
     const plane_job *j = &job->j;
     idx filter = j->g->k[1] * j->g->k[2];
-    for (idx i = 0; i * sx < j->width; i += VL) {
-        VEC v[MOST_PHASES];
-        for (idx x = 0; x < sx; x++) {
-            const plane_phase *p = &phases[x];
-            VEC total = {0};
-            for (idx m = 0; m < job->many; m++)
-                for (idx t = 0; t < p->taps; t++)
-                    total += w[m * filter + p->tap[t]] *
-                             FN(lanes_at)(dout + m * j->strip.channel_size + p->offset[t] + i);
-            v[x] = total;
-        }
-        FN(put_phases)(j, sx, row, i, v, room);
+    VEC sum = {0};
+    w += p->tap - j->phase->tap;
+    for (idx m = 0; m < job->many; m++, w += filter, dout += j->strip.channel_size) {
+#define CK_SUM(taps) sum = FN(weighted_sum)(sum, dout, p->offset, w, taps, i)
+        BY_TAPS(p->taps, CK_SUM)
+#undef CK_SUM
     }
+    return sum;
 }
 
-static void FN(depthwise_dx_chunk)(const depthwise_job *job, idx number, REAL *dout)
+CK_INLINE void FN(depthwise_row_back)(const depthwise_job *job, const REAL *dout, const VEC *w,
+                                      const plane_phase *phases, const idx sx, REAL *row, idx room)
+{
+    const plane_job *j = &job->j;
+#define CK_VALUE(p, i) FN(weighted_phase)(job, dout, w, &phases[p], i)
+    PUT_ROW(j, sx, row, room, CK_VALUE)
+#undef CK_VALUE
+}
+
+static void FN(depthwise_dx_chunk)(const depthwise_job *job, idx number, VEC *w, REAL *dout)
 {
     const plane_job *j = &job->j;
     const strip_shape *s = &j->strip;
@@ -104,8 +117,11 @@ static void FN(depthwise_dx_chunk)(const depthwise_job *job, idx number, REAL *d
     for (idx m = 0; m < job->many; m++)
         FN(fill_channel)(s, (const REAL *)j->in + (c.plane * job->many + m) * s->src_h * s->src_w,
                          c.first, dout + m * s->channel_size);
-    const REAL *w = (const REAL *)job->w +
-                    c.plane % job->channels * job->many * j->g->k[1] * j->g->k[2];
+    idx taps = j->g->k[1] * j->g->k[2];
+    const REAL *weights = (const REAL *)job->w + c.plane % job->channels * job->many * taps;
+    for (idx m = 0; m < job->many; m++)
+        for (idx t = 0; t < taps; t++)
+            w[m * taps + t] = (VEC){0} + weights[m * taps + j->phase->tap[t]];
     idx y0 = c.first * j->sy, y1 = CK_MIN(j->height, (c.first + c.rows) * j->sy);
     for (idx y = y0; y < y1; y++) {
         REAL *row = (REAL *)j->out + (c.plane * j->height + y) * j->width;
@@ -126,8 +142,10 @@ static void FN(depthwise_dx_task)(void *context, idx task, void *memory)
     const depthwise_job *job = context;
     const plane_job *j = &job->j;
     idx last = CK_MIN(j->g->planes * j->chunks, (task + 1) * j->per_task);
+    idx weights = job->many * j->g->k[1] * j->g->k[2];
+    VEC *w = memory;
     for (idx number = task * j->per_task; number < last; number++)
-        FN(depthwise_dx_chunk)(job, number, memory);
+        FN(depthwise_dx_chunk)(job, number, w, (REAL *)(w + weights));
 }
 
 /* --- backward to w ------------------------------------------------------------------------ */
@@ -228,7 +246,8 @@ int FN(ck_depthwise_dx)(const ck_conv *g, const void *dout, const void *w, void 
         return -1;
     job.j.in = dout;
     job.j.out = dx;
-    size_t bytes = (size_t)job.many * FN(strip_bytes)(&job.j);
+    size_t bytes = (size_t)job.many * (FN(strip_bytes)(&job.j) +
+                                       (size_t)(g->k[1] * g->k[2]) * sizeof(VEC));
     int failed = ck_parallel(plane_tasks(&job.j), FN(depthwise_dx_task), &job, bytes,
                              FN(depthwise_work)(g));
     free(lists);

@@ -21,7 +21,7 @@
     ck_avg_pool_backward_fn FN(ck_avg_pool_backward); \
     ck_max_pool_forward_fn FN(ck_max_rows_forward); \
     ck_max_pool_forward_fn FN(ck_max_global_forward); \
-    ck_max_pool_backward_fn FN(ck_max_rows_backward); \
+    ck_max_pool_backward_fn FN(ck_max_tiles_backward); \
     ck_max_pool_backward_fn FN(ck_max_global_backward); \
     ck_avg_pool_forward_fn FN(ck_average_rows_forward); \
     ck_avg_pool_forward_fn FN(ck_average_global_forward); \
@@ -44,7 +44,7 @@
     .max_pool_forward = {[CK_WINDOWS] = FN(ck_max_pool_forward), \
         [CK_ROWS] = FN(ck_max_rows_forward), [CK_GLOBAL] = FN(ck_max_global_forward)}, \
     .max_pool_backward = {[CK_WINDOWS] = FN(ck_max_pool_backward), \
-        [CK_ROWS] = FN(ck_max_rows_backward), [CK_GLOBAL] = FN(ck_max_global_backward)}, \
+        [CK_TILES] = FN(ck_max_tiles_backward), [CK_GLOBAL] = FN(ck_max_global_backward)}, \
     .avg_pool_forward = {[CK_WINDOWS] = FN(ck_avg_pool_forward), \
         [CK_ROWS] = FN(ck_average_rows_forward), [CK_GLOBAL] = FN(ck_average_global_forward)}, \
     .avg_pool_backward = {[CK_WINDOWS] = FN(ck_avg_pool_backward), \

@@ -1,4 +1,16 @@
-/* Included once per dtype, after vector_impl.h: a maximum and its place, lane by lane. */
+/* Included once per dtype, after vector_impl.h: a maximum and its place, lane by lane, and vectors
+ * of places to and from bytes. */
+
+#undef LANE
+#undef IVECU
+#define IVECU FN(unaligned)
+#ifdef REAL_IS_DOUBLE
+#define LANE int64_t
+#else
+#define LANE int32_t
+#endif
+typedef LANE FN(unaligned) __attribute__((vector_size(CK_VECTOR_BYTES), may_alias,
+                                          aligned(sizeof(LANE))));
 
 /* Where v is larger than best, or is the first NaN, v and its place take over. */
 CK_INLINE void FN(take_larger)(VEC *best, IVEC *arg, VEC v, IVEC place)
@@ -61,5 +73,53 @@ CK_INLINE void FN(take_greater)(VEC *best, IVEC *arg, VEC v, IVEC place)
     IVEC better = (IVEC)(v > *best);
     *best = (VEC)((better & (IVEC)v) | (~better & (IVEC)*best));
     *arg = (better & place) | (~better & *arg);
+#endif
+}
+
+/* VL bytes as lanes. */
+CK_INLINE IVEC FN(from_bytes)(const uint8_t *p)
+{
+#if defined(__AVX512F__) && CK_VECTOR_BYTES == 64
+#ifdef REAL_IS_DOUBLE
+    return (IVEC)_mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)p));
+#else
+    return (IVEC)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+#endif
+#elif defined(__AVX2__) && CK_VECTOR_BYTES == 32
+#ifdef REAL_IS_DOUBLE
+    return (IVEC)_mm256_cvtepu8_epi64(_mm_loadu_si32(p));
+#else
+    return (IVEC)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+#endif
+#else
+    IVEC v;
+    for (idx i = 0; i < VL; i++)
+        v[i] = p[i];
+    return v;
+#endif
+}
+
+/* Lanes of 0 to 255 as VL bytes. */
+CK_INLINE void FN(to_bytes)(uint8_t *p, IVEC v)
+{
+#if defined(__AVX512F__) && CK_VECTOR_BYTES == 64
+#ifdef REAL_IS_DOUBLE
+    _mm_storel_epi64((__m128i *)p, _mm512_cvtepi64_epi8((__m512i)v));
+#else
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)v));
+#endif
+#elif defined(__AVX2__) && CK_VECTOR_BYTES == 32
+#ifdef REAL_IS_DOUBLE
+    __m256i low = _mm256_permutevar8x32_epi32((__m256i)v, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+    __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_castsi256_si128(low));
+    _mm_storeu_si32(p, _mm_packus_epi16(words, words));
+#else
+    __m128i words = _mm_packus_epi32(_mm256_castsi256_si128((__m256i)v),
+                                     _mm256_extracti128_si256((__m256i)v, 1));
+    _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
+#endif
+#else
+    for (idx i = 0; i < VL; i++)
+        p[i] = (uint8_t)v[i];
 #endif
 }

@@ -8,9 +8,10 @@
 
 #ifndef CK_PLANES_IMPL
 #define CK_PLANES_IMPL
-enum { PLANE_STRIP_BYTES = 48 << 10, PLANE_TASK_ELEMENTS = 1 << 15, MOST_PHASES = 64 };
+enum { PLANE_STRIP_BYTES = 48 << 10 };
 
-/* The taps that reach one phase of the results: where each lies in the strip, and which it is. */
+/* The taps that reach one phase of the results: where each lies in the strip, and (backward) which
+ * one it is. */
 typedef struct {
     idx taps;
     idx *offset, *tap;
@@ -24,8 +25,8 @@ typedef struct {
     idx rows, chunks;      /* rows of a chunk, in units of sy; chunks of a plane */
     idx per_task;          /* chunks */
     plane_phase *phase;    /* [sy * sx] */
-    const void *in, *arg;
-    void *out, *arg_out;
+    const void *in;
+    void *out, *arg;       /* arg: the maxima's places, or NULL */
     int arg_bytes;
 } plane_job;
 
@@ -46,6 +47,16 @@ static idx reaching_taps(const ck_pool *g, int axis, idx r, idx *tap, idx *shift
     }
     return count;
 }
+
+/* `run` with the number of taps known to the compiler, where it is a usual one. */
+#define BY_TAPS(taps, run) \
+    switch (taps) { \
+    case 1: run(1); break; \
+    case 2: run(2); break; \
+    case 4: run(4); break; \
+    case 9: run(9); break; \
+    default: run(taps); break; \
+    }
 
 /* What a chunk of results covers. */
 typedef struct {
@@ -157,23 +168,38 @@ CK_INLINE void FN(put)(REAL *to, VEC v, idx n, idx room)
         FN(store_part)(to, v, CK_MIN(n, room));
 }
 
-/* Store the columns x0 + i * sx of a row of results, i from `at` on, that sx vectors hold; `room` is
- * counted from the row's beginning. */
-CK_INLINE void FN(put_phases)(const plane_job *j, const idx sx, REAL *row, idx at, const VEC *v,
-                              idx room)
+/* Store VL columns i, i + 1 … of each phase of a row of results that has one column phase or two;
+ * `room` is counted from the row's beginning. */
+CK_INLINE void FN(put_one)(const plane_job *j, REAL *row, idx i, VEC v, idx room)
 {
-    idx x = at * sx;
-    if (sx == 1) {
-        FN(put)(row + x, v[0], j->width - x, room - x);
-    } else if (sx == 2) {
-        VEC a, b;
-        FN(join_lanes)(v[0], v[1], &a, &b);
-        FN(put)(row + x, a, j->width - x, room - x);
-        if (x + VL < j->width)
-            FN(put)(row + x + VL, b, j->width - x - VL, room - x - VL);
-    } else {
-        for (idx p = 0; p < sx; p++)
-            for (idx i = 0; i < VL && x + i * sx + p < j->width; i++)
-                row[x + i * sx + p] = v[p][i];
-    }
+    FN(put)(row + i, v, j->width - i, room - i);
 }
+
+CK_INLINE void FN(put_two)(const plane_job *j, REAL *row, idx i, VEC even, VEC odd, idx room)
+{
+    idx x = 2 * i;
+    VEC a, b;
+    FN(join_lanes)(even, odd, &a, &b);
+    FN(put)(row + x, a, j->width - x, room - x);
+    if (x + VL < j->width)
+        FN(put)(row + x + VL, b, j->width - x - VL, room - x - VL);
+}
+
+/* The same of column phase p alone, of any number. */
+CK_INLINE void FN(put_every)(const plane_job *j, REAL *row, idx i, idx p, VEC v)
+{
+    for (idx lane = 0; lane < VL && (i + lane) * j->sx + p < j->width; lane++)
+        row[(i + lane) * j->sx + p] = v[lane];
+}
+
+/* A row of dx, where `value(phase number, i)` gives VL of its columns. */
+#define PUT_ROW(j, sx, row, room, value) \
+    for (idx i = 0; i * (sx) < (j)->width; i += VL) { \
+        if ((sx) == 1) \
+            FN(put_one)(j, row, i, value(0, i), room); \
+        else if ((sx) == 2) \
+            FN(put_two)(j, row, i, value(0, i), value(1, i), room); \
+        else \
+            for (idx p = 0; p < (sx); p++) \
+                FN(put_every)(j, row, i, p, value(p, i)); \
+    }

@@ -37,24 +37,25 @@ static void FN(average_forward_chunk)(const plane_job *j, idx number, REAL *divi
         if (r == 0 || g->counts[1][oh] != g->counts[1][oh - 1])
             FN(divisors)(g, oh, divisors);
         REAL *out = (REAL *)j->out + (c.plane * g->out[1] + oh) * g->out[2];
-        if (j->phase->taps == 4)
-            FN(average_row)(j, strip, 4, divisors, out, room);
-        else if (j->phase->taps == 9)
-            FN(average_row)(j, strip, 9, divisors, out, room);
-        else
-            FN(average_row)(j, strip, j->phase->taps, divisors, out, room);
+#define CK_ROW(taps) FN(average_row)(j, strip, taps, divisors, out, room)
+        BY_TAPS(j->phase->taps, CK_ROW)
+#undef CK_ROW
     }
+}
+
+CK_INLINE VEC FN(sum_phase)(const REAL *strip, const plane_phase *p, idx i)
+{
+#define CK_SUM(taps) return FN(sum_taps)(strip, p, taps, i)
+    BY_TAPS(p->taps, CK_SUM)
+#undef CK_SUM
 }
 
 CK_INLINE void FN(average_row_back)(const plane_job *j, const REAL *strip,
                                     const plane_phase *phases, const idx sx, REAL *row, idx room)
 {
-    for (idx i = 0; i * sx < j->width; i += VL) {
-        VEC v[MOST_PHASES];
-        for (idx x = 0; x < sx; x++)
-            v[x] = FN(sum_taps)(strip, &phases[x], phases[x].taps, i);
-        FN(put_phases)(j, sx, row, i, v, room);
-    }
+#define CK_VALUE(p, i) FN(sum_phase)(strip, &phases[p], i)
+    PUT_ROW(j, sx, row, room, CK_VALUE)
+#undef CK_VALUE
 }
 
 /* Divide the gradients in the strip by what their windows' sums were divided by. */

@@ -9,6 +9,8 @@ typedef struct {
     const void *in, *arg;
     void *out, *arg_out;
     int arg_bytes;
+    idx per_task;     /* planes */
+    const idx *where; /* how far behind a window's corner each of its taps lies */
 } pool_job;
 
 /* The taps [first, last) of axis `a` through which output `o` reads real pixels: none where its
@@ -44,5 +46,17 @@ static idx pool_out(const ck_pool *g) { return g->out[0] * g->out[1] * g->out[2]
 static double pool_work(const ck_pool *g)
 {
     return 2.0 * g->planes * (pool_in(g) + (double)pool_out(g) * g->k[0] * g->k[1] * g->k[2]);
+}
+
+enum { PLANE_TASK_ELEMENTS = 1 << 15 };
+
+/* Run a kernel that moves each pixel about once, some planes per task. */
+static int run_planes(pool_job *job, ck_task run)
+{
+    const ck_pool *g = job->g;
+    idx elements = pool_in(g) + pool_out(g);
+    job->per_task = elements < PLANE_TASK_ELEMENTS ? PLANE_TASK_ELEMENTS / elements : 1;
+    return ck_parallel((g->planes + job->per_task - 1) / job->per_task, run, job, 0,
+                       (double)g->planes * (double)elements);
 }
 #endif

@@ -2,52 +2,70 @@
 
 #ifndef CK_POOL_GLOBAL_IMPL
 #define CK_POOL_GLOBAL_IMPL
-typedef struct {
-    const ck_pool *g;
-    const void *in, *arg;
-    void *out, *arg_out;
-    int arg_bytes;
-    idx planes_per_task;
-} global_job;
+/* Lane l of a vector turned by s lanes. */
+#define TURNED_LANE(s, l) (((l) + (s)) % LANES)
 #endif
 
-static void FN(max_global_plane)(const global_job *r, idx plane, idx size)
+/* The largest value of a plane and its place, one by one. */
+static idx FN(largest)(const REAL *x, idx size)
+{
+    idx where = 0;
+    for (idx i = 1; i < size; i++)
+        if (x[where] == x[where] && !(x[i] <= x[where]))
+            where = i;
+    return where;
+}
+
+/* The same in vectors, without NaN: exchange halves, quarters … and keep the larger, of equal ones
+ * the first. */
+#define EXCHANGE(s) \
+    { \
+        VEC other = SHUFFLE(best, best, EACH_LANE(TURNED_LANE, s)); \
+        IVEC there = SHUFFLE(arg, arg, EACH_LANE(TURNED_LANE, s)); \
+        IVEC take = (other > best) | ((other == best) & (there < arg)); \
+        best = (VEC)((take & (IVEC)other) | (~take & (IVEC)best)); \
+        arg = (take & there) | (~take & arg); \
+    }
+
+static idx FN(largest_in_lanes)(const REAL *x, idx size)
+{
+    IVEC arg, place;
+    for (idx lane = 0; lane < VL; lane++)
+        arg[lane] = (LANE)lane;
+    place = arg;
+    VEC best = FN(lanes_at)(x);
+    IVEC nan = best != best;
+    for (idx i = VL; i < size; i += VL) {
+        idx at = CK_MIN(i, size - VL); /* the last vector may overlap the one before it */
+        place += (LANE)(at == i ? VL : at - (i - VL));
+        VEC v = FN(lanes_at)(x + at);
+        nan |= v != v;
+        FN(take_greater)(&best, &arg, v, place);
+    }
+    LANE any = 0;
+    for (idx lane = 0; lane < VL; lane++)
+        any |= nan[lane];
+    if (any)
+        return FN(largest)(x, size);
+#if LANES > 8
+    EXCHANGE(8)
+#endif
+#if LANES > 4
+    EXCHANGE(4)
+#endif
+#if LANES > 2
+    EXCHANGE(2)
+#endif
+    EXCHANGE(1)
+    return (idx)arg[0];
+}
+#undef EXCHANGE
+
+static void FN(max_global_plane)(const pool_job *r, idx plane, idx size)
 {
     const REAL *x = (const REAL *)r->in + plane * size;
-    REAL best;
-    idx where, i = 0;
-    if (size >= VL) {
-        IVEC arg, step = {0};
-        for (idx lane = 0; lane < VL; lane++)
-            arg[lane] = (LANE)lane;
-        IVEC place = arg;
-        step += (LANE)VL;
-        VEC lanes = FN(lanes_at)(x);
-        for (i = VL; i + VL <= size; i += VL) {
-            place += step;
-            FN(take_larger)(&lanes, &arg, FN(lanes_at)(x + i), place);
-        }
-        best = lanes[0];
-        where = (idx)arg[0];
-        for (idx lane = 1; lane < VL; lane++) {
-            REAL v = lanes[lane];
-            idx at = (idx)arg[lane];
-            int larger = best == best && !(v <= best);
-            int first = at < where && (v == best || (v != v && best != best));
-            where = larger | first ? at : where;
-            best = larger | first ? v : best;
-        }
-    } else {
-        best = x[0];
-        where = 0;
-        i = 1;
-    }
-    for (; i < size; i++)
-        if (best == best && !(x[i] <= best)) {
-            best = x[i];
-            where = i;
-        }
-    ((REAL *)r->out)[plane] = best;
+    idx where = size >= VL ? FN(largest_in_lanes)(x, size) : FN(largest)(x, size);
+    ((REAL *)r->out)[plane] = x[where];
     if (r->arg_out)
         put_arg(r->arg_out, r->arg_bytes, plane, where);
 }
@@ -55,18 +73,18 @@ static void FN(max_global_plane)(const global_job *r, idx plane, idx size)
 static void FN(max_global_forward_task)(void *context, idx task, void *memory)
 {
     (void)memory;
-    const global_job *r = context;
-    idx last = CK_MIN(r->g->planes, (task + 1) * r->planes_per_task);
-    for (idx plane = task * r->planes_per_task; plane < last; plane++)
+    const pool_job *r = context;
+    idx last = CK_MIN(r->g->planes, (task + 1) * r->per_task);
+    for (idx plane = task * r->per_task; plane < last; plane++)
         FN(max_global_plane)(r, plane, pool_in(r->g));
 }
 
 static void FN(max_global_backward_task)(void *context, idx task, void *memory)
 {
     (void)memory;
-    const global_job *r = context;
-    idx size = pool_in(r->g), first = task * r->planes_per_task;
-    idx last = CK_MIN(r->g->planes, first + r->planes_per_task);
+    const pool_job *r = context;
+    idx size = pool_in(r->g), first = task * r->per_task;
+    idx last = CK_MIN(r->g->planes, first + r->per_task);
     REAL *dx = r->out;
     memset(dx + first * size, 0, (size_t)((last - first) * size) * sizeof(REAL));
     for (idx plane = first; plane < last; plane++)
@@ -76,9 +94,9 @@ static void FN(max_global_backward_task)(void *context, idx task, void *memory)
 static void FN(average_global_forward_task)(void *context, idx task, void *memory)
 {
     (void)memory;
-    const global_job *r = context;
-    idx size = pool_in(r->g), last = CK_MIN(r->g->planes, (task + 1) * r->planes_per_task);
-    for (idx plane = task * r->planes_per_task; plane < last; plane++) {
+    const pool_job *r = context;
+    idx size = pool_in(r->g), last = CK_MIN(r->g->planes, (task + 1) * r->per_task);
+    for (idx plane = task * r->per_task; plane < last; plane++) {
         const REAL *x = (const REAL *)r->in + plane * size;
         VEC lanes = {0};
         idx i = 0;
@@ -96,9 +114,9 @@ static void FN(average_global_forward_task)(void *context, idx task, void *memor
 static void FN(average_global_backward_task)(void *context, idx task, void *memory)
 {
     (void)memory;
-    const global_job *r = context;
-    idx size = pool_in(r->g), last = CK_MIN(r->g->planes, (task + 1) * r->planes_per_task);
-    for (idx plane = task * r->planes_per_task; plane < last; plane++) {
+    const pool_job *r = context;
+    idx size = pool_in(r->g), last = CK_MIN(r->g->planes, (task + 1) * r->per_task);
+    for (idx plane = task * r->per_task; plane < last; plane++) {
         REAL *dx = (REAL *)r->out + plane * size;
         REAL share = ((const REAL *)r->in)[plane] / (REAL)size;
         for (idx i = 0; i < size; i++)
@@ -106,34 +124,27 @@ static void FN(average_global_backward_task)(void *context, idx task, void *memo
     }
 }
 
-static int FN(run_global)(global_job r, ck_task run)
-{
-    const ck_pool *g = r.g;
-    r.planes_per_task = CK_MAX(1, PLANE_TASK_ELEMENTS / pool_in(g));
-    return ck_parallel((g->planes + r.planes_per_task - 1) / r.planes_per_task, run, &r, 0, (double)g->planes * (double)pool_in(g));
-}
-
 int FN(ck_max_global_forward)(const ck_pool *g, const void *x, void *out, void *arg, int arg_bytes)
 {
-    global_job r = {.g = g, .in = x, .out = out, .arg_out = arg, .arg_bytes = arg_bytes};
-    return FN(run_global)(r, FN(max_global_forward_task));
+    pool_job r = {.g = g, .in = x, .out = out, .arg_out = arg, .arg_bytes = arg_bytes};
+    return run_planes(&r, FN(max_global_forward_task));
 }
 
 int FN(ck_max_global_backward)(const ck_pool *g, const void *dout, const void *arg, int arg_bytes,
                                void *dx)
 {
-    global_job r = {.g = g, .in = dout, .out = dx, .arg = arg, .arg_bytes = arg_bytes};
-    return FN(run_global)(r, FN(max_global_backward_task));
+    pool_job r = {.g = g, .in = dout, .out = dx, .arg = arg, .arg_bytes = arg_bytes};
+    return run_planes(&r, FN(max_global_backward_task));
 }
 
 int FN(ck_average_global_forward)(const ck_pool *g, const void *x, void *out)
 {
-    global_job r = {.g = g, .in = x, .out = out};
-    return FN(run_global)(r, FN(average_global_forward_task));
+    pool_job r = {.g = g, .in = x, .out = out};
+    return run_planes(&r, FN(average_global_forward_task));
 }
 
 int FN(ck_average_global_backward)(const ck_pool *g, const void *dout, void *dx)
 {
-    global_job r = {.g = g, .in = dout, .out = dx};
-    return FN(run_global)(r, FN(average_global_backward_task));
+    pool_job r = {.g = g, .in = dout, .out = dx};
+    return run_planes(&r, FN(average_global_backward_task));
 }

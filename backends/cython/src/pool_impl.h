@@ -37,26 +37,35 @@ static void FN(max_forward_plane)(void *context, idx plane, void *scratch)
     }
 }
 
-static void FN(max_backward_plane)(void *context, idx plane, void *scratch)
+/* dx of some planes: each output's gradient is added where its maximum stood. Going from output to
+ * pixel costs the same for every window, while going from pixel to outputs costs a step per tap. */
+CK_INLINE void FN(scatter)(const pool_job *job, idx task, const int arg_bytes)
+{
+    const ck_pool *g = job->g;
+    idx at = task * job->per_task * pool_out(g);
+    idx last = CK_MIN(g->planes, (task + 1) * job->per_task);
+    const REAL *dout = job->in;
+    for (idx plane = task * job->per_task; plane < last; plane++) {
+        REAL *dx = (REAL *)job->out + plane * pool_in(g);
+        memset(dx, 0, (size_t)pool_in(g) * sizeof(REAL));
+        for (idx od = 0; od < g->out[0]; od++)
+            for (idx oh = 0; oh < g->out[1]; oh++) {
+                idx depth = od * g->s[0] - g->p[0], height = oh * g->s[1] - g->p[1];
+                REAL *corner = dx + (depth * g->in[1] + height) * g->in[2] - g->p[2];
+                for (idx ow = 0; ow < g->out[2]; ow++, at++, corner += g->s[2])
+                    corner[job->where[get_arg(job->arg, arg_bytes, at)]] += dout[at];
+            }
+    }
+}
+
+static void FN(max_backward_task)(void *context, idx task, void *scratch)
 {
     (void)scratch;
     const pool_job *job = context;
-    const ck_pool *g = job->g;
-    REAL *dx = (REAL *)job->out + plane * pool_in(g);
-    for (idx i = 0; i < pool_in(g); i++)
-        dx[i] = 0;
-    idx at = plane * pool_out(g);
-    for (idx od = 0; od < g->out[0]; od++)
-        for (idx oh = 0; oh < g->out[1]; oh++)
-            for (idx ow = 0; ow < g->out[2]; ow++, at++) {
-                idx tap = get_arg(job->arg, job->arg_bytes, at);
-                idx kw = tap % g->k[2], kh = tap / g->k[2] % g->k[1];
-                idx kd = tap / g->k[2] / g->k[1];
-                idx id = od * g->s[0] - g->p[0] + kd * g->d[0];
-                idx ih = oh * g->s[1] - g->p[1] + kh * g->d[1];
-                idx iw = ow * g->s[2] - g->p[2] + kw * g->d[2];
-                dx[(id * g->in[1] + ih) * g->in[2] + iw] += ((const REAL *)job->in)[at];
-            }
+    if (job->arg_bytes == 1)
+        FN(scatter)(job, task, 1);
+    else
+        FN(scatter)(job, task, job->arg_bytes);
 }
 
 /* Forward adds each window of `in` into `out`; backward spreads `in` over each window. */
@@ -118,8 +127,18 @@ int FN(ck_max_pool_forward)(const ck_pool *g, const void *x, void *out, void *ar
 int FN(ck_max_pool_backward)(const ck_pool *g, const void *dout, const void *arg, int arg_bytes,
                              void *dx)
 {
-    pool_job job = {.g = g, .in = dout, .out = dx, .arg = arg, .arg_bytes = arg_bytes};
-    return ck_parallel(g->planes, FN(max_backward_plane), &job, 0, pool_work(g));
+    idx taps = g->k[0] * g->k[1] * g->k[2], *where = malloc((size_t)taps * sizeof(idx));
+    if (!where)
+        return -1;
+    for (idx t = 0; t < taps; t++) {
+        idx kd = t / g->k[2] / g->k[1], kh = t / g->k[2] % g->k[1], kw = t % g->k[2];
+        where[t] = (kd * g->d[0] * g->in[1] + kh * g->d[1]) * g->in[2] + kw * g->d[2];
+    }
+    pool_job job = {.g = g, .in = dout, .out = dx, .arg = arg, .arg_bytes = arg_bytes,
+                    .where = where};
+    int failed = run_planes(&job, FN(max_backward_task));
+    free(where);
+    return failed;
 }
 
 int FN(ck_avg_pool_forward)(const ck_pool *g, const void *x, void *out)

@@ -4,34 +4,22 @@
  * Padding is -inf and never wins, since a maximum starts at the window's first real pixel. While a
  * strip is copied it is looked through for NaN; only where there is one, comparisons heed it. */
 
-#undef LANE
-#undef IVECU
-#define IVECU FN(unaligned)
-#ifdef REAL_IS_DOUBLE
-#define LANE int64_t
-#else
-#define LANE int32_t
-#endif
-typedef LANE FN(unaligned) __attribute__((vector_size(CK_VECTOR_BYTES), may_alias,
-                                          aligned(sizeof(LANE))));
-/* One vector of places to or from bytes. */
-typedef uint8_t FN(bytes) __attribute__((vector_size(CK_VECTOR_BYTES / sizeof(REAL))));
-
 CK_INLINE VEC FN(lanes_at)(const REAL *p) { return *(const VECU *)p; }
 
 /* n places (all if room allows, see put), `at` the number of the first output. */
 CK_INLINE void FN(put_args)(const plane_job *j, idx at, IVEC args, idx n, idx room)
 {
     if (j->arg_bytes == 1) {
-        FN(bytes) some = __builtin_convertvector(args, FN(bytes));
-        uint8_t *to = (uint8_t *)j->arg_out + at;
-        if (room >= VL)
-            memcpy(to, &some, sizeof some);
-        else
-            memcpy(to, &some, (size_t)CK_MIN(n, room));
+        uint8_t *to = (uint8_t *)j->arg + at, some[LANES];
+        if (room >= VL) {
+            FN(to_bytes)(to, args);
+        } else {
+            FN(to_bytes)(some, args);
+            memcpy(to, some, (size_t)CK_MIN(n, room));
+        }
     } else {
         for (idx i = 0; i < CK_MIN(n, VL); i++)
-            put_arg(j->arg_out, j->arg_bytes, at + i, (idx)args[i]);
+            put_arg(j->arg, j->arg_bytes, at + i, (idx)args[i]);
     }
 }
 
@@ -55,7 +43,7 @@ CK_INLINE void FN(max_row)(const plane_job *j, const REAL *strip, const idx *off
             place += 1;
         }
         FN(put)(out + x, best, j->width - x, room - x);
-        if (j->arg_out)
+        if (j->arg)
             FN(put_args)(j, at + x, arg, j->width - x, room - x);
     }
 }
@@ -112,7 +100,7 @@ int FN(ck_max_rows_forward)(const ck_pool *g, const void *x, void *out, void *ar
         return -1;
     j.in = x;
     j.out = out;
-    j.arg_out = arg;
+    j.arg = arg;
     j.arg_bytes = arg_bytes;
     int failed = ck_parallel(plane_tasks(&j), FN(max_forward_task), &j,
                              FN(strip_bytes)(&j) + (size_t)FN(first_bytes)(&j) + CK_VECTOR_BYTES,
@@ -121,108 +109,58 @@ int FN(ck_max_rows_forward)(const ck_pool *g, const void *x, void *out, void *ar
     return failed;
 }
 
-/* --- backward ---------------------------------------------------------------------------- */
+/* --- backward, where windows of two columns tile the image ---------------------------------- */
 
-/* A row of places from memory to lanes, n of them. */
-CK_INLINE void FN(get_args)(const plane_job *j, idx at, idx n, LANE *to)
+/* VL places from output `at` on, of which the array holds at least one. */
+CK_INLINE IVEC FN(args_at)(const uint8_t *args, idx at, idx end)
 {
-    idx i = 0;
-    if (j->arg_bytes == 1) {
-        const uint8_t *from = (const uint8_t *)j->arg + at;
-        FN(bytes) some;
-        for (; i + VL <= n; i += VL) {
-            memcpy(&some, from + i, sizeof some);
-            *(IVECU *)(to + i) = __builtin_convertvector(some, IVEC);
-        }
-    }
-    for (; i < n; i++)
-        to[i] = (LANE)get_arg(j->arg, j->arg_bytes, at + i);
+    uint8_t some[LANES] = {0};
+    if (at + VL <= end)
+        return FN(from_bytes)(args + at);
+    memcpy(some, args + at, (size_t)(end - at));
+    return FN(from_bytes)(some);
 }
 
-/* The places of a strip's windows, laid out as the strip; -1, which is no tap, in the padding. */
-static void FN(fill_args)(const plane_job *j, idx plane, idx first, LANE *to)
+/* Rows kh of the windows in row `at` of outputs: each gradient goes to its maximum's place. */
+CK_INLINE void FN(tiles_row)(const pool_job *job, idx at, idx kh, REAL *row, idx room)
 {
-    const strip_shape *s = &j->strip;
-    idx begin, end, y = first - s->top;
-    FN(phase_columns)(s, 0, &begin, &end);
-    for (idx r = 0; r < s->rows; r++, y++, to += s->pitch) {
-        int real = y >= 0 && y < s->src_h;
-        for (idx i = 0; i < (real ? begin : s->pitch); i++)
-            to[i] = -1;
-        if (!real)
-            continue;
-        FN(get_args)(j, (plane * s->src_h + y) * s->src_w + begin - s->left, end - begin,
-                     to + begin);
-        for (idx i = end; i < s->pitch; i++)
-            to[i] = -1;
+    const ck_pool *g = job->g;
+    idx end = g->planes * pool_out(g), width = 2 * g->out[2];
+    const REAL *dout = (const REAL *)job->in + at;
+    for (idx x = 0; x < g->out[2]; x += VL) {
+        idx n = g->out[2] - x;
+        IVEC grads = (IVEC)(n >= VL ? FN(lanes_at)(dout + x) : FN(load_part)(dout + x, n));
+        IVEC args = FN(args_at)(job->arg, at + x, end);
+        VEC a, b;
+        FN(join_lanes)((VEC)(grads & (IVEC)(args == (LANE)(2 * kh))),
+                       (VEC)(grads & (IVEC)(args == (LANE)(2 * kh + 1))), &a, &b);
+        FN(put)(row + 2 * x, a, width - 2 * x, room - 2 * x);
+        if (2 * x + VL < width)
+            FN(put)(row + 2 * x + VL, b, width - 2 * x - VL, room - 2 * x - VL);
     }
+    for (idx x = width; x < g->in[2]; x++)
+        row[x] = 0;
 }
 
-/* One row of dx: the gradients of the windows whose maximum came from a pixel. They are read where
- * they are wanted and not written where they belong: writing neighbours that overlap in a vector
- * would wait for each other. */
-CK_INLINE void FN(max_row_back)(const plane_job *j, const REAL *dout, const LANE *args,
-                                const plane_phase *phases, const idx sx, REAL *row, idx room)
+static void FN(tiles_task)(void *context, idx task, void *scratch)
 {
-    for (idx i = 0; i * sx < j->width; i += VL) {
-        VEC v[MOST_PHASES];
-        for (idx x = 0; x < sx; x++) {
-            VEC total = {0};
-            const plane_phase *p = &phases[x];
-            for (idx t = 0; t < p->taps; t++) {
-                idx at = p->offset[t] + i;
-                IVEC grads = *(const IVECU *)((const LANE *)dout + at);
-                total += (VEC)(grads & (IVEC)(*(const IVECU *)(args + at) == (LANE)p->tap[t]));
-            }
-            v[x] = total;
-        }
-        FN(put_phases)(j, sx, row, i, v, room);
+    (void)scratch;
+    const pool_job *job = context;
+    const ck_pool *g = job->g;
+    idx last = CK_MIN(g->planes, (task + 1) * job->per_task), size = g->in[1] * g->in[2];
+    for (idx plane = task * job->per_task; plane < last; plane++) {
+        REAL *dx = (REAL *)job->out + plane * size, *row = dx;
+        for (idx oh = 0; oh < g->out[1]; oh++)
+            for (idx kh = 0; kh < g->k[1]; kh++, row += g->in[2])
+                FN(tiles_row)(job, (plane * g->out[1] + oh) * g->out[2], kh, row, dx + size - row);
+        memset(row, 0, (size_t)(dx + size - row) * sizeof(REAL));
     }
 }
 
-static void FN(max_backward_chunk)(const plane_job *j, idx number, REAL *dout, LANE *args)
+int FN(ck_max_tiles_backward)(const ck_pool *g, const void *dout, const void *arg, int arg_bytes,
+                              void *dx)
 {
-    plane_chunk c = chunk_of(j, number);
-    const strip_shape *s = &j->strip;
-    FN(fill_channel)(s, (const REAL *)j->in + c.plane * s->src_h * s->src_w, c.first, dout);
-    FN(fill_args)(j, c.plane, c.first, args);
-    idx y0 = c.first * j->sy, y1 = CK_MIN(j->height, (c.first + c.rows) * j->sy);
-    for (idx y = y0; y < y1; y++) {
-        REAL *row = (REAL *)j->out + (c.plane * j->height + y) * j->width;
-        const plane_phase *phases = j->phase + y % j->sy * j->sx;
-        idx room = (y1 - y) * j->width, skip = (y / j->sy - c.first) * s->pitch;
-        if (j->sx == 1)
-            FN(max_row_back)(j, dout + skip, args + skip, phases, 1, row, room);
-        else if (j->sx == 2)
-            FN(max_row_back)(j, dout + skip, args + skip, phases, 2, row, room);
-        else
-            FN(max_row_back)(j, dout + skip, args + skip, phases, j->sx, row, room);
-    }
-}
-
-static void FN(max_backward_task)(void *context, idx task, void *memory)
-{
-    const plane_job *j = context;
-    REAL *dout = memory;
-    LANE *args = (LANE *)((char *)memory + round_up_to((idx)FN(strip_bytes)(j), CK_VECTOR_BYTES));
-    idx last = CK_MIN(j->g->planes * j->chunks, (task + 1) * j->per_task);
-    for (idx number = task * j->per_task; number < last; number++)
-        FN(max_backward_chunk)(j, number, dout, args);
-}
-
-int FN(ck_max_rows_backward)(const ck_pool *g, const void *dout, const void *arg, int arg_bytes,
-                             void *dx)
-{
-    plane_job j;
-    void *memory = FN(plan_pixels)(&j, g);
-    if (!memory)
-        return -1;
-    j.in = dout;
-    j.out = dx;
-    j.arg = arg;
-    j.arg_bytes = arg_bytes;
-    int failed = ck_parallel(plane_tasks(&j), FN(max_backward_task), &j,
-                             2 * FN(strip_bytes)(&j) + CK_VECTOR_BYTES, pool_work(g) / 4);
-    free(memory);
-    return failed;
+    (void)arg_bytes; /* 1 */
+    pool_job job = {.g = g, .in = dout, .out = dx, .arg = arg};
+    return run_planes(&job, FN(tiles_task));
 }

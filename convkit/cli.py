@@ -4,8 +4,8 @@ This module is thin so that every command starts fast and fails the same way.  I
 a command, a backend, matplotlib or scikit-learn before that command is asked for: a command's
 module is imported by its name, from `COMMANDS`, when it runs (``convkit --help`` imports none).
 
-Exit status: 0 done; 1 the work failed (one line on stderr says why); 2 wrong options (one line);
-130 interrupted.
+Exit status: 0 done; 1 the work failed (one line on stderr says why); 2 wrong options, a backend
+that nobody has among them (one line); 130 interrupted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import click
 
-from convkit.errors import ConvkitError
+from convkit.errors import BackendLoadError, BackendNotFoundError, ConvkitError
 
 #: name -> (where the command lives, as ``module:attribute``; its line in ``convkit --help``)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -102,6 +102,11 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def _first_line(error: Exception) -> str:
+    """What is wrong; the lines below it explain how a backend is chosen."""
+    return str(error).splitlines()[0]
+
+
 def _fail(message: str, status: int) -> int:
     click.echo(f"convkit: error: {_one_line(message)}", err=True)
     return status
@@ -147,6 +152,10 @@ def run(argv: Sequence[str] | None = None) -> int:
         return _fail(error.format_message(), EXIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted", EXIT_INTERRUPTED)
+    except BackendNotFoundError as error:
+        return _fail(_first_line(error), EXIT_USAGE)
+    except BackendLoadError as error:
+        return _fail(_first_line(error), EXIT_FAILED)
     except ConvkitError as error:
         return _fail(str(error), EXIT_FAILED)
     except ModuleNotFoundError as error:

@@ -10,6 +10,7 @@ import pytest
 from convkit import cli
 from convkit.commands.sweep import CHOICES
 from convkit.report import plots
+from convkit.training.solver import Solver
 
 SHORT = ["sweep", "--iterations", "6", "--num-train", "150", "--batch-size", "20"]
 VALUES = {
@@ -50,6 +51,35 @@ def test_each_sweep_has_a_plot_with_a_labelled_curve_per_value(
     with open(tmp_path / "s" / "sweep.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row[over.replace("-", "_")] for row in rows] == VALUES[over]
+
+
+def test_ctrl_c_keeps_the_trainings_that_were_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, done = Solver.train, []
+
+    def interrupted_in_the_third(solver: Solver) -> None:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(train(solver))
+
+    monkeypatch.setattr(Solver, "train", interrupted_in_the_third)
+    assert cli.run([*SHORT, "--over", "reg", "--out", str(tmp_path), "--name", "s"]) == 0
+    assert "Interrupted: keeping the 2 trainings that were done.\n" in capsys.readouterr().out
+    written = {path.name for path in (tmp_path / "s").iterdir()}
+    assert written >= {"loss.png", "accuracy.png", "history-0.5.csv", "history-0.05.csv"}
+    assert "history-0.005.csv" not in written
+
+
+def test_ctrl_c_in_the_first_training_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(solver: Solver) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Solver, "train", interrupted)
+    assert cli.run([*SHORT, "--over", "reg", "--out", str(tmp_path)]) == cli.EXIT_INTERRUPTED
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_three_sweeps_of_the_course_are_offered() -> None:

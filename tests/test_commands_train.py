@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import os
 import pty
@@ -18,6 +19,9 @@ import pytest
 
 from convkit import cli
 from convkit.report.record import load_record
+from convkit.training.checkpoint import load_weights
+from convkit.training.history import History
+from convkit.training.solver import Solver
 
 SHORT = ["train", "--iterations", "12", "--num-train", "200", "--no-speedups"]
 # SIGINT may be ignored where the tests run in the background, and stays so in a child.
@@ -210,6 +214,13 @@ def test_a_taken_name_is_refused_before_any_work(
         ["--reg", "-0.1"],
         ["--weight-scale", "-1"],
         ["--momentum", "1.5"],
+        ["--beta1", "1"],
+        ["--epochs", "2"],  # beside --iterations
+        ["--data-dir", "x"],  # beside --data digits
+        ["--data", "some.npz", "--data-dir", "x"],
+        ["--backend", "cyton"],
+        ["--name", "../up"],
+        ["--name", ""],
         ["--update-rule", "adagrad"],
         ["--update-rule", "sgd", "--beta1", "0.9"],
         ["--dtype", "float16"],
@@ -236,9 +247,8 @@ def test_wrong_options_exit_2_with_one_line(
     [
         (["--data", "no/such/folder"], "no/such/folder"),
         (["--data", "cifar10", "--data-dir", "no/such/folder"], "no/such/folder"),
-        (["--data", "some.npz", "--data-dir", "x"], "--data-dir goes with --data"),
-        (["--backend", "cyton"], "did you mean 'cython'?"),
-        (["--name", "../up"], "--name (='../up') must be"),
+        (["--data", "some.npz"], "some.npz: expected an .npz file, found no such file"),
+        (["--backend", "json:dumps"], "backend 'json:dumps' cannot be loaded: "),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -255,6 +265,30 @@ def test_a_file_is_no_place_for_runs(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert cli.run([*SHORT, "--out", str(tmp_path / "runs")]) == 2
     assert "is a file" in one_error_line(capsys)
     assert (tmp_path / "runs").read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert cli.run([*SHORT, "--out", str(tmp_path / "file" / "runs")]) == 1
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert str(tmp_path / "file" / "runs") in line
+    assert "Iteration" not in printed.out
+
+
+@pytest.mark.parametrize("package", ["safetensors", "jinja2"])
+def test_a_package_that_is_needed_in_the_end_is_missed_at_the_start(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    assert cli.run([*SHORT, "--out", str(tmp_path / "runs")]) == 1
+    assert f"convkit train needs the module {package!r}" in one_error_line(capsys)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_run_that_diverges_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -289,6 +323,36 @@ def test_ctrl_c_keeps_what_was_learned(tmp_path: Path) -> None:
     assert len(record.history.losses) >= 21
     assert record.history.rows[-1].val_acc is not None
     assert "Training was interrupted" in (tmp_path / "a" / "report.html").read_text("utf-8")
+    assert run_names(tmp_path) == ["a"]
+
+
+def test_ctrl_c_before_anything_is_learned_still_ends_in_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(solver: Solver) -> float:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Solver, "_step", interrupted)
+    assert cli.run([*SHORT, "--out", str(tmp_path), "--name", "a"]) == 0
+    assert "Interrupted: keeping what was learned." in capsys.readouterr().out
+    assert load_record(tmp_path / "a").history.losses == []
+    assert (tmp_path / "a" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("late", ["_record", "save_record", "write_report"])
+def test_ctrl_c_after_training_keeps_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], late: str
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module("convkit.commands.train"), late, interrupted)
+    assert cli.run([*SHORT, "--out", str(tmp_path), "--name", "a"]) == cli.EXIT_INTERRUPTED
+    out = capsys.readouterr().out
+    assert out.endswith(f"Interrupted: no report; what was learned is in {tmp_path / 'a'}\n")
+    weights, _ = load_weights(tmp_path / "a" / "weights.safetensors")
+    assert set(weights) == {"W1", "b1", "W2", "b2", "W3", "b3"}
+    assert len(History.from_csv(tmp_path / "a" / "history.csv").losses) == 12
     assert run_names(tmp_path) == ["a"]
 
 

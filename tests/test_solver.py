@@ -9,6 +9,7 @@ import pytest
 
 from convkit import ParameterError, ShapeError
 from convkit.models import ThreeLayerConvNet
+from convkit.training import solver as solver_module
 from convkit.training.optim import UPDATE_RULES
 from convkit.training.solver import Solver
 
@@ -189,6 +190,22 @@ def test_ctrl_c_before_the_first_step_is_done():
         solver.train()
     assert solver.history.rows == []
     assert model.params["p"] == 0
+
+
+def test_ctrl_c_while_an_accuracy_is_printed_keeps_the_parameters_it_is_of(monkeypatch):
+    solver = Solver(Constant(), make_data(), batch_size=5, num_epochs=3, rng=0)
+    accuracies = iter([0.1, 0.1, 0.2, 0.9, 0.3])
+    monkeypatch.setattr(solver, "check_accuracy", lambda *_: next(accuracies))
+
+    def interrupt(line):
+        if "val_acc: 0.9" in line:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(solver_module, "_say", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        solver.train()
+    assert solver.best_val_acc == 0.9
+    assert solver.model.params["p"] == pytest.approx(-4 * 1e-2)  # after the first epoch's 4 steps
 
 
 @pytest.mark.parametrize("loss", [np.nan, np.inf, np.float32("nan")])

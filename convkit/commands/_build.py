@@ -9,10 +9,9 @@ import numpy as np
 
 from convkit import registry, selection
 from convkit.commands._options import TrainOptions, rule_config
-from convkit.errors import ParameterError
 from convkit.models import MODELS
 from convkit.spec import ConvSpec
-from convkit.training.data import DATASETS, Dataset, load_data
+from convkit.training.data import Dataset, load_data
 from convkit.training.optional import require
 from convkit.training.presets import preset
 from convkit.training.solver import Progress, Solver
@@ -52,16 +51,13 @@ def settings_of(options: TrainOptions) -> dict[str, Any]:
     for key in _FROM_PRESET:
         value = getattr(options, key)
         chosen[key] = getattr(defaults, _PRESET_FIELD.get(key, key)) if value is None else value
+    if options.iterations is not None:
+        chosen["epochs"] = None
     return chosen | rule_config(options, chosen["update_rule"])
 
 
 def load(options: TrainOptions) -> Dataset:
     """The data set that the options name, cut to ``--num-train`` training images."""
-    if options.data_dir is not None and options.data not in DATASETS:
-        raise ParameterError(
-            f"--data-dir goes with --data {' or '.join(DATASETS)}, not with a path "
-            f"(--data={options.data!r}); leave it out"
-        )
     data = load_data(options.data, options.data_dir, rng=options.seed)
     if options.num_train is not None:
         data["X_train"] = data["X_train"][: options.num_train]
@@ -100,6 +96,7 @@ def make_solver(
 ) -> Solver:
     """Model and solver, repeatable to the bit for a seed."""
     rng = np.random.default_rng(settings["seed"])
+    epochs, iterations = settings["epochs"], settings["iterations"]
     rule_options = ("momentum", "decay_rate", "beta1", "beta2", "epsilon")
     return Solver(
         make_model(settings, data, rng),
@@ -111,8 +108,7 @@ def make_solver(
         },
         lr_decay=settings["lr_decay"],
         batch_size=settings["batch_size"],
-        num_epochs=settings["epochs"],
-        num_iterations=settings["iterations"],
+        **({"num_epochs": epochs} if iterations is None else {"num_iterations": iterations}),
         num_train_samples=settings["num_train_samples"],
         num_val_samples=settings["num_val_samples"],
         print_every=settings["print_every"],

@@ -16,12 +16,13 @@ from typing import Any
 import click
 
 from convkit.models import MODELS
+from convkit.report.folders import FOLDER_NAME_RULE, is_folder_name
 from convkit.training.data import DATASETS
 from convkit.training.optim import DEFAULTS, UPDATE_RULES
 
 
 class FiniteFloat(click.ParamType[float]):
-    """A finite number of at least ``low`` (more than it with ``open_low``), at most ``high``."""
+    """A finite number of at least ``low`` (more than it with ``open_low``), less than ``high``."""
 
     name = "number"
 
@@ -42,9 +43,20 @@ class FiniteFloat(click.ParamType[float]):
         if self.low is not None and (number < self.low or (self.open_low and number == self.low)):
             word = "more than" if self.open_low else "at least"
             self.fail(f"{value} must be {word} {self.low:g}", param, ctx)
-        if self.high is not None and number > self.high:
-            self.fail(f"{value} must be at most {self.high:g}", param, ctx)
+        if self.high is not None and number >= self.high:
+            self.fail(f"{value} must be less than {self.high:g}", param, ctx)
         return number
+
+
+class FolderName(click.ParamType[str]):
+    """A name that a run's folder may have."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not is_folder_name(value):
+            self.fail(f"{value!r} must be {FOLDER_NAME_RULE}", param, ctx)
+        return str(value)
 
 
 COUNT = click.IntRange(min=1)
@@ -99,12 +111,16 @@ _OPTIONS = [
     click.option(
         "--data-dir",
         type=click.Path(path_type=Path),
-        help="Where the data set's files or archive are; otherwise it is downloaded.",
+        help="The folder of cifar10's files or archive; otherwise it is downloaded.",
     ),
     click.option("--backend", help="Backend, or a comma list of them; otherwise the fastest."),
     click.option("--threads", type=COUNT, help="Threads of the backend."),
     click.option(
-        "--model", type=click.Choice(list(MODELS)), default="three_layer", show_default=True
+        "--model",
+        type=click.Choice(list(MODELS)),
+        default="three_layer",
+        show_default=True,
+        help="The network: one convolution and a hidden layer, or two of them and more.",
     ),
     click.option("--num-filters", type=COUNT, help="Filters of the (first) convolution."),
     click.option("--filter-size", type=COUNT, help="Height and width of a filter, in pixels."),
@@ -114,13 +130,19 @@ _OPTIONS = [
     ),
     click.option("--reg", type=NOT_NEGATIVE, help="L2 regularisation strength."),
     click.option(
-        "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
+        "--dtype",
+        type=click.Choice(["float32", "float64"]),
+        default="float32",
+        show_default=True,
+        help="Of all arrays.",
     ),
     click.option("--epochs", type=COUNT, help="Times through the training images."),
     click.option("--iterations", type=COUNT, help="Mini-batches in all, instead of --epochs."),
     click.option("--batch-size", type=COUNT, help="Images per mini-batch."),
-    click.option("--update-rule", type=click.Choice(list(UPDATE_RULES))),
-    click.option("--learning-rate", type=POSITIVE),
+    click.option(
+        "--update-rule", type=click.Choice(list(UPDATE_RULES)), help="How a step is taken."
+    ),
+    click.option("--learning-rate", type=POSITIVE, help="Size of a step."),
     click.option("--lr-decay", type=POSITIVE, help="Factor on the learning rate after each epoch."),
     click.option("--momentum", type=FRACTION, help="Of sgd_momentum."),
     click.option("--decay-rate", type=FRACTION, help="Of rmsprop."),
@@ -131,7 +153,13 @@ _OPTIONS = [
     click.option("--num-train-samples", type=COUNT, help="Images of each training accuracy."),
     click.option("--num-val-samples", type=COUNT, help="Images of each validation accuracy."),
     click.option("--print-every", type=COUNT, help="Iterations between two lines of output."),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Of everything that is random: the same one gives the same run to the bit.",
+    ),
     click.option(
         "--out",
         type=click.Path(file_okay=False, path_type=Path),
@@ -139,17 +167,30 @@ _OPTIONS = [
         show_default=True,
         help="The folder that gets a new folder with what was learned.",
     ),
-    click.option("--name", help="The new folder's name; otherwise data set, date and time."),
+    click.option(
+        "--name",
+        type=FolderName(),
+        help="The new folder's name; otherwise data set, date and time.",
+    ),
 ]
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command every training option, bundled as its argument ``options``."""
+    """Give a command every training option, bundled as its argument ``options``.
+
+    Options that do not go together are a click.UsageError.
+    """
     names = [f.name for f in fields(TrainOptions)]
 
     @wraps(command)
     def bundled(**values: Any) -> Any:
         options = TrainOptions(**{name: values.pop(name) for name in names})
+        if options.iterations is not None and options.epochs is not None:
+            raise click.UsageError("--iterations and --epochs do not go together; leave one out")
+        if options.data_dir is not None and options.data != "cifar10":
+            raise click.UsageError(
+                f"--data-dir goes with --data cifar10, not with --data {options.data}; leave it out"
+            )
         return command(options=options, **values)
 
     for option in reversed(_OPTIONS):

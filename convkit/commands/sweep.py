@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,8 @@ CHOICES = [name.replace("_", "-") for name in SWEEPS]
 def sweep(options: TrainOptions, over: str) -> None:
     """Train once per value of a hyper-parameter and plot one curve per value.
 
-    All other hyper-parameters, the seed among them, are the same in each training.
+    All other hyper-parameters, the seed among them, are the same in each training.  Ctrl-C ends the
+    sweep early and keeps the trainings that were done.
     """
     parameter = over.replace("-", "_")
     if getattr(options, parameter) is not None:
@@ -38,15 +40,27 @@ def sweep(options: TrainOptions, over: str) -> None:
         settings = settings_of(replace(options, **value))
         return make_solver(settings, data, verbose=False)
 
-    results = []
-    with limit_threads(settings_of(options), backend):
-        for result in run_sweep(parameter, build):
+    stem = f"sweep-{over}-{Path(options.data).stem}"
+    with (
+        new_folder(options.out, options.name, stem) as place,
+        limit_threads(settings_of(options), backend),
+    ):
+        _write(place.work, over, _results(over, run_sweep(parameter, build)))
+    click.echo(f"Plots: {place.final / 'loss.png'} and {place.final / 'accuracy.png'}")
+
+
+def _results(over: str, trainings: Iterator[SweepResult]) -> list[SweepResult]:
+    """Every result, with a line when it is there; after an interruption, those there are."""
+    results: list[SweepResult] = []
+    try:
+        for result in trainings:
             results.append(result)
             click.echo(_line(over, result))
-    stem = f"sweep-{over}-{Path(options.data).stem}"
-    with new_folder(options.out, options.name, stem) as place:
-        _write(place.work, over, results)
-    click.echo(f"Plots: {place.final / 'loss.png'} and {place.final / 'accuracy.png'}")
+    except KeyboardInterrupt:
+        if not results:
+            raise
+        click.echo(f"\nInterrupted: keeping the {len(results)} trainings that were done.")
+    return results
 
 
 def _line(over: str, result: SweepResult) -> str:

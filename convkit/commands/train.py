@@ -14,6 +14,7 @@ import click
 import numpy as np
 
 import convkit
+from convkit.cli import EXIT_INTERRUPTED
 from convkit.commands._backends import backend_rows, load_quietly, text_table
 from convkit.commands._build import (
     choose_backend,
@@ -26,13 +27,16 @@ from convkit.commands._build import (
 from convkit.commands._options import TrainOptions, training_options
 from convkit.commands._progress import on_terminal, progress_bar
 from convkit.commands._speed import ConvProblem, PoolProblem, speedup_rows
-from convkit.report.folders import check_free, new_folder
+from convkit.report.folders import NewFolder, check_free, new_folder
 from convkit.report.page import REPORT_FILE, write_report
-from convkit.report.record import Mistakes, RunRecord, save_record
+from convkit.report.record import Mistakes, RunRecord, save_learned, save_record
 from convkit.training.data import Dataset, picture
+from convkit.training.optional import require
 from convkit.training.solver import Solver
 
 MOST_MISTAKES = 20
+#: Packages that are used once training is over: what misses them must fail before.
+NEEDED_LATER = ("safetensors", "jinja2")
 PACKAGES = (
     "convkit-layers",
     "numpy",
@@ -52,14 +56,16 @@ PACKAGES = (
     show_default=True,
     help="Time the backends on the network's first layer before training.",
 )
-def train(options: TrainOptions, speedups: bool) -> None:
+def train(options: TrainOptions, speedups: bool) -> int:
     """Train a network and write a report of it.
 
     Options that are not given take values that suit the data set.  Ctrl-C ends training early and
-    keeps what was learned.
+    keeps what was learned; a second one leaves the report out.
     """
     settings = settings_of(options)
     check_free(options.out, options.name)
+    for package in NEEDED_LATER:
+        require(package, "convkit train")
     data = load(options)
     backend = choose_backend(settings, data)
     solver, progress = _solver(settings, data)
@@ -67,22 +73,34 @@ def train(options: TrainOptions, speedups: bool) -> None:
     speeds = _speeds(settings, data, backend.name) if speedups else []
     click.echo(_backend_table(backend.name, speeds))
 
-    started = datetime.now()
-    start = time.perf_counter()
-    with limit_threads(settings, backend):
-        _train(solver, progress)
-    seconds = time.perf_counter() - start
+    # The folder is taken before anything is learned: one that cannot be had would lose it all.
+    with new_folder(options.out, options.name, Path(options.data).stem or "run") as place:
+        started = datetime.now()
+        start = time.perf_counter()
+        with limit_threads(settings, backend):
+            _train(solver, progress)
+        seconds = time.perf_counter() - start
+        try:
+            save_learned(place.final.name, solver.history, solver.model.params, place.work)
+            record = _record(
+                options, settings, data, solver, started, seconds, backend.name, speeds
+            )
+            _report(record, place)
+        except KeyboardInterrupt:
+            click.echo(f"\nInterrupted: no report; what was learned is in {place.final}")
+            return EXIT_INTERRUPTED
+    click.echo(f"Report: {place.final / REPORT_FILE}")
+    return 0
 
-    record = _record(options, settings, data, solver, started, seconds, backend.name, speeds)
+
+def _report(record: RunRecord, place: NewFolder) -> None:
+    """Say what came out, and write it with its report."""
     if record.stopped == "diverged":
         click.echo("Training diverged and was stopped; a smaller --learning-rate may help.")
     click.echo(_result_line(record))
-    stem = Path(options.data).stem or "run"
-    with new_folder(options.out, options.name, stem) as place:
-        record.name = place.final.name
-        save_record(record, place.work)
-        write_report(record, place.work)
-    click.echo(f"Report: {place.final / REPORT_FILE}")
+    record.name = place.final.name
+    save_record(record, place.work)
+    write_report(record, place.work)
 
 
 def _solver(settings: Mapping[str, Any], data: Dataset) -> tuple[Solver, bool]:

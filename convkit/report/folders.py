@@ -18,6 +18,12 @@ from pathlib import Path
 from convkit.errors import ParameterError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+FOLDER_NAME_RULE = "up to 100 letters, digits, '.', '_' or '-', and start with a letter or digit"
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether a run's folder may have this name."""
+    return _NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,8 @@ def check_free(root: Path, name: str | None) -> None:
     """Raise ParameterError where ``name`` is no folder name or is taken."""
     if name is None:
         return
-    if not _NAME.fullmatch(name):
-        raise ParameterError(
-            f"--name (={name!r}) must be up to 100 letters, digits, '.', '_' or '-', "
-            "and start with a letter or digit"
-        )
+    if not is_folder_name(name):
+        raise ParameterError(f"--name (={name!r}) must be {FOLDER_NAME_RULE}")
     if (root / name).exists():
         raise ParameterError(
             f"--name (={name!r}) must be new, but {root / name} exists; choose another name"

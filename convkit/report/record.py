@@ -7,6 +7,7 @@ A run's folder holds ``run.json`` (everything below but the arrays), ``history.c
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from convkit.errors import DataError
 from convkit.training.checkpoint import load_weights, save_weights
+from convkit.training.files import write_text
 from convkit.training.history import History
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -73,10 +75,15 @@ _ARRAYS = ("history", "weights", "mistakes")
 def save_record(record: RunRecord, folder: Path) -> None:
     """Write the record's four files into ``folder``."""
     plain = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in _ARRAYS}
-    (folder / RUN_FILE).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-    record.history.to_csv(folder / HISTORY_FILE)
-    save_weights(folder / WEIGHTS_FILE, record.weights, {"run": record.name})
+    write_text(folder / RUN_FILE, json.dumps(plain, indent=2) + "\n")
+    save_learned(record.name, record.history, record.weights, folder)
     np.savez_compressed(folder / MISTAKES_FILE, **asdict(record.mistakes))
+
+
+def save_learned(name: str, history: History, weights: Mapping[str, Array], folder: Path) -> None:
+    """Write what a run learned, and how, before anything is made of it."""
+    history.to_csv(folder / HISTORY_FILE)
+    save_weights(folder / WEIGHTS_FILE, weights, {"run": name})
 
 
 def load_record(folder: Path) -> RunRecord:

@@ -269,6 +269,11 @@ class Solver:
         """Put both accuracies into the last row, print them, and remember the best parameters."""
         train_acc = self.check_accuracy(self.X_train, self.y_train, self.num_train_samples)
         val_acc = self.check_accuracy(self.X_val, self.y_val, self.num_val_samples)
+        # Before the row says that they were looked at: an interruption in between measures again.
+        if not self.val_acc_history or val_acc > self.best_val_acc:
+            self.best_val_acc = val_acc
+            self.best_params = dict(self.model.params)
+            self.best_buffers = dict(getattr(self.model, "buffers", {}))
         row = self.history.rows[-1]
         self.history.rows[-1] = Row(row.iteration, row.epoch, row.loss, train_acc, val_acc)
         if self.verbose:
@@ -276,10 +281,6 @@ class Solver:
                 f"(Epoch {self.epoch} / {self.num_epochs}, iteration {self.iteration} / "
                 f"{self.num_iterations}) train acc: {train_acc:f}; val_acc: {val_acc:f}"
             )
-        if len(self.val_acc_history) == 1 or val_acc > self.best_val_acc:
-            self.best_val_acc = val_acc
-            self.best_params = dict(self.model.params)
-            self.best_buffers = dict(getattr(self.model, "buffers", {}))
 
     def use(self, kept: tuple[dict[str, Array], dict[str, Array]]) -> None:
         """Put parameters and buffers into the model, to go on from."""

@@ -14,7 +14,8 @@ enum {
     DOT_ROW_BYTES = 2048,
     DOT_MEMORY = 640 << 10,
     OUTER_PIXELS = 192,
-    PARTIAL_BYTES = 1 << 20,
+    PARTIAL_BYTES = 2 << 20,
+    SPLIT_TASKS = 16, /* so that they divide about evenly among any few threads */
 };
 
 typedef struct {
@@ -25,11 +26,12 @@ typedef struct {
     idx cb, fb, images, rows; /* blocks */
     idx chunks_n, chunks_r, chunks_c, chunks_f, splits;
     idx step;                /* from one row of pixels to the next */
-    idx offset_x, offset_dout, offset_strip, offset_koff, offset_pieces, offset_acc, offset_db;
+    idx offset_x, offset_dout, offset_strip, offset_koff, offset_pixels, offset_acc, offset_db;
     idx offset_panel, offset_a, scratch;
     const void *x, *dout;
     void *dw, *db;           /* with splits > 1 one after the other for each split */
     idx *toff;
+    int flat;                /* 1x1 and nothing skipped: rows of x are read where they are */
     int padded;
     int *bad;                /* set where dout is not finite */
 } dw_job;
@@ -71,37 +73,22 @@ static REAL FN(pack_dout)(const dw_job *j, const REAL *dout, idx f, idx images, 
     return FN(sum_lanes)(check);
 }
 
-/* Where a block of x's rows comes from and goes to: row k lies koff[k] behind strip, in pieces. */
+/* A chunk's rows of x: row k lies koff[k] behind strip and has `count` vectors of pixels. */
 typedef struct {
     const REAL *strip;
     const idx *koff;
-    FN(piece) *pieces;
-    idx count, pixels;
-    REAL *to;
+    FN(pixels) *vectors;
+    idx count;
 } FN(x_rows);
 
-static void FN(find_pieces)(const dw_job *j, FN(x_rows) *x, idx images, idx rows, idx image_size)
+/* to[i] = pixels of row k0 + min(i, rows - 1), transposed. */
+CK_INLINE void FN(transpose_x)(const FN(x_rows) *x, idx k0, idx rows, const FN(pixels) *p,
+                               const int runs, REAL *to, idx to_step)
 {
-    idx cols = j->g->out[2];
-    x->count = 0;
-    x->pixels = images * rows * cols;
-    for (idx n = 0; n < images; n++)
-        for (idx r = 0; r < rows; r++)
-            for (idx c = 0; c < cols; c += VL)
-                x->pieces[x->count++] = (FN(piece)){n * image_size + r * j->strip.pitch + c,
-                                                    (n * rows + r) * cols + c};
-}
-
-/* Copy rows k0 .. k0 + count - 1 into rows of step REALs, zero behind the pixels. */
-static void FN(pack_x)(const dw_job *j, const FN(x_rows) *x, idx k0, idx count)
-{
-    REAL *to = x->to;
-    for (idx k = k0; k < k0 + count; k++, to += j->step) {
-        const REAL *row = x->strip + x->koff[k];
-        for (idx i = 0; i < x->count; i++)
-            *(VECU *)(to + x->pieces[i].to) = *(const VECU *)(row + x->pieces[i].from);
-        *(VECU *)(to + x->pixels) = (VEC){0};
-    }
+    VEC r[LANES];
+    UNROLL for (int i = 0; i < LANES; i++) r[i] =
+        FN(gather)(x->strip + x->koff[k0 + CK_MIN(i, rows - 1)], p, runs);
+    FN(store_transposed)(r, to, to_step);
 }
 
 /* acc += every row of dout times every row of x, tile by tile. */
@@ -139,12 +126,13 @@ static void FN(dot_results)(const VEC *acc, idx f, idx k, REAL *dw, idx ldw)
 
 /* Pack rows of dout as A for the tiles of micro_impl.h: panels of [pixel][filters]. Stores are
  * whole vectors in ascending order; what one writes beyond its end the next overwrites. */
-static void FN(transpose_dout)(const dw_job *j, const REAL *dout, idx f, idx pixels, REAL *a)
+static void FN(transpose_dout)(const dw_job *j, const REAL *dout, idx f, idx pixels, REAL *panel)
 {
     idx panels = blocks_of(f, TILE_ROWS);
     for (idx i = 0, f0 = 0; i < panels; i++) {
         idx rows = (f - f0 + panels - i - 1) / (panels - i), blocks = blocks_of(rows, VL);
         const REAL *from = dout + f0 * j->step;
+        REAL *a = panel;
         for (idx p = 0; p < pixels; p += VL, a += VL * rows) {
             if (blocks == 1) {
                 FN(transpose)(from + p, j->step, rows, a, rows);
@@ -158,25 +146,29 @@ static void FN(transpose_dout)(const dw_job *j, const REAL *dout, idx f, idx pix
                 for (idx b = 0; b < blocks; b++)
                     *(VECU *)(a + q * rows + b * VL) = square[b * VL + q];
         }
+        panel += rows * pixels;
         f0 += rows;
     }
 }
 
 /* dw (+)= dout times x transposed, through the tiles of micro_impl.h. */
-static void FN(outer_block)(const dw_job *j, const REAL *a, idx f, const FN(x_rows) *x, idx k,
-                            idx pixels, REAL *panel, REAL *dw, idx ldw, int flags)
+static void FN(outer_block)(const REAL *a, idx f, const FN(x_rows) *x, idx k, idx pixels,
+                            REAL *panel, REAL *dw, idx ldw, int flags)
 {
     FN(block) b = {.a = a, .panel = panel, .k = pixels, .m = f, .ldc = ldw, .flags = flags};
     for (idx k0 = 0; k0 < k;) {
         FN(slot) slots[2];
         idx vectors = k - k0 > VL ? 2 : 1;
-        FN(pack_x)(j, x, k0, CK_MIN(2 * VL, k - k0));
         for (idx v = 0; v < vectors; v++) {
             idx at = k0 + v * VL, lanes = CK_MIN(VL, k - at);
             slots[v] = (FN(slot)){NULL, dw + at, dw + at, lanes, 0};
-            for (idx p = 0; p < pixels; p += VL)
-                FN(transpose)(x->to + v * VL * j->step + p, j->step, lanes,
-                              panel + p * vectors * VL + v * VL, vectors * VL);
+            REAL *to = panel + v * VL;
+            for (idx p = 0; p < x->count; p++, to += VL * vectors * VL) {
+#define CK_TRANSPOSE(runs) \
+    FN(transpose_x)(x, at, lanes, &x->vectors[p], runs, to, vectors * VL)
+                BY_RUNS(&x->vectors[p], CK_TRANSPOSE)
+#undef CK_TRANSPOSE
+            }
         }
         FN(run_panel)(&b, slots, vectors, 1);
         k0 += vectors * VL;
@@ -211,25 +203,31 @@ static void FN(dw_task)(void *context, idx task, void *scratch)
     for (idx chunk = begin; chunk < end; chunk++) {
         idx n0 = chunk / j->chunks_r * j->images, images = CK_MIN(j->images, g->n - n0);
         idx first = chunk % j->chunks_r * j->rows, rows = CK_MIN(j->rows, g->out[1] - first);
-        idx plane = g->in[1] * g->in[2], pixels = round_up(images * rows * g->out[2], VL);
+        idx plane = g->in[1] * g->in[2], pixels = images * rows * g->out[2];
         const REAL *x = (const REAL *)j->x + (n0 * g->c + group * j->c + c0) * plane;
-        for (idx n = 0; n < images; n++)
+        for (idx n = 0; n < images && !j->flat; n++)
             for (idx i = 0; i < c; i++)
                 FN(fill_channel)(&j->strip, x + (n * g->c + i) * plane, first,
                                  strip + (n * c + i) * j->strip.channel_size);
         check += FN(pack_dout)(j, (const REAL *)j->dout +
                                       (n0 * g->f + filter) * g->out[1] * g->out[2],
                                f, images, first, rows, dout_rows, with_db ? sums : NULL);
-        FN(x_rows) rows_of_x = {.strip = strip, .koff = koff, .to = x_rows,
-                                .pieces = (FN(piece) *)(at + j->offset_pieces)};
-        FN(find_pieces)(j, &rows_of_x, images, rows, c * j->strip.channel_size);
+        FN(x_rows) rows_of_x = {.strip = j->flat ? x + first * g->in[2] : strip, .koff = koff,
+                                .vectors = (FN(pixels) *)(at + j->offset_pixels)};
+        rows_of_x.count = j->flat ? FN(list_pixels)(rows_of_x.vectors, images, g->c * plane, 1, 0,
+                                                    rows * g->out[2])
+                                  : FN(list_pixels)(rows_of_x.vectors, images,
+                                                    c * j->strip.channel_size, rows,
+                                                    j->strip.pitch, g->out[2]);
         if (j->outer) {
             FN(transpose_dout)(j, dout_rows, f, pixels, a);
-            FN(outer_block)(j, a, f, &rows_of_x, k, pixels, (REAL *)(at + j->offset_panel), dw,
-                            ldw, chunk > begin ? TILE_ADD : 0);
+            FN(outer_block)(a, f, &rows_of_x, k, pixels, (REAL *)(at + j->offset_panel), dw, ldw,
+                            chunk > begin ? TILE_ADD : 0);
         } else {
-            FN(pack_x)(j, &rows_of_x, 0, k);
-            FN(dot_block)(j, dout_rows, f, x_rows, k, pixels / VL, acc);
+            for (idx i = 0; i < rows_of_x.count; i++)
+                FN(pack_pixels)(x_rows + i * VL, j->step, rows_of_x.strip, koff, k,
+                                &rows_of_x.vectors[i]);
+            FN(dot_block)(j, dout_rows, f, x_rows, k, rows_of_x.count, acc);
         }
     }
     if (!j->outer)

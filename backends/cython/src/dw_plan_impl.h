@@ -36,9 +36,10 @@ static void FN(dw_blocks)(dw_job *j)
     }
     idx tasks = g->groups * blocks_of(j->c, j->cb) * blocks_of(j->m, j->fb);
     j->splits = 1;
-    if (tasks < LEAST_TASKS) {
+    idx wanted = j->outer ? SPLIT_TASKS : LEAST_TASKS; /* dot tiles pay for each split */
+    if (tasks < wanted) {
         idx fit = PARTIAL_BYTES / (g->f * k * real), chunks = j->chunks_n * j->chunks_r;
-        j->splits = CK_MAX(1, CK_MIN(CK_MIN(fit, chunks), blocks_of(LEAST_TASKS, tasks)));
+        j->splits = CK_MAX(1, CK_MIN(CK_MIN(fit, chunks), blocks_of(wanted, tasks)));
     }
     if (tasks * j->splits < LEAST_TASKS)
         j->fb = even_block(j->m, CK_MAX(TILE_ROWS * 2, j->fb * tasks * j->splits / LEAST_TASKS));
@@ -54,12 +55,12 @@ static void FN(dw_layout)(dw_job *j)
     j->step = pixels + VL;
     if (j->step / VL % 2 == 0)
         j->step += VL; /* rows an odd number of vectors apart do not fall on the same cache sets */
-    j->offset_x = take_bytes(&at, ((j->outer ? 2 * VL : k) + LANES) * j->step * real);
+    j->offset_x = take_bytes(&at, j->outer ? 0 : (k + LANES) * j->step * real);
     j->offset_dout = take_bytes(&at, (j->fb + LANES) * j->step * real);
-    j->offset_strip = take_bytes(&at, j->images * j->cb * j->strip.channel_size * real);
+    j->offset_strip =
+        take_bytes(&at, j->flat ? 0 : j->images * j->cb * j->strip.channel_size * real);
     j->offset_koff = take_bytes(&at, k * (idx)sizeof(idx));
-    j->offset_pieces = take_bytes(&at, j->images * j->rows * blocks_of(g->out[2], VL) *
-                                           (idx)sizeof(FN(piece)));
+    j->offset_pixels = take_bytes(&at, (pixels / VL + 1) * (idx)sizeof(FN(pixels)));
     j->offset_db = take_bytes(&at, j->fb * CK_VECTOR_BYTES);
     j->offset_acc = take_bytes(&at, j->outer ? 0 : j->fb * k * CK_VECTOR_BYTES);
     j->offset_panel = take_bytes(&at, j->outer ? 2 * VL * pixels * real : 0);
@@ -139,6 +140,10 @@ int FN(ck_gemm_dw)(const ck_conv *g, const void *dout, const void *x, void *dw, 
     for (idx t = 0; t < taps; t++)
         toff[t] = number[t] * s->phase_size + t / g->k[2] * g->d[1] / s->sh * s->pitch +
                   t % g->k[2] * g->d[2] / s->sw;
+    j.flat = taps == 1 && g->s[1] == 1 && g->s[2] == 1 && g->in[1] == g->out[1] &&
+             g->in[2] == g->out[2];
+    if (j.flat)
+        s->channel_size = g->in[1] * g->in[2];
     FN(dw_layout)(&j);
     for (int a = 1; a < 3; a++) {
         idx reach = (g->out[a] - 1) * g->s[a] + (g->k[a] - 1) * g->d[a] + 1 - g->p[a];

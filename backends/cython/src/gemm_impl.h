@@ -78,55 +78,14 @@ static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, i
         for (; 2 * rows >= VL && rows <= VL && k + VL < contiguous; k += VL)
             FN(transpose)(first + k, j->wm, rows, to + k * rows, rows);
         to += k * rows;
-        for (; k < cs * p->taps; k++, to += rows) {
-            const REAL *from = first + k / p->taps * j->wc + p->wtap[k % p->taps];
-            for (idx r = 0; r < rows; r++)
-                to[r] = from[r * j->wm];
-        }
+        idx c = k / p->taps, tap = k % p->taps;
+        for (; c < cs; c++, tap = 0)
+            for (; tap < p->taps; tap++, to += rows) {
+                const REAL *from = first + c * j->wc + p->wtap[tap];
+                for (idx r = 0; r < rows; r++)
+                    to[r] = from[r * j->wm];
+            }
         m += rows;
-    }
-}
-
-typedef struct {
-    idx from, to;
-} FN(piece);
-
-/* Fill a panel [k][vectors * VL] from a strip. Pieces come in ascending order and each writes a
- * whole vector: what it writes beyond its end, the next one overwrites. */
-CK_INLINE void FN(pack_panel)(REAL *panel, idx width, const REAL *strip, const idx *koff, idx k,
-                              const FN(piece) *pieces, idx count)
-{
-    if (count == 1) {
-        for (idx i = 0; i < k; i++)
-            *(VECU *)(panel + i * width) = *(const VECU *)(strip + koff[i] + pieces[0].from);
-    } else if (count == 2) {
-        for (idx i = 0; i < k; i++, panel += width) {
-            const REAL *row = strip + koff[i];
-            *(VECU *)(panel + pieces[0].to) = *(const VECU *)(row + pieces[0].from);
-            *(VECU *)(panel + pieces[1].to) = *(const VECU *)(row + pieces[1].from);
-        }
-    } else {
-        for (idx i = 0; i < k; i++, panel += width) {
-            const REAL *row = strip + koff[i];
-            for (idx s = 0; s < count; s++)
-                *(VECU *)(panel + pieces[s].to) = *(const VECU *)(row + pieces[s].from);
-        }
-    }
-}
-
-/* The same straight from the source, where nothing behind an image may be read. */
-static void FN(pack_exact)(REAL *panel, idx width, const REAL *source, const idx *koff, idx k,
-                           const FN(piece) *pieces, const idx *lengths, idx count)
-{
-    for (idx s = 0; s < count; s++) {
-        REAL *to = panel + pieces[s].to;
-        for (idx i = 0; i < k; i++) {
-            const REAL *row = source + koff[i] + pieces[s].from;
-            if (lengths[s] == VL)
-                *(VECU *)(to + i * width) = *(const VECU *)row;
-            else
-                FN(store_part)(to + i * width, FN(load_part)(row, lengths[s]), lengths[s]);
-        }
     }
 }
 
@@ -196,17 +155,15 @@ static void FN(run_packed)(const FN(block) *b)
     idx n = 0, at = 0;
     while (n < b->images) {
         FN(slot) slots[2];
-        FN(piece) pieces[2 * CK_VECTOR_BYTES + 2];
-        idx lengths[2 * CK_VECTOR_BYTES + 2], count = 0, v = 0;
+        FN(pixels) vector[2];
+        idx v = 0;
         for (; v < 2 && n < b->images; v++) {
             FN(slot) *s = &slots[v];
-            s->n = s->n2 = 0;
+            s->n = s->n2 = vector[v].runs = 0;
             for (idx lane = 0; lane < VL && n < b->images;) {
                 idx row = at / b->cols, col = at % b->cols;
                 idx length = CK_MIN(b->cols - col, VL - lane);
-                pieces[count].from = n * b->image_size + row * pitch + col;
-                pieces[count].to = v * VL + lane;
-                lengths[count++] = length;
+                FN(add_run)(&vector[v], lane, n * b->image_size + row * pitch + col, length);
                 REAL *c = b->out + n * b->out_image + at;
                 if (lane == 0)
                     s->c = s->c2 = c, s->b = NULL;
@@ -226,10 +183,8 @@ static void FN(run_packed)(const FN(block) *b)
                 }
             }
         }
-        if (b->j->direct_source)
-            FN(pack_exact)(b->panel, v * VL, b->strip, b->koff, b->k, pieces, lengths, count);
-        else
-            FN(pack_panel)(b->panel, v * VL, b->strip, b->koff, b->k, pieces, count);
+        for (idx i = 0; i < v; i++)
+            FN(pack_pixels)(b->panel + i * VL, v * VL, b->strip, b->koff, b->k, &vector[i]);
         FN(run_panel)(b, slots, v, 1);
     }
 }

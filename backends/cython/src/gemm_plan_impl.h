@@ -12,8 +12,11 @@ static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
     j->cb = even_block(j->c, K_BLOCK / most_taps);
     idx out_rows = blocks_of(j->out_h, sy); /* in units of the stride */
     idx row_pixels = j->out_w * sy;
-    idx share = j->n * j->out_h * j->out_w * j->groups / LEAST_TASKS;
-    idx chunk = CK_MIN(CHUNK_PIXELS, CK_MAX(LEAST_PIXELS, share));
+    idx share = j->n * j->out_h * j->out_w * j->groups / LEAST_TASKS, chunk = CHUNK_PIXELS;
+    idx weights = j->groups * j->m * j->c * j->all_taps * (idx)sizeof(REAL);
+    j->prepacked = weights <= PREPACK_BYTES;
+    if (j->prepacked) /* otherwise every task packs its own, and there should be few */
+        chunk = CK_MIN(chunk, CK_MAX(LEAST_PIXELS, share));
     idx strip_rows_fit =
         STRIP_BYTES / (idx)sizeof(REAL) / (j->cb * s->phases * s->pitch) - rows_reach;
     j->rows = CK_MAX(1, CK_MIN(strip_rows_fit, chunk / row_pixels));
@@ -56,8 +59,6 @@ static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
     if (passes > 1)
         at += round_up(j->images * j->mb * j->rows * row_pixels * (idx)sizeof(REAL), 64);
     j->offset_a = at;
-    idx weights = j->groups * j->m * j->c * j->all_taps * (idx)sizeof(REAL);
-    j->prepacked = weights <= PREPACK_BYTES;
     if (!j->prepacked)
         at += round_up(j->mb * j->cb * most_taps * (idx)sizeof(REAL), 64);
     j->scratch = at;

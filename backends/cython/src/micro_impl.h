@@ -46,32 +46,32 @@ CK_INLINE void FN(finish)(VEC v, REAL *c, int flags)
     *(VECU *)c = v;
 }
 
+/* The same for some lanes; c is where lane 0 would go. */
+CK_INLINE void FN(finish_lanes)(VEC v, REAL *c, unsigned bits, int flags)
+{
+    if (flags & TILE_ADD)
+        v += FN(load_lanes)(c, bits);
+    if (flags & TILE_RELU)
+        v = FN(relu)(v);
+    FN(store_lanes)(c, v, bits);
+}
+
 /* The same for a tile in memory with slots that are not full. */
 static __attribute__((noinline)) void FN(finish_parts)(const VEC *tile, int rows, int vectors,
                                                        const FN(slot) *slots, idx ldc, int flags)
 {
     for (int j = 0; j < vectors; j++) {
         const FN(slot) *s = &slots[j];
-        for (int i = 0; i < rows; i++) {
+        unsigned bits = FIRST_LANES(s->n), bits2 = FIRST_LANES(s->n2) << s->n;
+        REAL *c = s->c, *c2 = s->c2 - s->n;
+        for (int i = 0; i < rows; i++, c += ldc, c2 += ldc) {
             VEC v = tile[i * vectors + j];
-            REAL *c = s->c + i * ldc;
-            if (s->n == VL) {
+            if (s->n == VL)
                 FN(finish)(v, c, flags);
-                continue;
-            }
-            if (flags & TILE_ADD) {
-                VEC old = FN(load_part)(c, s->n);
-                if (s->n2)
-                    __builtin_memcpy((REAL *)&old + s->n, s->c2 + i * ldc,
-                                     (size_t)s->n2 * sizeof(REAL));
-                v += old;
-            }
-            if (flags & TILE_RELU)
-                v = FN(relu)(v);
-            FN(store_part)(c, v, s->n);
-            if (s->n2)
-                __builtin_memcpy(s->c2 + i * ldc, (REAL *)&v + s->n,
-                                 (size_t)s->n2 * sizeof(REAL));
+            else
+                FN(finish_lanes)(v, c, bits, flags);
+            if (bits2)
+                FN(finish_lanes)(v, c2, bits2, flags);
         }
     }
 }

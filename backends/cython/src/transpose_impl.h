@@ -15,13 +15,9 @@
         r[i] = low; \
     }
 
-/* to[p * to_step + i] = from[i * from_step + p] for i, p < VL; of the rows only `rows` exist, the
- * others repeat the last one. */
-CK_INLINE void FN(transpose)(const REAL *from, idx from_step, idx rows, REAL *to, idx to_step)
+/* to[p * to_step + i] = lane p of r[i]. */
+CK_INLINE void FN(store_transposed)(VEC *r, REAL *to, idx to_step)
 {
-    VEC r[LANES];
-    UNROLL for (int i = 0; i < LANES; i++) r[i] =
-        *(const VECU *)(from + CK_MIN(i, rows - 1) * from_step);
     EXCHANGE(1)
 #if LANES > 2
     EXCHANGE(2)
@@ -35,3 +31,13 @@ CK_INLINE void FN(transpose)(const REAL *from, idx from_step, idx rows, REAL *to
     UNROLL for (int p = 0; p < LANES; p++) *(VECU *)(to + p * to_step) = r[p];
 }
 #undef EXCHANGE
+
+/* to[p * to_step + i] = from[i * from_step + p] for i, p < VL; of the rows only `rows` exist, the
+ * others repeat the last one. */
+CK_INLINE void FN(transpose)(const REAL *from, idx from_step, idx rows, REAL *to, idx to_step)
+{
+    VEC r[LANES];
+    UNROLL for (int i = 0; i < LANES; i++) r[i] =
+        *(const VECU *)(from + CK_MIN(i, rows - 1) * from_step);
+    FN(store_transposed)(r, to, to_step);
+}

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 #endif
 #define UNROLL _Pragma("GCC unroll 16")
+#define FIRST_LANES(n) ((1u << (n)) - 1)
 #define EACH_OF_2(m, s) m(s, 0), m(s, 1)
 #define EACH_OF_4(m, s) EACH_OF_2(m, s), m(s, 2), m(s, 3)
 #define EACH_OF_8(m, s) EACH_OF_4(m, s), m(s, 4), m(s, 5), m(s, 6), m(s, 7)
@@ -33,65 +34,73 @@
 #define EACH_LANE EACH_OF_16
 #endif
 
-/* n of a vector's lanes, 0 < n <= VL; nothing behind them is touched, and loaded as zero. */
+/* The lanes of a vector whose bits are set; memory of the others is not touched, and loaded as 0. */
 #if defined(__AVX512F__) && defined(REAL_IS_DOUBLE)
-CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
+CK_INLINE VEC FN(load_lanes)(const REAL *p, unsigned bits)
 {
-    return (VEC)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+    return (VEC)_mm512_maskz_loadu_pd((__mmask8)bits, p);
 }
-CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
+CK_INLINE void FN(store_lanes)(REAL *p, VEC v, unsigned bits)
 {
-    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+    _mm512_mask_storeu_pd(p, (__mmask8)bits, (__m512d)v);
 }
 #elif defined(__AVX512F__)
-CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
+CK_INLINE VEC FN(load_lanes)(const REAL *p, unsigned bits)
 {
-    return (VEC)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+    return (VEC)_mm512_maskz_loadu_ps((__mmask16)bits, p);
 }
-CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
+CK_INLINE void FN(store_lanes)(REAL *p, VEC v, unsigned bits)
 {
-    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+    _mm512_mask_storeu_ps(p, (__mmask16)bits, (__m512)v);
 }
 #elif defined(__AVX2__) && CK_VECTOR_BYTES == 32 && defined(REAL_IS_DOUBLE)
-CK_INLINE __m256i FN(first_lanes)(idx n)
+CK_INLINE __m256i FN(mask_of)(unsigned bits)
 {
-    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+    __m256i each = _mm256_setr_epi64x(1, 2, 4, 8);
+    return _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(bits), each), each);
 }
-CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
+CK_INLINE VEC FN(load_lanes)(const REAL *p, unsigned bits)
 {
-    return (VEC)_mm256_maskload_pd(p, FN(first_lanes)(n));
+    return (VEC)_mm256_maskload_pd(p, FN(mask_of)(bits));
 }
-CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
+CK_INLINE void FN(store_lanes)(REAL *p, VEC v, unsigned bits)
 {
-    _mm256_maskstore_pd(p, FN(first_lanes)(n), (__m256d)v);
+    _mm256_maskstore_pd(p, FN(mask_of)(bits), (__m256d)v);
 }
 #elif defined(__AVX2__) && CK_VECTOR_BYTES == 32
-CK_INLINE __m256i FN(first_lanes)(idx n)
+CK_INLINE __m256i FN(mask_of)(unsigned bits)
 {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    __m256i each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), each), each);
 }
-CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
+CK_INLINE VEC FN(load_lanes)(const REAL *p, unsigned bits)
 {
-    return (VEC)_mm256_maskload_ps(p, FN(first_lanes)(n));
+    return (VEC)_mm256_maskload_ps(p, FN(mask_of)(bits));
 }
-CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
+CK_INLINE void FN(store_lanes)(REAL *p, VEC v, unsigned bits)
 {
-    _mm256_maskstore_ps(p, FN(first_lanes)(n), (__m256)v);
+    _mm256_maskstore_ps(p, FN(mask_of)(bits), (__m256)v);
 }
 #else
-CK_INLINE VEC FN(load_part)(const REAL *p, idx n)
+CK_INLINE VEC FN(load_lanes)(const REAL *p, unsigned bits)
 {
     VEC v = {0};
-    for (idx i = 0; i < n; i++)
-        ((REAL *)&v)[i] = p[i];
+    for (idx i = 0; i < VL; i++)
+        if (bits >> i & 1)
+            v[i] = p[i];
     return v;
 }
-CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n)
+CK_INLINE void FN(store_lanes)(REAL *p, VEC v, unsigned bits)
 {
-    for (idx i = 0; i < n; i++)
-        p[i] = ((REAL *)&v)[i];
+    for (idx i = 0; i < VL; i++)
+        if (bits >> i & 1)
+            p[i] = v[i];
 }
 #endif
+
+/* The first n lanes, 0 <= n <= VL. */
+CK_INLINE VEC FN(load_part)(const REAL *p, idx n) { return FN(load_lanes)(p, FIRST_LANES(n)); }
+CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n) { FN(store_lanes)(p, v, FIRST_LANES(n)); }
 
 /* even, odd = the lanes of a and b, which lie one after the other, by their number. */
 CK_INLINE void FN(split_lanes)(VEC a, VEC b, VEC *even, VEC *odd)

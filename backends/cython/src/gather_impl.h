@@ -1,0 +1,81 @@
+/* Vectors of pixels that run on over rows and images: put together in registers from the runs they
+ * consist of, so that no pixel outside of them is read. Included by isa_gemm.c once per dtype, after
+ * vector_impl.h. */
+
+/* Where a vector's lanes come from: those in bits[i] from from[i] + lane. */
+typedef struct {
+    idx runs, from[LANES];
+    unsigned bits[LANES];
+} FN(pixels);
+
+/* Let `length` lanes, the first of them `lane`, come from `from` on. */
+CK_INLINE void FN(add_run)(FN(pixels) *p, idx lane, idx from, idx length)
+{
+    p->from[p->runs] = from - lane;
+    p->bits[p->runs++] = FIRST_LANES(length) << lane;
+}
+
+/* How many runs, 0 for one that fills the vector: for the compiler to know, see gather. */
+CK_INLINE int FN(runs_of)(const FN(pixels) *p)
+{
+    return p->runs == 1 && p->bits[0] == FIRST_LANES(VL) ? 0 : (int)CK_MIN(p->runs, 3);
+}
+
+CK_INLINE VEC FN(gather)(const REAL *row, const FN(pixels) *p, const int runs)
+{
+    if (runs == 0)
+        return *(const VECU *)(row + p->from[0]);
+    IVEC v = (IVEC)FN(load_lanes)(row + p->from[0], p->bits[0]);
+    if (runs == 2)
+        v |= (IVEC)FN(load_lanes)(row + p->from[1], p->bits[1]);
+    for (idx i = 1; runs > 2 && i < p->runs; i++)
+        v |= (IVEC)FN(load_lanes)(row + p->from[i], p->bits[i]);
+    return (VEC)v;
+}
+
+/* `run` with what runs_of says known to the compiler. */
+#define BY_RUNS(pixels, run) \
+    switch (FN(runs_of)(pixels)) { \
+    case 0: run(0); break; \
+    case 1: run(1); break; \
+    case 2: run(2); break; \
+    default: run(3); break; \
+    }
+
+CK_INLINE void FN(gather_rows)(REAL *to, idx step, const REAL *source, const idx *koff, idx k,
+                               const FN(pixels) *p, const int runs)
+{
+    for (idx i = 0; i < k; i++)
+        *(VEC *)(to + i * step) = FN(gather)(source + koff[i], p, runs);
+}
+
+/* to[i * step] = the pixels of row i, which lies koff[i] behind source, i < k. */
+static void FN(pack_pixels)(REAL *to, idx step, const REAL *source, const idx *koff, idx k,
+                            const FN(pixels) *p)
+{
+#define CK_ROWS_OF(runs) FN(gather_rows)(to, step, source, koff, k, p, runs)
+    BY_RUNS(p, CK_ROWS_OF)
+#undef CK_ROWS_OF
+}
+
+/* The vectors of pixels of some images' first `rows` rows of `cols` pixels, in order. Returns how
+ * many; the rest of the last one is 0. */
+static idx FN(list_pixels)(FN(pixels) *list, idx images, idx image_size, idx rows, idx pitch,
+                           idx cols)
+{
+    idx lane = 0, count = 0;
+    list->runs = 0;
+    for (idx n = 0; n < images; n++)
+        for (idx r = 0; r < rows; r++)
+            for (idx c = 0; c < cols;) {
+                idx length = CK_MIN(cols - c, VL - lane);
+                FN(add_run)(&list[count], lane, n * image_size + r * pitch + c, length);
+                c += length;
+                lane += length;
+                if (lane == VL) {
+                    lane = 0;
+                    list[++count].runs = 0;
+                }
+            }
+    return count + (lane > 0);
+}

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convkit import dispatch
 from convkit.cache import Cache
-from convkit.dispatch import plan_conv, plan_pool
 from convkit.errors import ParameterError
+from convkit.inputs import check_dout
 from convkit.params import AVG_POOL_KEYS, CONV_KEYS, MAX_POOL_KEYS, merge
+from convkit.results import check_result
 from convkit.spec import Axes, ConvSpec, Pad
 
 if TYPE_CHECKING:
@@ -80,9 +81,8 @@ def conv_forward(
     if conv_param is not None:
         given = (stride, pad, dilation, groups, backend)
         stride, pad, dilation, groups, backend = merge("conv_param", conv_param, CONV_KEYS, given)
-    plan, xa, wa, ba = plan_conv(x, w, b, stride, pad, dilation, groups, backend)
-    out, saved = dispatch.forward(plan, xa, wa, ba)
-    return out, Cache(plan, xa, wa, saved)
+    pair: tuple[Array, Cache] = dispatch.conv(True, x, w, b, stride, pad, dilation, groups, backend)
+    return pair
 
 
 def conv_backward(dout: npt.ArrayLike, cache: Cache, *, needs: tuple[str, ...] = ALL) -> Gradients:
@@ -92,7 +92,7 @@ def conv_backward(dout: npt.ArrayLike, cache: Cache, *, needs: tuple[str, ...] =
     Raises CacheError, ShapeError, DtypeError or ParameterError.
     """
     plan, saved = dispatch.home(cache, "conv")
-    da = dispatch.check_dout(dout, plan)
+    da = check_dout(dout, plan)
     wanted = _check_needs(needs, plan.spec)
     return dispatch.gradients(plan, wanted, da, cache.x, cache.w, saved)
 
@@ -113,8 +113,8 @@ def conv(
     if conv_param is not None:
         given = (stride, pad, dilation, groups, backend)
         stride, pad, dilation, groups, backend = merge("conv_param", conv_param, CONV_KEYS, given)
-    plan, xa, wa, ba = plan_conv(x, w, b, stride, pad, dilation, groups, backend)
-    return dispatch.infer(plan, xa, wa, ba)
+    out: Array = dispatch.conv(False, x, w, b, stride, pad, dilation, groups, backend)
+    return out
 
 
 # --- pooling --------------------------------------------------------------------------------
@@ -160,9 +160,10 @@ def max_pool_forward(
         kernel, stride, pad, dilation, ceil_mode, backend = merge(
             "pool_param", pool_param, MAX_POOL_KEYS, given
         )
-    plan, xa = plan_pool("max", x, kernel, stride, pad, dilation, ceil_mode, None, backend)
-    out, saved = dispatch.forward(plan, xa)
-    return out, Cache(plan, None, None, saved)
+    pair: tuple[Array, Cache] = dispatch.pool(
+        True, "max", x, kernel, stride, pad, dilation, ceil_mode, None, backend
+    )
+    return pair
 
 
 def max_pool_backward(dout: npt.ArrayLike, cache: Cache) -> Array:
@@ -190,8 +191,10 @@ def max_pool(
         kernel, stride, pad, dilation, ceil_mode, backend = merge(
             "pool_param", pool_param, MAX_POOL_KEYS, given
         )
-    plan, xa = plan_pool("max", x, kernel, stride, pad, dilation, ceil_mode, None, backend)
-    return dispatch.infer(plan, xa)
+    out: Array = dispatch.pool(
+        False, "max", x, kernel, stride, pad, dilation, ceil_mode, None, backend
+    )
+    return out
 
 
 def avg_pool_forward(
@@ -216,9 +219,10 @@ def avg_pool_forward(
         kernel, stride, pad, ceil_mode, count_include_pad, backend = merge(
             "pool_param", pool_param, AVG_POOL_KEYS, given
         )
-    plan, xa = plan_pool("avg", x, kernel, stride, pad, None, ceil_mode, count_include_pad, backend)
-    out, saved = dispatch.forward(plan, xa)
-    return out, Cache(plan, None, None, saved)
+    pair: tuple[Array, Cache] = dispatch.pool(
+        True, "avg", x, kernel, stride, pad, None, ceil_mode, count_include_pad, backend
+    )
+    return pair
 
 
 def avg_pool_backward(dout: npt.ArrayLike, cache: Cache) -> Array:
@@ -243,15 +247,17 @@ def avg_pool(
         kernel, stride, pad, ceil_mode, count_include_pad, backend = merge(
             "pool_param", pool_param, AVG_POOL_KEYS, given
         )
-    plan, xa = plan_pool("avg", x, kernel, stride, pad, None, ceil_mode, count_include_pad, backend)
-    return dispatch.infer(plan, xa)
+    out: Array = dispatch.pool(
+        False, "avg", x, kernel, stride, pad, None, ceil_mode, count_include_pad, backend
+    )
+    return out
 
 
 def _pool_backward(dout: npt.ArrayLike, cache: Cache, operation: str) -> Array:
     plan, saved = dispatch.home(cache, operation)
-    da = dispatch.check_dout(dout, plan)
+    da = check_dout(dout, plan)
     dx: Array = dispatch.backward(plan, da, saved)
-    dispatch.check_result(plan, "backward", "dx", dx, plan.spec.x_shape, (da,))
+    check_result(plan, "backward", "dx", dx, plan.spec.x_shape, (da, saved))
     return dx
 
 
@@ -279,9 +285,7 @@ def conv_relu_pool_forward(
     *pool_geometry, backend = merge(
         "pool_param", pool_param, MAX_POOL_KEYS, (None, None, None, None, None, backend)
     )
-    plan, xa, wa, ba = dispatch.plan_fused(x, w, b, conv_geometry, (*pool_geometry, None), backend)
-    out, saved = dispatch.forward(plan, xa, wa, ba)
-    return out, Cache(plan, xa, wa, saved)
+    return dispatch.fused(x, w, b, conv_geometry, (*pool_geometry, None), backend)
 
 
 def conv_relu_pool_backward(
@@ -292,7 +296,7 @@ def conv_relu_pool_backward(
     ``needs`` and errors are those of :func:`conv_backward`.
     """
     plan, saved = dispatch.home(cache, "conv_relu_pool")
-    da = dispatch.check_dout(dout, plan)
+    da = check_dout(dout, plan)
     wanted = _check_needs(needs, plan.spec)
     return dispatch.gradients(plan, wanted, da, cache.x, cache.w, saved)
 

@@ -15,7 +15,7 @@ from convkit.errors import CacheError
 
 if TYPE_CHECKING:
     from convkit.contract import Array
-    from convkit.dispatch import Plan
+    from convkit.plans import Plan
     from convkit.registry import Record
 
 
@@ -95,7 +95,7 @@ def _restore(
 ) -> Cache:
     """Unpickle: the backend is found and loaded here as if it had been named."""
     from convkit import registry, selection
-    from convkit.dispatch import Plan
+    from convkit.plans import Plan
 
     if not record.given:
         record = registry.load(record.name)

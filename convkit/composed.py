@@ -71,7 +71,7 @@ class Composed:
     def _check(
         self, method: str, value: Any, spec: Any, shape: tuple[int, ...], inputs: tuple[Any, ...]
     ) -> None:
-        from convkit.dispatch import wrong
+        from convkit.results import wrong
 
         problem = wrong(value, shape, spec.dtype, inputs)
         if problem:

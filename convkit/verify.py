@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convkit import bounds, dispatch, registry, selection
+from convkit import bounds, registry, results, selection
 from convkit.cache import Cache, Verified
 from convkit.errors import BackendUnsupportedError, CacheError, VerifyError
 from convkit.registry import Record
 
 if TYPE_CHECKING:
     from convkit.contract import Array
-    from convkit.dispatch import Plan
+    from convkit.plans import Plan
     from convkit.spec import ConvSpec, PoolSpec
 
 DOUBLE = np.dtype(np.float64)
@@ -68,7 +68,7 @@ class Judge:
             inputs = args[len(self.specs) :]
             kept = tuple(None if a is None else a.copy() for a in inputs)
             out, saved = method(*args)
-            dispatch.check_result(self.plan, "forward", "out", out, self.plan.out_shape, inputs)
+            results.check_result(self.plan, "forward", "out", out, self.plan.out_shape, inputs)
             self.check_out("forward", out, kept)
             return out, Verified(saved, kept)
 
@@ -80,7 +80,7 @@ class Judge:
         def verified(*args: Any) -> Any:
             inputs = args[len(self.specs) :]
             out = method(*args)
-            dispatch.check_result(self.plan, "infer", "out", out, self.plan.out_shape, inputs)
+            results.check_result(self.plan, "infer", "out", out, self.plan.out_shape, inputs)
             self.check_out("infer", out, inputs)
             return out
 
@@ -151,7 +151,7 @@ class Judge:
         judged = [n for n, _ in zip(NAMES, found, strict=False) if n in needs]
         for name, shape in zip(judged, self._shapes(judged), strict=True):
             value = found[NAMES.index(name)]
-            dispatch.check_result(self.plan, "backward", name, value, shape, (dout,))
+            results.check_result(self.plan, "backward", name, value, shape, (dout,))
         wide = tuple(None if a is None else a.astype(DOUBLE) for a in inputs)
         gradients: Callable[..., Any] = self._pool if pooling else self._conv
         if self.plan.operation == "conv_relu_pool":
@@ -247,7 +247,7 @@ class Judge:
         line = write_case(plan, self.record.name, arrays)
         raise VerifyError(
             f"backend {plan.name!r}: {what}{bad} (by backend {self.record.name!r}) in "
-            f"{dispatch.method_of(plan, step)} for {plan.problem}; reproduce with: {line}"
+            f"{results.method_of(plan, step)} for {plan.problem}; reproduce with: {line}"
         )
 
 

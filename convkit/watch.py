@@ -23,7 +23,7 @@ from convkit.selection import OPERATIONS
 if TYPE_CHECKING:
     import pluggy
 
-    from convkit.dispatch import Plan
+    from convkit.plans import Plan
 
 KINDS = ("dispatch", "profile")
 OFF = "off"
@@ -127,9 +127,9 @@ def _switch(tracing: Tracing | None) -> None:
 
 
 def _tell_dispatch() -> None:
-    from convkit import dispatch
+    from convkit import plans
 
-    dispatch.watched = _tracing is not None or bool(_observers and _observers.get_plugins())
+    plans.watched = _tracing is not None or bool(_observers and _observers.get_plugins())
     registry.changed()
 
 

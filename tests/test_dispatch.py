@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import dispatch, registry
+from convkit import plans, registry
 
 X = np.ones((2, 4, 6, 6), "f4")
 W = np.ones((3, 4, 3, 3), "f4")
@@ -39,6 +39,28 @@ def double():
             return real.pool_backward(spec, dout, saved)
 
     return Double
+
+
+def forward(operation, backend):
+    """One forward call of an operation."""
+    if operation == "conv":
+        return convkit.conv_forward(X, W, backend=backend)
+    if operation == "conv_relu_pool":
+        return convkit.conv_relu_pool_forward(X, W, None, {}, {"kernel": 2}, backend=backend)
+    return getattr(convkit, f"{operation}_forward")(X, kernel=2, backend=backend)
+
+
+def infer(operation, backend):
+    """One call without a cache."""
+    if operation == "conv":
+        return convkit.conv(X, W, backend=backend)
+    return getattr(convkit, operation)(X, kernel=2, backend=backend)
+
+
+def there_and_back(operation, backend):
+    """One forward call of an operation and its backward call."""
+    out, cache = forward(operation, backend)
+    return getattr(convkit, f"{operation}_backward")(out, cache)
 
 
 def read_only(a):
@@ -73,6 +95,62 @@ def test_a_wrong_out_is_caught(double, spoil, message, step):
     assert f"backend 'double' returned a wrong out from conv_{step} for conv(x" in str(caught.value)
 
 
+@pytest.mark.parametrize("step", ["forward", "infer"])
+@pytest.mark.parametrize("view", [False, True])
+def test_the_weights_are_no_result_either(double, step, view):
+    double.conv_forward = lambda s, spec, x, w, b: (w[:] if view else w, None)
+    double.conv_infer = lambda s, spec, x, w, b: w[:] if view else w
+    x = w = np.ones((2, 2, 2, 2), "f4")
+    call = convkit.conv if step == "infer" else convkit.conv_forward
+    with pytest.raises(convkit.BackendResultError, match="shares memory with an input"):
+        call(x.copy(), w, pad=((1, 0), (1, 0)), backend=double())
+
+
+@pytest.mark.parametrize("kind", ["max", "avg"])
+@pytest.mark.parametrize(("spoil", "message"), WRONG)
+@pytest.mark.parametrize("step", ["forward", "infer"])
+def test_a_wrong_pool_out_is_caught(double, kind, spoil, message, step):
+    real = double.pool_forward
+    if step == "forward":
+        double.pool_forward = lambda s, spec, x: (spoil(real(s, spec, x)[0], x), None)
+    else:
+        double.pool_infer = lambda s, spec, x: spoil(real(s, spec, x)[0], x)
+    call = getattr(convkit, f"{kind}_pool" if step == "infer" else f"{kind}_pool_forward")
+    with pytest.raises(convkit.BackendResultError, match=message) as caught:
+        call(X, kernel=1, backend=double())  # out has the shape of x
+    assert f"wrong out from pool_{step} for {kind}_pool(x" in str(caught.value)
+
+
+@pytest.mark.parametrize(("spoil", "message"), WRONG)
+@pytest.mark.parametrize("name", ["out", "dx", "dw", "db"])
+def test_a_wrong_result_of_the_fused_operation_is_caught(double, spoil, message, name):
+    if name == "db" and ("shares" in message or "contiguous" in message):
+        return  # no input has the shape of db, and every vector is contiguous
+
+    def forward(self, conv, pool, x, w, b):
+        out = np.ones(pool.out_shape, "f4")
+        return (spoil(out, x) if name == "out" else out), None
+
+    def backward(self, conv, pool, dout, x, w, saved, needs):
+        right = {"dx": x.copy(), "dw": w.copy(), "db": np.ones(len(w), "f4")}
+        own = {"dx": x, "dw": w, "db": None}
+        return tuple(spoil(a, own[n]) if n == name else a for n, a in right.items())
+
+    double.conv_relu_pool_forward, double.conv_relu_pool_backward = forward, backward
+    w, b = np.ones((4, 4, 3, 3), "f4"), np.ones(4, "f4")
+
+    def call():
+        out, cache = convkit.conv_relu_pool_forward(
+            X, w, b, {"pad": 1}, {"kernel": 1}, backend=double()
+        )
+        convkit.conv_relu_pool_backward(out, cache)
+
+    with pytest.raises(convkit.BackendResultError, match=message) as caught:
+        call()
+    step = "forward" if name == "out" else "backward"
+    assert f"wrong {name} from conv_relu_pool_{step} for conv(x" in str(caught.value)
+
+
 @pytest.mark.parametrize(("spoil", "message"), WRONG)
 @pytest.mark.parametrize("name", ["dx", "dw", "db"])
 def test_a_wrong_gradient_is_caught(double, spoil, message, name):
@@ -93,20 +171,38 @@ def test_a_wrong_gradient_is_caught(double, spoil, message, name):
         convkit.conv_backward(np.ones((2, 3, 4, 4), "f4"), cache)
 
 
-@pytest.mark.parametrize(("spoil", "message"), WRONG[:6])
-def test_a_wrong_pool_gradient_is_caught(double, spoil, message):
+@pytest.mark.parametrize("kind", ["max", "avg"])
+@pytest.mark.parametrize(("spoil", "message"), WRONG)
+def test_a_wrong_pool_gradient_is_caught(double, kind, spoil, message):
     real = double.pool_backward
     double.pool_backward = lambda s, spec, dout, saved: spoil(real(s, spec, dout, saved), dout)
-    out, cache = convkit.max_pool_forward(X, kernel=2, backend=double())
+    out, cache = getattr(convkit, f"{kind}_pool_forward")(X, kernel=1, backend=double())
     with pytest.raises(convkit.BackendResultError, match=message):
+        getattr(convkit, f"{kind}_pool_backward")(out, cache)
+
+
+def test_a_pool_gradient_is_no_part_of_what_was_saved(double):
+    double.pool_forward = lambda s, spec, x: (np.ones(spec.out_shape, "f4"), x.copy())
+    double.pool_backward = lambda s, spec, dout, saved: saved
+    out, cache = convkit.max_pool_forward(X, kernel=2, backend=double())
+    with pytest.raises(convkit.BackendResultError, match="shares memory with an input"):
         convkit.max_pool_backward(out, cache)
 
 
-@pytest.mark.parametrize("result", [None, (1,), (1, 2, 3)])
-def test_a_pair_that_is_none_is_caught(double, result):
-    double.conv_forward = lambda *_: result
-    with pytest.raises(convkit.ConvkitError, match="conv_forward must return"):
-        convkit.conv_forward(X, W, backend=double())
+@pytest.mark.parametrize("result", [None, (1,), (1, 2, 3), [1, 2], np.ones((2, 3, 4, 4), "f4")])
+@pytest.mark.parametrize("operation", ["conv", "max_pool", "avg_pool", "conv_relu_pool"])
+def test_what_is_no_pair_is_caught(double, result, operation):
+    method = {"conv": "conv_forward", "conv_relu_pool": "conv_relu_pool_forward"}
+    method = method.get(operation, "pool_forward")
+    setattr(double, method, lambda *_: result)
+    if operation == "conv_relu_pool":
+        double.conv_relu_pool_backward = lambda *_: None
+    with pytest.raises(convkit.BackendResultError) as caught:
+        forward(operation, double())
+    kind = f"tuple of {len(result)}" if type(result) is tuple else type(result).__name__
+    assert str(caught.value) == (
+        f"backend 'double': {method} must return (out, saved), not a {kind}"
+    )
 
 
 def test_a_backend_that_raises_is_named_with_operation_and_spec(double):
@@ -123,6 +219,43 @@ def test_a_backend_that_raises_is_named_with_operation_and_spec(double):
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     with pytest.raises(convkit.BackendCallError, match=r"'double' raised .* in conv_forward"):
         convkit.conv_relu_pool_forward(X, W, None, {}, {"kernel": 2}, backend=double())
+
+
+def test_an_error_of_its_own_about_unpacking_is_not_taken_for_a_wrong_result(double):
+    def fails(*_):
+        _, _ = (1,)
+
+    double.conv_forward = fails
+    with pytest.raises(convkit.BackendCallError, match="raised ValueError in conv_forward"):
+        convkit.conv_forward(X, W, backend=double())
+
+
+def raising(double, method):
+    def fails(*_):
+        raise ZeroDivisionError("oh")
+
+    setattr(double, method, fails)
+    return double()
+
+
+@pytest.mark.parametrize("operation", ["conv", "max_pool", "avg_pool", "conv_relu_pool"])
+@pytest.mark.parametrize("step", ["forward", "infer", "backward"])
+def test_whatever_raises_is_named(double, operation, step):
+    method = {"conv": "conv", "conv_relu_pool": "conv_relu_pool"}.get(operation, "pool")
+    method += f"_{step}"
+    if operation == "conv_relu_pool":
+        if step == "infer":
+            return  # it has none
+        double.conv_relu_pool_forward = lambda s, c, p, *_: (np.ones(p.out_shape, "f4"), None)
+        double.conv_relu_pool_backward = lambda *_: None
+    backend = raising(double, method)
+    call = infer if step == "infer" else there_and_back
+    with pytest.raises(convkit.BackendCallError) as caught:
+        call(operation, backend)
+    start = f"backend 'double' raised ZeroDivisionError in {method} for {operation[:4]}"
+    assert str(caught.value).startswith(start)
+    assert "(x (2, 4, 6, 6)" in str(caught.value)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
 def test_an_error_in_a_call_never_falls_back(double):
@@ -144,28 +277,51 @@ def test_supports_must_answer_none_or_a_reason(double, answer):
 def test_a_known_problem_is_one_look_up(double, monkeypatch):
     backend = double()
     convkit.conv(X, W, stride=1, backend=backend)
-    monkeypatch.setattr(dispatch, "_new_conv", None)
+    monkeypatch.setattr(plans, "new_conv", None)
     convkit.conv(X, W, stride=1, backend=backend)
     with pytest.raises(TypeError):
         convkit.conv(X, W, stride=2, backend=backend)
 
 
-@pytest.mark.parametrize("stride", [1.0, True, np.float32(1), np.True_])
-def test_equal_keys_of_other_types_do_not_meet(stride):
-    convkit.conv(X, W, stride=1)
-    with pytest.raises(convkit.ParameterError, match="stride"):
-        convkit.conv(X, W, stride=stride)
+GEOMETRY = {
+    "conv": ("stride", "pad", "dilation", "groups"),
+    "max_pool": ("kernel", "stride", "pad", "dilation", "ceil_mode"),
+    "avg_pool": ("kernel", "stride", "pad", "ceil_mode", "count_include_pad"),
+}
+CASES = [(o, name, None) for o, names in GEOMETRY.items() for name in names]
+CASES += [("conv_relu_pool", n, p) for p, o in enumerate(("conv", "max_pool")) for n in GEOMETRY[o]]
+
+
+@pytest.mark.parametrize("wrong", [1.0, True, np.float32(1), np.True_, (1.0, 1), [1, True]])
+@pytest.mark.parametrize(("operation", "name", "place"), CASES)
+def test_equal_keys_of_other_types_do_not_meet(operation, name, place, wrong):
+    x, w = np.ones((1, 2, 6, 6), "f4"), np.ones((2, 2, 3, 3), "f4")
+    flag = name in ("ceil_mode", "count_include_pad")
+
+    def call(value):
+        if operation == "conv":
+            return convkit.conv(x, w, **{name: value})
+        params = [{}, {"kernel": 2}]
+        params[1 if place is None else place][name] = value
+        if operation == "conv_relu_pool":
+            return convkit.conv_relu_pool_forward(x, w, None, *params)
+        return getattr(convkit, operation)(x, **params[1])
+
+    wrong = 1 if flag and isinstance(wrong, bool | np.bool_) else wrong
+    call(True if flag else 1)
+    with pytest.raises(convkit.ParameterError, match=name):
+        call(wrong)
 
 
 def test_the_table_is_bounded(monkeypatch):
-    monkeypatch.setattr(dispatch, "_MAX_PLANS", 8)
+    monkeypatch.setattr(plans, "MAX_PLANS", 8)
     for n in range(1, 40):
         convkit.max_pool(np.ones((n, 1, 2, 2), "f4"), kernel=2)
-        assert len(dispatch._plans) <= 8 or n == 1
+        assert len(plans.table) <= 8 or n == 1
 
 
 def test_many_threads_use_the_table_at_once(monkeypatch):
-    monkeypatch.setattr(dispatch, "_MAX_PLANS", 16)
+    monkeypatch.setattr(plans, "MAX_PLANS", 16)
     failures = []
 
     def work(seed):

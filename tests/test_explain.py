@@ -130,7 +130,7 @@ def test_the_command_prints_the_same(capsys):
         ("--op max_pool --x 1,2,3,3 --kernel 2 --w 1,1,1,1", 2, "--w does not belong"),
         ("--op conv --x 1,a,3,3 --w 1,1,1,1", 2, "must be ints"),
         ("--op conv --x 1,2,3,3 --w 1,1,1,1", 1, "w.shape[1]"),
-        ("--op conv --x 1,1,3,3 --w 1,1,1,1 --backend navie", 1, "did you mean 'naive'"),
+        ("--op conv --x 1,1,3,3 --w 1,1,1,1 --backend navie", 2, "did you mean 'naive'"),
     ],
 )
 def test_the_command_says_in_one_line_what_is_wrong(capsys, line, status, message):

@@ -14,13 +14,15 @@ ROOT = Path(__file__).parent.parent
 CONVKIT = ROOT / "convkit"
 BACKENDS = ROOT / "backends"
 
+#: The path of one call; what is not on it goes through the API.
+CALLS = {"dispatch", "plans", "results", "inputs"}
 #: What a part of convkit must not import, wherever in its files an import stands.
 FORBIDDEN = {
-    "spec": {"api", "registry", "dispatch", "cli", "models", "training", "report", "conformance"},
-    "contract": {"api", "registry", "dispatch", "cli", "models", "training", "conformance"},
+    "spec": {"api", "registry", *CALLS, "cli", "models", "training", "report", "conformance"},
+    "contract": {"api", "registry", *CALLS, "cli", "models", "training", "conformance"},
     "registry": {
         "selection",
-        "dispatch",
+        *CALLS,
         "conformance",
         "cli",
         "commands",
@@ -28,14 +30,18 @@ FORBIDDEN = {
         "bench",
         "models",
     },
-    "selection": {"dispatch", "conformance", "cli", "commands", "api", "bench", "models"},
+    "selection": {*CALLS, "conformance", "cli", "commands", "api", "bench", "models"},
+    "plans": {"dispatch", "results", "api", "cli", "commands", "conformance", "bench", "models"},
+    "results": {"dispatch", "selection", "registry", "api", "cli", "commands", "conformance"},
+    "inputs": {"dispatch", "plans", "results", "selection", "registry", "api", "cli", "commands"},
+    "dispatch": {"api", "cli", "commands", "conformance", "bench", "models", "training", "report"},
     "api": {"cli", "commands", "conformance", "bench", "models", "training", "report"},
     "layers": {"registry", "cli", "commands", "conformance", "bench", "training", "report"},
-    "models": {"registry", "dispatch", "cli", "commands", "training", "report", "conformance"},
-    "training": {"api", "registry", "dispatch", "cli", "commands", "report", "conformance"},
-    "report": {"api", "registry", "dispatch", "cli", "commands", "conformance", "models"},
-    "conformance": {"dispatch", "cli", "commands", "models", "training", "report"},
-    "bench": {"dispatch", "cli", "commands", "models", "training", "report"},
+    "models": {"registry", *CALLS, "cli", "commands", "training", "report", "conformance"},
+    "training": {"api", "registry", *CALLS, "cli", "commands", "report", "conformance"},
+    "report": {"api", "registry", *CALLS, "cli", "commands", "conformance", "models"},
+    "conformance": {*CALLS, "cli", "commands", "models", "training", "report"},
+    "bench": {*CALLS, "cli", "commands", "models", "training", "report"},
 }
 FOR_BACKENDS = {"contract", "spec", "errors"}
 CLICK = {"cli", "commands"}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import dispatch, registry, selection, watch
+from convkit import plans, registry, selection, watch
 from convkit.contract import hookimpl
 
 X = np.ones((1, 3, 8, 8), "f4")
@@ -98,7 +98,7 @@ def test_nothing_is_watched_when_off():
     convkit.reload()
     # what runs is the backend's own method, not something around it
     backend = plan.record.backend
-    plan = dispatch.Plan("conv", plan.specs, plan.record, registry.generation, None)
+    plan = plans.Plan("conv", plan.specs, plan.record, registry.generation, None)
     assert plan.forward == backend.conv_forward
     assert plan.backward == backend.conv_backward
 

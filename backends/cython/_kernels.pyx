@@ -11,6 +11,8 @@ cimport numpy as cnp
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
 
+from math import prod
+
 cnp.import_array()
 
 
@@ -113,6 +115,27 @@ def set_num_threads(int n):
     ck_set_num_threads(n)
 
 
+cdef extern from "Python.h":
+    ctypedef struct PyThreadState
+    PyThreadState *PyEval_SaveThread()
+    void PyEval_RestoreThread(PyThreadState *)
+
+
+cdef enum:
+    # multiply-adds that are over sooner than the GIL is given up and taken again
+    SMALL = 1 << 14
+
+
+cdef inline PyThreadState *let_go(bint small) noexcept:
+    """Give up the GIL, unless the kernel to be run is so small that nobody waits for it."""
+    return NULL if small else PyEval_SaveThread()
+
+
+cdef inline void take_back(PyThreadState *state) noexcept:
+    if state != NULL:
+        PyEval_RestoreThread(state)
+
+
 cdef int check(int status) except -1:
     if status:
         raise MemoryError("no memory for the kernel's scratch buffers")
@@ -171,6 +194,7 @@ cdef class ConvPlan:
 
     cdef ck_conv g
     cdef layout result
+    cdef bint small
     cdef int dtype, forward_kernel, dx_kernel, dw_kernel
     cdef readonly object spec
 
@@ -189,6 +213,7 @@ cdef class ConvPlan:
         self.forward_kernel = forward_kernel
         self.dx_kernel = dx_kernel
         self.dw_kernel = dw_kernel
+        self.small = prod(spec.out_shape) * prod(spec.w_shape[1:]) <= SMALL
         lay_out(&self.result, spec.out_shape, spec.dtype)
 
     cdef cnp.ndarray infer(self, cnp.ndarray x, cnp.ndarray w, cnp.ndarray b):
@@ -200,9 +225,9 @@ cdef class ConvPlan:
                  bint relu) except -1:
         cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
         cdef void *ax = at(x), *aw = at(w), *ab = at(b), *ao = at(out)
-        cdef int status
-        with nogil:
-            status = kernels.conv_forward[self.forward_kernel](&self.g, ax, aw, ab, ao, relu)
+        cdef PyThreadState *state = let_go(self.small)
+        cdef int status = kernels.conv_forward[self.forward_kernel](&self.g, ax, aw, ab, ao, relu)
+        take_back(state)
         return check(status)
 
     def forward(self, cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b,
@@ -215,9 +240,9 @@ cdef class ConvPlan:
         """Write the gradient with respect to x into dx."""
         cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
         cdef void *ad = at(dout), *aw = at(w), *ax = at(dx)
-        cdef int status
-        with nogil:
-            status = kernels.conv_dx[self.dx_kernel](&self.g, ad, aw, ax)
+        cdef PyThreadState *state = let_go(self.small)
+        cdef int status = kernels.conv_dx[self.dx_kernel](&self.g, ad, aw, ax)
+        take_back(state)
         check(status)
 
     def backward_w(self, cnp.ndarray dout not None, cnp.ndarray x not None, cnp.ndarray dw,
@@ -225,12 +250,13 @@ cdef class ConvPlan:
         """Write the gradients with respect to w and b into dw and db; one of them may be None."""
         cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
         cdef void *ad = at(dout), *ax = at(x), *aw = at(dw), *ab = at(db)
+        cdef PyThreadState *state = let_go(self.small)
         cdef int status
-        with nogil:
-            if aw == NULL:
-                status = kernels.conv_db(&self.g, ad, ab)
-            else:
-                status = kernels.conv_dw[self.dw_kernel](&self.g, ad, ax, aw, ab)
+        if aw == NULL:
+            status = kernels.conv_db(&self.g, ad, ab)
+        else:
+            status = kernels.conv_dw[self.dw_kernel](&self.g, ad, ax, aw, ab)
+        take_back(state)
         check(status)
 
 
@@ -239,6 +265,7 @@ cdef class PoolPlan:
 
     cdef ck_pool g
     cdef layout result, places
+    cdef bint small
     cdef int dtype, forward_kernel, backward_kernel, maximum
     cdef int32_t *counts
     cdef readonly int arg_bytes
@@ -259,6 +286,7 @@ cdef class PoolPlan:
         self.maximum = spec.kind == "max"
         window = self.g.k[0] * self.g.k[1] * self.g.k[2]
         self.arg_bytes = 1 if window <= 256 else 2 if window <= 65536 else 4
+        self.small = prod(spec.out_shape) * window <= SMALL
         lay_out(&self.result, spec.out_shape, spec.dtype)
         self.places = self.result
         self.places.dtype = {1: cnp.NPY_UINT8, 2: cnp.NPY_UINT16, 4: cnp.NPY_UINT32}[self.arg_bytes]
@@ -282,13 +310,14 @@ cdef class PoolPlan:
     cdef int run(self, cnp.ndarray x, cnp.ndarray out, cnp.ndarray arg) except -1:
         cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
         cdef void *ax = at(x), *ao = at(out), *aa = at(arg)
+        cdef PyThreadState *state = let_go(self.small)
         cdef int status
-        with nogil:
-            if self.maximum:
-                status = kernels.max_pool_forward[self.forward_kernel](
-                    &self.g, ax, ao, aa, self.arg_bytes)
-            else:
-                status = kernels.avg_pool_forward[self.forward_kernel](&self.g, ax, ao)
+        if self.maximum:
+            status = kernels.max_pool_forward[self.forward_kernel](
+                &self.g, ax, ao, aa, self.arg_bytes)
+        else:
+            status = kernels.avg_pool_forward[self.forward_kernel](&self.g, ax, ao)
+        take_back(state)
         return check(status)
 
     def forward(self, cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray arg):
@@ -299,13 +328,14 @@ cdef class PoolPlan:
         """Write the gradient with respect to x into dx."""
         cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
         cdef void *ad = at(dout), *aa = at(arg), *ax = at(dx)
+        cdef PyThreadState *state = let_go(self.small)
         cdef int status
-        with nogil:
-            if self.maximum:
-                status = kernels.max_pool_backward[self.backward_kernel](
-                    &self.g, ad, aa, self.arg_bytes, ax)
-            else:
-                status = kernels.avg_pool_backward[self.backward_kernel](&self.g, ad, ax)
+        if self.maximum:
+            status = kernels.max_pool_backward[self.backward_kernel](
+                &self.g, ad, aa, self.arg_bytes, ax)
+        else:
+            status = kernels.avg_pool_backward[self.backward_kernel](&self.g, ad, ax)
+        take_back(state)
         check(status)
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from conformance_mutants.registry import host
-from convkit import api, dispatch, params
+from convkit import api, dispatch, inputs, params, plans
 
-as_input = dispatch.as_input
+as_input = inputs.as_input
 
 
 def raw(array):
@@ -30,7 +30,7 @@ def _reads(condition, wrong):
             value = wrong(value)
         return as_input(name, value)
 
-    return (dispatch, "as_input", as_input_with_bug)
+    return (inputs, "as_input", as_input_with_bug)
 
 
 def fortran(array):
@@ -95,7 +95,7 @@ def _refuses(name, value):
     return as_input(name, value)
 
 
-@host((dispatch, "as_input", _refuses))
+@host((inputs, "as_input", _refuses))
 def read_only_refused():
     """Read-only arrays raise, as typed memoryviews without const do."""
 
@@ -108,7 +108,7 @@ def _writes(name, value):
     return array
 
 
-@host((dispatch, "as_input", _writes))
+@host((inputs, "as_input", _writes))
 def input_left_read_only():
     """An input that had to be copied comes back locked."""
 
@@ -155,16 +155,15 @@ def needs_lost():
     """needs is not handed on: one gradient wanted gives dx."""
 
 
-def _falls_back(plan, *args):
+methods = plans.methods
+
+
+def _of_another(operation, backend):
     import convkit_im2col_numpy
 
-    other = convkit_im2col_numpy.Im2colNumpy()
-    return getattr(other, dispatch.method_of(plan, "forward"))(*plan.specs, *args)
+    return methods(operation, convkit_im2col_numpy.Im2colNumpy())
 
 
-@host(
-    (dispatch, "forward", _falls_back),
-    (dispatch, "infer", lambda plan, *args: _falls_back(plan, *args)[0]),
-)
+@host((plans, "methods", _of_another))
 def another_backend_answers():
     """Whatever was named, the NumPy backend computes (CUGraph's plug-in never loaded)."""

@@ -421,11 +421,14 @@ def test_the_yardsticks_for_benchmarks_do_what_they_say(isa: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("pooling", [{"kernel": 2}, {"kernel": 3, "stride": 2, "pad": 1}])
+@pytest.mark.parametrize(
+    "pooling", [{"kernel": 2}, {"kernel": 3, "stride": 2, "pad": 1}, {"kernel": (9, 8)}]
+)
 def test_the_fused_pass_is_its_three_parts(
     isa: str, dtype: Any, pooling: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(convkit_cython, "_FUSED_BYTES", 3 * 6 * 9 * 8 * np.dtype(dtype).itemsize)
+    for name in ("_FORWARD_BYTES", "_BACKWARD_BYTES"):
+        monkeypatch.setattr(convkit_cython, name, 3 * 6 * 9 * 8 * np.dtype(dtype).itemsize)
     rng = np.random.default_rng(5)
     x, w, b = (integers(rng, shape, dtype) for shape in ((7, 3, 9, 8), (6, 3, 3, 3), (6,)))
     x[1, 0, 2, 3], x[6, 2, 8, 7], x[4] = np.nan, np.inf, 0
@@ -447,3 +450,20 @@ def test_the_fused_pass_is_its_three_parts(
     parts = backend.conv_backward(conv, dz, x, w, None, ("dx", "dw", "db"))
     for mine, theirs in zip(got, parts, strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(("kernel", "size"), [((15, 17), 1), ((16, 16), 2), ((16, 17), 2)])
+def test_a_place_has_room_for_none(isa: str, kernel: tuple[int, int], size: int) -> None:
+    """The last pixel of a window is told from "not above 0", which is a number more."""
+    backend = convkit_cython.convkit_backend()
+    x = np.full((1, 2, 17, 18), -1.0)
+    x[0, 0, kernel[0] - 1, kernel[1] - 1] = 5
+    w, dout = np.eye(2).reshape(2, 2, 1, 1), np.full((1, 2, 1, 1), 3.0)
+    conv = ConvSpec.of(x, w)
+    pool = PoolSpec.of(conv.out_shape, kind="max", kernel=kernel, stride=99, dtype=x.dtype)
+    out, saved = backend.conv_relu_pool_forward(conv, pool, x, w, None)
+    assert saved.itemsize == size
+    assert out.ravel().tolist() == [5, 0]
+    dx, _, _ = backend.conv_relu_pool_backward(conv, pool, dout, x, w, saved, ("dx",))
+    assert dx[0, 0, kernel[0] - 1, kernel[1] - 1] == 3
+    assert np.count_nonzero(dx) == 1

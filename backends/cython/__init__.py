@@ -6,6 +6,7 @@ their choice in ``table``. Without the compiled module the import fails and says
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from math import prod
@@ -41,7 +42,17 @@ Array: TypeAlias = npt.NDArray[np.floating[Any]]
 Plan: TypeAlias = "_kernels.ConvPlan | _kernels.PoolPlan"
 
 _ARG_DTYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32}
-_FUSED_BYTES = 2 << 20
+# How much of a fused layer's convolution is held at a time: forward, to be pooled while it is in
+# the cache; backward, where every part has sums to be added up, larger ones.
+_FORWARD_BYTES = 2 << 20
+_BACKWARD_BYTES = 4 << 20
+
+
+def _parts(spec: ConvSpec, most: int) -> Iterator[slice]:
+    """Some images at a time, whose results take about ``most`` bytes."""
+    images = max(1, most // (prod(spec.out_shape[1:]) * spec.dtype.itemsize))
+    for start in range(0, spec.x_shape[0], images):
+        yield slice(start, min(start + images, spec.x_shape[0]))
 
 
 @lru_cache(maxsize=256)
@@ -49,6 +60,10 @@ def _of_images(spec: Any, count: int) -> Any:
     """The same problem on ``count`` images."""
     x_shape, out_shape = (count, *spec.x_shape[1:]), (count, *spec.out_shape[1:])
     return replace(spec, x_shape=x_shape, out_shape=out_shape)
+
+
+def _like(array: Array | None) -> Array | None:
+    return None if array is None else np.empty_like(array)
 
 
 def make_plan(spec: ConvSpec | PoolSpec) -> Plan:
@@ -108,21 +123,20 @@ class CythonBackend(_kernels.Calls):
     def conv_relu_pool_forward(
         self, conv_spec: ConvSpec, pool_spec: PoolSpec, x: Array, w: Array, b: Array | None
     ) -> tuple[Array, Any]:
-        """Return ``out``, and a byte for where each maximum stood and one for whether it counts.
+        """Return ``out``, and in a byte (or two) where each maximum stood, if it is above 0.
 
         A few images at a time, so that the convolution's result, through ReLU already, is pooled
         while it is in the cache, and never held as a whole.
         """
         out = np.empty(pool_spec.out_shape, pool_spec.dtype)
         arg = np.empty(pool_spec.out_shape, _ARG_DTYPES[self.plan(pool_spec).arg_bytes])
-        images = max(1, _FUSED_BYTES // max(1, prod(conv_spec.out_shape[1:]) * x.itemsize))
-        z = np.empty((min(images, len(x)), *conv_spec.out_shape[1:]), conv_spec.dtype)
-        for start in range(0, len(x), images):
-            part = slice(start, min(start + images, len(x)))
-            count = part.stop - start
-            self.plan(_of_images(conv_spec, count)).forward(x[part], w, b, z[:count], True)
-            self.plan(_of_images(pool_spec, count)).forward(z[:count], out[part], arg[part])
-        return out, (arg, out > 0)
+        for part in _parts(conv_spec, _FORWARD_BYTES):
+            count = part.stop - part.start
+            z = np.empty((count, *conv_spec.out_shape[1:]), conv_spec.dtype)
+            self.plan(_of_images(conv_spec, count)).forward(x[part], w, b, z, True)
+            self.plan(_of_images(pool_spec, count)).forward(z, out[part], arg[part])
+            arg[part] |= -(~(out[part] > 0)).astype(arg.dtype)  # all bits: no place
+        return out, arg
 
     def conv_relu_pool_backward(
         self,
@@ -136,11 +150,27 @@ class CythonBackend(_kernels.Calls):
     ) -> tuple[Array | None, Array | None, Array | None]:
         """Return the gradients ``needs`` names.
 
-        A maximum of 0 or NaN has no gradient, whichever of its window's places it came from.
+        A maximum of 0 or NaN has no gradient, whichever of its window's places it came from. Some
+        images at a time: the convolution's gradient is never held as a whole either. Parts are cut
+        by the shape alone, and so are the sums.
         """
-        arg, counts = saved
-        dz = self.pool_backward(pool_spec, np.where(counts, dout, dout.dtype.type(0)), arg)
-        return self.conv_backward(conv_spec, dz, x, w, None, needs)
+        dtype = conv_spec.dtype
+        dx = np.empty(conv_spec.x_shape, dtype) if "dx" in needs else None
+        dw = np.zeros(conv_spec.w_shape, dtype) if "dw" in needs else None
+        db = np.zeros(conv_spec.w_shape[:1], dtype) if "db" in needs else None
+        for part in _parts(conv_spec, max(_BACKWARD_BYTES, 2 * w.nbytes)):
+            count = part.stop - part.start
+            dz = self.pool_backward(_of_images(pool_spec, count), dout[part], saved[part])
+            plan = self.plan(_of_images(conv_spec, count))
+            if dx is not None:
+                plan.backward_x(dz, w, dx[part])
+            if dw is not None or db is not None:
+                dw_part, db_part = _like(dw), _like(db)
+                plan.backward_w(dz, x[part], dw_part, db_part)
+                for total, more in ((dw, dw_part), (db, db_part)):
+                    if total is not None:
+                        total += more
+        return dx, dw, db
 
     def set_num_threads(self, n: int) -> None:
         """Give large problems ``n`` threads; results do not depend on it."""

@@ -285,7 +285,8 @@ cdef class PoolPlan:
         self.backward_kernel = backward_kernel
         self.maximum = spec.kind == "max"
         window = self.g.k[0] * self.g.k[1] * self.g.k[2]
-        self.arg_bytes = 1 if window <= 256 else 2 if window <= 65536 else 4
+        # One value more than there are places: it means that there is none.
+        self.arg_bytes = 1 if window < 256 else 2 if window < 65536 else 4
         self.small = prod(spec.out_shape) * window <= SMALL
         lay_out(&self.result, spec.out_shape, spec.dtype)
         self.places = self.result

@@ -48,7 +48,7 @@ def _tiles(spec: PoolSpec) -> bool:
         _image(spec)
         and spec.kernel == spec.stride
         and spec.kernel[-1] == 2
-        and prod(spec.kernel) <= 256
+        and prod(spec.kernel) < 256
         and max(spec.dilation) == 1
         and not any(map(any, spec.pad))
     )

@@ -21,7 +21,8 @@ import numpy as np
 from convkit import registry
 from convkit.errors import ConvkitError
 
-_PEAK_ROUNDS = 4000
+_PEAK_ROUNDS = 20_000
+_PEAK_SECONDS = 0.005
 _MATRIX = 768
 
 
@@ -89,12 +90,19 @@ class Yardsticks:
         return "multiply-add loop in registers" if self._loop else "NumPy matrix product"
 
     def peak(self, dtype: Any) -> float:
-        """Operations per second of one sample of a few milliseconds."""
+        """Operations per second of one sample of a few milliseconds.
+
+        The first rounds do not count: sleeping threads wake up in them, and the clock rises.
+        """
         if self._loop is None:
             return self.matmul(dtype)
-        start = perf_counter()
-        operations = self._loop(dtype, _PEAK_ROUNDS)
-        return operations / (perf_counter() - start)
+        self._loop(dtype, _PEAK_ROUNDS)
+        operations = seconds = 0.0
+        while seconds < _PEAK_SECONDS:
+            start = perf_counter()
+            operations += self._loop(dtype, _PEAK_ROUNDS)
+            seconds += perf_counter() - start
+        return operations / seconds
 
     def matmul(self, dtype: Any) -> float:
         """Operations per second of a NumPy matrix product."""

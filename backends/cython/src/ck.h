@@ -46,7 +46,8 @@ typedef int ck_conv_dx_fn(const ck_conv *g, const void *dout, const void *w, voi
 typedef int ck_conv_dw_fn(const ck_conv *g, const void *dout, const void *x, void *dw, void *db);
 typedef int ck_conv_db_fn(const ck_conv *g, const void *dout, void *db);
 /* arg (NULL for inference) gets each maximum's place in its window, counted in row-major order,
- * in arg_bytes (1, 2 or 4) bytes. */
+ * in arg_bytes (1, 2 or 4) bytes; backward, a number beyond the window's places is that of an
+ * output whose gradient goes nowhere. */
 typedef int ck_max_pool_forward_fn(const ck_pool *g, const void *x, void *out, void *arg,
                                    int arg_bytes);
 typedef int ck_max_pool_backward_fn(const ck_pool *g, const void *dout, const void *arg,

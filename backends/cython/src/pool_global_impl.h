@@ -87,8 +87,11 @@ static void FN(max_global_backward_task)(void *context, idx task, void *memory)
     idx last = CK_MIN(r->g->planes, first + r->per_task);
     REAL *dx = r->out;
     memset(dx + first * size, 0, (size_t)((last - first) * size) * sizeof(REAL));
-    for (idx plane = first; plane < last; plane++)
-        dx[plane * size + get_arg(r->arg, r->arg_bytes, plane)] = ((const REAL *)r->in)[plane];
+    for (idx plane = first; plane < last; plane++) {
+        idx place = get_arg(r->arg, r->arg_bytes, plane);
+        if (place < size)
+            dx[plane * size + place] = ((const REAL *)r->in)[plane];
+    }
 }
 
 static void FN(average_global_forward_task)(void *context, idx task, void *memory)

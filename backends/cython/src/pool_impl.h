@@ -43,7 +43,7 @@ CK_INLINE void FN(scatter)(const pool_job *job, idx task, const int arg_bytes)
 {
     const ck_pool *g = job->g;
     idx at = task * job->per_task * pool_out(g);
-    idx last = CK_MIN(g->planes, (task + 1) * job->per_task);
+    idx last = CK_MIN(g->planes, (task + 1) * job->per_task), taps = g->k[0] * g->k[1] * g->k[2];
     const REAL *dout = job->in;
     for (idx plane = task * job->per_task; plane < last; plane++) {
         REAL *dx = (REAL *)job->out + plane * pool_in(g);
@@ -52,8 +52,11 @@ CK_INLINE void FN(scatter)(const pool_job *job, idx task, const int arg_bytes)
             for (idx oh = 0; oh < g->out[1]; oh++) {
                 idx depth = od * g->s[0] - g->p[0], height = oh * g->s[1] - g->p[1];
                 REAL *corner = dx + (depth * g->in[1] + height) * g->in[2] - g->p[2];
-                for (idx ow = 0; ow < g->out[2]; ow++, at++, corner += g->s[2])
-                    corner[job->where[get_arg(job->arg, arg_bytes, at)]] += dout[at];
+                for (idx ow = 0; ow < g->out[2]; ow++, at++, corner += g->s[2]) {
+                    idx tap = get_arg(job->arg, arg_bytes, at);
+                    if (tap < taps)
+                        corner[job->where[tap]] += dout[at];
+                }
             }
     }
 }

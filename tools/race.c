@@ -15,14 +15,16 @@ enum { CALLERS = 2, ROUNDS = 3, SIDE = 32 };
 typedef struct {
     const char *name;
     ck_conv conv;
-    int kernel;
+    int kernel, pool_forward, pool_backward;
 } problem;
 
-/* x, w, b, dout in; out, dx, dw, db, pooled, arg, pool_dx back. */
+enum { RESULTS = 8 };
+
+/* x, w, b, dout in; out, dx, dw, db, pooled and its dx, averaged and its dx back. */
 typedef struct {
-    float *in[4], *got[6];
-    uint8_t *arg;
-    size_t in_size[4], got_size[6], arg_size;
+    float *in[4], *got[RESULTS];
+    uint16_t *arg;
+    size_t in_size[4], got_size[RESULTS], arg_size;
 } arrays;
 
 static ck_conv same(idx n, idx c, idx f, idx groups)
@@ -32,10 +34,14 @@ static ck_conv same(idx n, idx c, idx f, idx groups)
     return g;
 }
 
-static ck_pool pool_of(const ck_conv *g)
+static int32_t counts[SIDE]; /* of the current problem's windows, along any axis */
+
+/* 2x2 windows side by side, or one that is the whole image. */
+static ck_pool pool_of(const ck_conv *g, idx window)
 {
-    ck_pool p = {g->n * g->c, {1, SIDE, SIDE}, {1, SIDE / 2, SIDE / 2}, {1, 2, 2}, {1, 2, 2},
-                 {1, 1, 1}, {0, 0, 0}, {NULL, NULL, NULL}};
+    ck_pool p = {g->n * g->c, {1, SIDE, SIDE}, {1, SIDE / window, SIDE / window},
+                 {1, window, window}, {1, window, window}, {1, 1, 1}, {0, 0, 0},
+                 {counts, counts, counts}};
     return p;
 }
 
@@ -43,34 +49,37 @@ static void make(arrays *a, const ck_conv *g)
 {
     size_t image = (size_t)g->n * SIDE * SIDE, w = (size_t)g->f * (g->c / g->groups) * 9;
     size_t in[4] = {image * g->c, w, g->f, image * g->f};
-    size_t got[6] = {image * g->f, image * g->c, w, g->f, image * g->c / 4, image * g->c};
+    size_t pooled = image * g->c / 4, full = image * g->c;
+    size_t got[RESULTS] = {image * g->f, full, w, g->f, pooled, full, pooled, full};
     for (int i = 0; i < 4; i++) {
         a->in_size[i] = in[i];
         a->in[i] = aligned_alloc(64, (in[i] * sizeof(float) + 63) / 64 * 64);
         for (size_t j = 0; j < in[i]; j++)
             a->in[i][j] = (float)((j * 7 + (size_t)i * 3) % 11) - 5;
     }
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < RESULTS; i++) {
         a->got_size[i] = got[i];
         a->got[i] = aligned_alloc(64, (got[i] * sizeof(float) + 63) / 64 * 64);
     }
-    a->arg_size = image * g->c / 4;
-    a->arg = malloc(a->arg_size);
+    a->arg_size = pooled;
+    a->arg = malloc(pooled * sizeof *a->arg);
 }
 
 static int compute(const ck_kernels *k, const problem *p, arrays *a)
 {
     const ck_conv *g = &p->conv;
-    ck_pool q = pool_of(g);
-    int bad = 0;
+    ck_pool q = pool_of(g, p->pool_forward == CK_GLOBAL ? SIDE : 2);
+    int bad = 0, bytes = p->pool_forward == CK_GLOBAL ? 2 : 1;
     if (k->conv_forward[p->kernel])
         bad |= k->conv_forward[p->kernel](g, a->in[0], a->in[1], a->in[2], a->got[0], 0);
     if (k->conv_dx[p->kernel])
         bad |= k->conv_dx[p->kernel](g, a->in[3], a->in[1], a->got[1]);
     if (k->conv_dw[p->kernel])
         bad |= k->conv_dw[p->kernel](g, a->in[3], a->in[0], a->got[2], a->got[3]);
-    bad |= k->max_pool_forward[CK_WINDOWS](&q, a->in[0], a->got[4], a->arg, 1);
-    bad |= k->max_pool_backward[CK_WINDOWS](&q, a->got[4], a->arg, 1, a->got[5]);
+    bad |= k->max_pool_forward[p->pool_forward](&q, a->in[0], a->got[4], a->arg, bytes);
+    bad |= k->max_pool_backward[p->pool_backward](&q, a->got[4], a->arg, bytes, a->got[5]);
+    bad |= k->avg_pool_forward[p->pool_forward](&q, a->in[0], a->got[6]);
+    bad |= k->avg_pool_backward[p->pool_forward](&q, a->got[6], a->got[7]);
     return bad;
 }
 
@@ -83,10 +92,10 @@ static void *caller(void *failed)
     arrays mine;
     make(&mine, &current->conv);
     for (int round = 0; round < ROUNDS; round++) {
-        for (int i = 0; i < 6; i++)
+        for (int i = 0; i < RESULTS; i++)
             memcpy(mine.got[i], first.got[i], mine.got_size[i] * sizeof(float));
         *(int *)failed |= compute(kernels, current, &mine);
-        for (int i = 0; i < 6; i++)
+        for (int i = 0; i < RESULTS; i++)
             if (memcmp(mine.got[i], first.got[i], mine.got_size[i] * sizeof(float))) {
                 printf("%s: result %d has other bits with threads\n", current->name, i);
                 *(int *)failed = 1;
@@ -97,15 +106,18 @@ static void *caller(void *failed)
 
 int main(void)
 {
-    const problem problems[] = {{"direct", same(4, 8, 16, 1), CK_DIRECT},
-                                {"gemm", same(4, 8, 16, 1), CK_GEMM},
-                                {"depthwise", same(8, 32, 32, 32), CK_DEPTHWISE}};
+    const problem problems[] = {
+        {"direct, windows", same(4, 8, 16, 1), CK_DIRECT, CK_WINDOWS, CK_WINDOWS},
+        {"gemm, rows, tiles", same(4, 8, 16, 1), CK_GEMM, CK_ROWS, CK_TILES},
+        {"depthwise, global", same(8, 32, 32, 32), CK_DEPTHWISE, CK_GLOBAL, CK_GLOBAL}};
     int failed = 0;
     kernels = ck_active_isa()->of[CK_F32];
     for (size_t i = 0; i < sizeof problems / sizeof *problems; i++) {
         current = &problems[i];
         make(&first, &current->conv);
-        for (int j = 0; j < 6; j++)
+        for (int j = 0; j < SIDE; j++)
+            counts[j] = current->pool_forward == CK_GLOBAL ? SIDE : 2;
+        for (int j = 0; j < RESULTS; j++)
             memset(first.got[j], 0, first.got_size[j] * sizeof(float));
         ck_set_num_threads(1);
         failed |= compute(kernels, current, &first);

@@ -19,6 +19,7 @@ from convkit.api import (
     max_pool_forward,
 )
 from convkit.cache import Cache
+from convkit.candidates import Selection, explain
 from convkit.errors import (
     BackendCallError,
     BackendLoadError,
@@ -36,8 +37,6 @@ from convkit.errors import (
 )
 from convkit.registry import backends, reload
 from convkit.selection import (
-    Selection,
-    explain,
     set_default_backend,
     use_backend,
     verify_with,

@@ -26,8 +26,8 @@ from convkit.spec import Axes, ConvSpec, Pad
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from convkit.choice import Choice
     from convkit.contract import Array
-    from convkit.selection import Choice
 
     Gradients: TypeAlias = tuple[Array | None, Array | None, Array | None]
     Param: TypeAlias = Mapping[str, Any]

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import click
 
-from convkit.errors import BackendLoadError, BackendNotFoundError, ConvkitError
+from convkit.errors import BackendNotFoundError, ConvkitError, SelectionError
 
 #: name -> (where the command lives, as ``module:attribute``; its line in ``convkit --help``)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -154,7 +154,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         return _fail("interrupted", EXIT_INTERRUPTED)
     except BackendNotFoundError as error:
         return _fail(_first_line(error), EXIT_USAGE)
-    except BackendLoadError as error:
+    except SelectionError as error:
         return _fail(_first_line(error), EXIT_FAILED)
     except ConvkitError as error:
         return _fail(str(error), EXIT_FAILED)

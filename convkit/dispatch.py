@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convkit import inputs, plans, registry, selection
+from convkit import choice, inputs, plans, registry, selection
 from convkit.cache import Cache, Verified, check_cache
 from convkit.errors import BackendResultError, CacheError
 from convkit.plans import Plan
@@ -51,7 +51,7 @@ def conv(
     if groups is not None:
         groups = freeze("groups", groups)
     if not (backend is None or type(backend) is str):
-        backend = selection.parse(backend)
+        backend = choice.parse(backend)
     scope = scope_of_context()
     if scope is not None:
         scope = plans.scope_key()
@@ -110,7 +110,7 @@ def pool(
     if count_include_pad is not None:
         count_include_pad = check_flag("count_include_pad", count_include_pad)
     if not (backend is None or type(backend) is str):
-        backend = selection.parse(backend)
+        backend = choice.parse(backend)
     scope = scope_of_context()
     if scope is not None:
         scope = plans.scope_key()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from convkit.selection import Selection
+    from convkit.candidates import Selection
 
 
 class ConvkitError(Exception):
@@ -46,7 +46,9 @@ class SelectionError(ConvkitError):
 
 
 class BackendNotFoundError(SelectionError):
-    """No backend of that name is advertised."""
+    """No backend of that name, which is ``backend``, is advertised."""
+
+    backend: str = ""
 
 
 class BackendLoadError(SelectionError):

@@ -10,9 +10,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from convkit import registry, selection
+from convkit import choice, registry, selection
+from convkit.choice import NOTHING
 from convkit.errors import BackendLoadError, ParameterError
-from convkit.selection import NOTHING, Block
+from convkit.selection import Block
 
 
 def here() -> Block:
@@ -54,8 +55,8 @@ def restore(snapshot: Mapping[str, Any]) -> Block:
     and BackendLoadError for one that has another version by now.
     """
     try:
-        choices = selection.parse(snapshot["choices"], "snapshot")
-        verify = selection.parse_reference(snapshot["verify"], "snapshot['verify']")
+        choices = choice.parse(snapshot["choices"], "snapshot")
+        verify = choice.parse_reference(snapshot["verify"], "snapshot['verify']")
         versions = dict(snapshot["versions"])
     except (KeyError, TypeError, ValueError) as error:
         raise ParameterError(

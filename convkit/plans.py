@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from convkit import inputs, registry, selection
+from convkit import candidates, choice, inputs, registry, selection
 from convkit.errors import ParameterError
 from convkit.registry import Record
 from convkit.spec import ConvSpec, PoolSpec, check_flag, freeze
@@ -52,7 +52,7 @@ class Plan:
         record: Record,
         stamp: int,
         scope: selection.Scope | None,
-        chosen: selection.Selection | None = None,
+        chosen: candidates.Selection | None = None,
     ) -> None:
         self.operation = operation
         self.specs = specs
@@ -149,7 +149,7 @@ def find_fused(
     x, w = inputs.as_input("x", x), inputs.as_input("w", w)
     b = b if b is None else inputs.as_input("b", b)
     if not (backend is None or type(backend) is str):
-        backend = selection.parse(backend)
+        backend = choice.parse(backend)
     key = (
         x.shape, x.dtype, w.shape, w.dtype,
         b if b is None else (b.shape, b.dtype),
@@ -187,7 +187,7 @@ def _given(names: tuple[str, ...], values: Sequence[Any]) -> dict[str, Any]:
 def remember(key: Key, operation: str, specs: tuple[Any, ...], backend: Any) -> Plan:
     """Select a backend and store the plan under ``key``, in a table that cannot grow for ever."""
     stamp = registry.generation
-    chosen = selection.select(specs, backend)
+    chosen = candidates.select(specs, backend)
     assert chosen.record is not None
     plan = Plan(operation, specs, chosen.record, stamp, selection.current(), chosen)
     with _lock:

@@ -2,8 +2,8 @@
 
 It knows no backend's name but the built-in order, imports a backend only when one is wanted, and
 lets no broken plug-in disturb another: whatever a plug-in does wrong stays in its record. It
-computes nothing and selects nothing (:mod:`convkit.selection` does). Nothing here runs when convkit
-is imported.
+computes nothing and selects nothing (:mod:`convkit.candidates` does). Nothing here runs when
+convkit is imported.
 """
 
 from __future__ import annotations
@@ -25,23 +25,6 @@ if TYPE_CHECKING:
 BUILTIN_ORDER = ("cython", "im2col_numpy", "naive")
 AUTO = "auto"
 
-METHODS = {
-    "supports": 1,
-    "conv_forward": 4,
-    "conv_backward": 6,
-    "pool_forward": 2,
-    "pool_backward": 3,
-}
-OPTIONAL_METHODS = {
-    "conv_infer": 4,
-    "pool_infer": 2,
-    "conv_relu_pool_forward": 5,
-    "conv_relu_pool_backward": 7,
-    "set_num_threads": 1,
-    "info": 0,
-}
-FUSED = ("conv_relu_pool_forward", "conv_relu_pool_backward")
-MAX_ERROR_FACTOR = 32
 MAX_OBJECTS = 1024
 
 
@@ -140,10 +123,12 @@ def find(name: str) -> Record:
         if record is not None:
             return record
         names = sorted(n for n in _by_name if ":" not in n)
-    raise BackendNotFoundError(
+    error = BackendNotFoundError(
         f"backend (={name!r}) must be one of {', '.join(names) or 'none'}, or module:object; "
         + (suggest(key, names) or "install the package that provides it")
     )
+    error.backend = name
+    raise error
 
 
 def suggest(word: str, known: list[str]) -> str:
@@ -250,6 +235,8 @@ def adopt(backend: Backend) -> Record:
     with _lock:
         record = _objects.get(id(backend))  # a record keeps its backend, so ids are not reused
         if record is None:
+            from convkit.fitness import check_backend
+
             problem = check_backend(backend)
             if problem:
                 raise BackendLoadError(f"backend (={backend!r}) is not usable: {problem}")
@@ -283,6 +270,8 @@ def reload() -> None:
 
 def _load(record: Record) -> None:
     """Import, obtain and check one backend; whatever goes wrong stays in its record."""
+    from convkit.fitness import check_backend
+
     try:
         backend = _obtain(record)
         problem = check_backend(backend, record)
@@ -344,66 +333,3 @@ def _plugin_manager() -> pluggy.PluginManager:
         _manager = pluggy.PluginManager(PROJECT)
         _manager.add_hookspecs(HookSpec)
     return _manager
-
-
-# --- check ----------------------------------------------------------------------------------
-
-
-def check_backend(backend: Any, record: Record | None = None) -> str:
-    """Return what keeps ``backend`` from fulfilling the contract; empty where nothing does."""
-    name = getattr(backend, "name", None)
-    if not isinstance(name, str) or not name:
-        return f"its name (={name!r}) must be a non-empty str"
-    if record is not None and ":" not in record.name and fold(name) != record.name:
-        return f"its name (={name!r}) must equal its entry point's name {record.name!r}"
-    problem = _check_version(backend, record)
-    if problem:
-        return problem
-    fused = [m for m in FUSED if getattr(backend, m, None) is not None]
-    if len(fused) == 1:
-        other = FUSED[1 - FUSED.index(fused[0])]
-        return f"backend {name!r} has {fused[0]}, so it must have {other} too"
-    for method, arguments in (METHODS | OPTIONAL_METHODS).items():
-        found = getattr(backend, method, None)
-        if found is None and method in OPTIONAL_METHODS:
-            continue
-        if not callable(found):
-            return f"backend {name!r} lacks {method}"
-        problem = _check_signature(name, method, found, arguments)
-        if problem:
-            return problem
-    factor = getattr(backend, "error_factor", 1)
-    if not isinstance(factor, int | float) or not 1 <= factor <= MAX_ERROR_FACTOR:
-        return f"its error_factor (={factor!r}) must be a number from 1 to {MAX_ERROR_FACTOR}"
-    return ""
-
-
-def _check_version(backend: Any, record: Record | None) -> str:
-    from convkit import __version__
-    from convkit.contract import API_VERSION
-
-    own = getattr(backend, "api_version", None)
-    if type(own) is int and own == API_VERSION:
-        return ""
-    owner = record.owner if record is not None else "the object given"
-    who = f"backend {backend.name!r} ({owner})"
-    facts = f"its api_version is {own!r}, convkit {__version__} has {API_VERSION}"
-    if type(own) is not int:
-        return f"{who} must state the api_version it was written for as an int: {facts}"
-    if own < API_VERSION:
-        return f"{who} is too old for convkit {__version__}: {facts}; upgrade the backend"
-    return f"convkit {__version__} is too old for {who}: {facts}; upgrade convkit-layers"
-
-
-def _check_signature(name: str, method: str, found: Any, arguments: int) -> str:
-    import inspect
-
-    try:
-        signature = inspect.signature(found)
-    except (TypeError, ValueError):  # compiled callables need not tell
-        return ""
-    try:
-        signature.bind(*range(arguments))
-    except TypeError:
-        return f"backend {name!r}: {method}{signature} must take {arguments} positional arguments"
-    return ""

@@ -1,8 +1,8 @@
-"""Who computes a problem: the levels of choice, the choice of this thread or task, and why.
+"""Who chooses: the levels of choice, and the choice of this thread or task.
 
 argument > use_backend > set_default_backend > CONVKIT_BACKEND > auto, for each operation on its
-own: what one level does not name falls to the next. What is named runs or raises; only a list
-names fallbacks. Nothing here computes, and no plug-in is looked at that need not be.
+own: what one level does not name falls to the next. Who wins among what was chosen is found by
+:mod:`convkit.candidates`; nothing here computes or loads a backend.
 """
 
 from __future__ import annotations
@@ -10,111 +10,27 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convkit import registry
-from convkit.errors import (
-    BackendCallError,
-    BackendLoadError,
-    BackendNotFoundError,
-    BackendResultError,
-    BackendUnsupportedError,
-    ParameterError,
-    SelectionError,
+from convkit.choice import (
+    NOTHING,
+    Choice,
+    Choices,
+    Request,
+    check_exists,
+    parse,
+    parse_reference,
 )
-from convkit.registry import AUTO, BUILTIN_ORDER, Record, fold
+from convkit.registry import AUTO, Record
 
 if TYPE_CHECKING:
     from convkit.contract import Backend
-    from convkit.spec import ConvSpec, PoolSpec
 
-    Problem: TypeAlias = ConvSpec | PoolSpec
-
-OTHERS = "*"
 INHERITS = bool(getattr(sys.flags, "thread_inherit_context", False))
 """Whether a new thread starts with a copy of its parent's context, as free-threaded builds do."""
-
-Choice: TypeAlias = "str | Backend | Sequence[str | Backend] | Mapping[str, Choice]"
-Request: TypeAlias = tuple["str | Record", ...]
-
-
-class Choices(NamedTuple):
-    """One request per operation; None where a level of choice does not name it."""
-
-    conv: Request | None = None
-    max_pool: Request | None = None
-    avg_pool: Request | None = None
-    conv_relu_pool: Request | None = None
-
-    def over(self, lower: Choices) -> Choices:
-        """Return these choices, and for what they do not name those of a lower level."""
-        return Choices(*(mine or theirs for mine, theirs in zip(self, lower, strict=True)))
-
-
-OPERATIONS = Choices._fields
-NOTHING = Choices()
-
-
-# --- what a choice says ---------------------------------------------------------------------
-
-
-def parse(choice: Any, name: str = "backend") -> Choices:
-    """Return what a choice says for each operation.
-
-    ``"conv=cython,im2col_numpy;max_pool=naive"``, ``{"conv": ["cython", "im2col_numpy"]}``, a bare
-    list for all operations that are not named (``"*"``), or a backend object. Blank is nothing.
-    """
-    if type(choice) is Choices:
-        return choice
-    if isinstance(choice, Mapping):
-        parts = list(choice.items())
-    elif isinstance(choice, str):
-        pieces = (p.rpartition("=") for p in choice.split(";") if p.strip())
-        parts = [(key if equals else OTHERS, value) for key, equals, value in pieces]
-    else:
-        parts = [(OTHERS, choice)]
-    named: dict[str, Request | None] = {}
-    for key, value in parts:
-        operation = fold(key) if isinstance(key, str) else key
-        if operation not in (*OPERATIONS, OTHERS):
-            hint = registry.suggest(str(operation), list(OPERATIONS))
-            raise ParameterError(
-                f"{name} (={choice!r}) names the operation {key!r}; it must be one of "
-                f"{', '.join(OPERATIONS)}, or {OTHERS!r} for all others{hint and '; ' + hint}"
-            )
-        if operation in named:
-            which = "all others" if operation == OTHERS else repr(operation)
-            raise ParameterError(f"{name} (={choice!r}) chooses for {which} twice")
-        named[operation] = _request(value, name)
-    return Choices(*(named.get(o) or named.get(OTHERS) for o in OPERATIONS))
-
-
-def _request(value: Any, name: str) -> Request | None:
-    """Return the candidates of one operation, in their order; None where there are none."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        words = (w.strip() for w in value.split(",") if w.strip())
-        return tuple(w if ":" in w else fold(w) for w in words) or None
-    if isinstance(value, list | tuple):
-        return tuple(c for part in value for c in _request(part, name) or ()) or None
-    if isinstance(value, Record):
-        return (value,)
-    if isinstance(value, type) or not hasattr(value, "conv_forward"):
-        raise ParameterError(
-            f"{name} (={value!r}) must be a backend's name, a comma list of names, "
-            "or a backend object"
-        )
-    return (registry.adopt(value),)
-
-
-def check_exists(choices: Choices) -> None:
-    """Raise BackendNotFoundError for a name that nobody advertises. Loads nothing."""
-    for candidate in {c for request in choices for c in request or ()}:
-        if isinstance(candidate, str) and candidate != AUTO:
-            registry.find(candidate)
 
 
 # --- the choice of this thread or task ------------------------------------------------------
@@ -201,14 +117,6 @@ def verify_with(reference: str | Backend) -> Block:
     return Block(verify=parse_reference(reference, "reference"))
 
 
-def parse_reference(value: Any, name: str) -> str | Record | None:
-    """Return the one backend that ``value`` names, None where it is blank."""
-    request = _request(value, name)
-    if request is not None and (len(request) != 1 or request == (AUTO,)):
-        raise ParameterError(f"{name} (={value!r}) must name one backend")
-    return request[0] if request else None
-
-
 # --- the choice of the process --------------------------------------------------------------
 
 _default: Choices = NOTHING
@@ -253,198 +161,3 @@ def requested(operation: str, argument: Any = None) -> tuple[str, Request]:
         if request is not None:
             return source, request
     return AUTO, (AUTO,)
-
-
-# --- select and explain ---------------------------------------------------------------------
-
-
-class Selection(NamedTuple):
-    """Which backend computes a problem, who chose it, and why each other one does not."""
-
-    problem: str
-    operation: str
-    winner: str | None
-    source: str
-    request: tuple[str, ...]
-    rejected: tuple[tuple[str, str], ...] = ()
-    record: Record | None = None
-
-    def __str__(self) -> str:
-        head = f"{self.problem}: {self.winner or 'no backend'}"
-        lines = [f"{head} (chosen by {self.source}: {','.join(self.request)})"]
-        return "\n".join(lines + [f"  not {name}: {reason}" for name, reason in self.rejected])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it."""
-        facts = self._asdict()
-        del facts["record"]
-        return facts | {"request": list(self.request), "rejected": dict(self.rejected)}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Selection, (*self[:-1], None)  # a record belongs to this process
-
-
-def explain(*problems: Problem, backend: Choice | None = None) -> Selection:
-    """Return which backend would compute a problem, who chose it, why each other one does not.
-
-    ``problems`` is one spec, or a ConvSpec and a PoolSpec for ``conv_relu_pool``; ``backend`` is
-    the argument of the call asked about. Changes no selection. Loads the built-in backends and
-    those that are named, and reports the rest as not loaded.
-    """
-    operation, (source, request) = _asked(problems, backend)
-    winner, rejected = _judge(request, problems, everyone=True)
-    named = {*rejected, winner.name if winner else ""}
-    for record in registry.backends():
-        if record.name in named:
-            continue
-        if record.builtin and record.state != "blocked":
-            reason = _reason(record.name, problems, quiet=True) or f"{source} does not name it"
-        elif record.state in ("broken", "blocked"):
-            reason = record.problem
-        else:
-            reason = f"not loaded: {source} does not name it, and auto takes built-in ones only"
-        rejected[record.name] = reason
-    return _selection(operation, problems, source, request, winner, rejected)
-
-
-def select(problems: tuple[Problem, ...], argument: Any = None) -> Selection:
-    """Return the selection for a problem (two specs for a fused one), or raise what prevents it.
-
-    Raises SelectionError (BackendNotFoundError, BackendLoadError, BackendUnsupportedError), whose
-    text and ``selection`` say why each candidate lost.
-    """
-    operation, (source, request) = _asked(problems, argument)
-    for candidate in request:  # in front of the rest: a list must not hide a misspelt name
-        try:
-            if isinstance(candidate, str) and candidate != AUTO:
-                registry.find(candidate)
-        except BackendNotFoundError as error:
-            reasons = {_name(candidate): "is not installed"}
-            error.selection = _selection(operation, problems, source, request, None, reasons)
-            error.args = (f"{error}\n{error.selection}",)
-            raise
-    winner, rejected = _judge(request, problems, everyone=False)
-    selection = _selection(operation, problems, source, request, winner, rejected)
-    if winner is None:
-        raise _failure(selection, request)
-    return selection
-
-
-def _asked(problems: tuple[Problem, ...], argument: Any) -> tuple[str, tuple[str, Request]]:
-    operation = problems[0].operation if len(problems) == 1 else "conv_relu_pool"
-    return operation, requested(operation, argument)
-
-
-def _selection(
-    operation: str,
-    problems: tuple[Problem, ...],
-    source: str,
-    request: Request,
-    winner: Record | None,
-    rejected: dict[str, str],
-) -> Selection:
-    text = " + ".join(map(str, problems))
-    names = tuple(map(_name, request))
-    name = winner.name if winner else None
-    return Selection(text, operation, name, source, names, tuple(rejected.items()), winner)
-
-
-def _judge(
-    request: Request, problems: tuple[Problem, ...], *, everyone: bool
-) -> tuple[Record | None, dict[str, str]]:
-    """Return the first candidate that computes the problems, and why the others do not.
-
-    Where one has been found, the rest are only looked at for ``everyone``.
-    """
-    winner: Record | None = None
-    rejected: dict[str, str] = {}
-    for candidate in _expand(request):
-        name = _name(candidate)
-        if winner is not None and not everyone:
-            break
-        if isinstance(candidate, str) and candidate in BUILTIN_ORDER and AUTO in request:
-            try:
-                registry.find(candidate)
-            except BackendNotFoundError:
-                rejected[name] = "is not installed"
-                continue
-        reason = _reason(candidate, problems, quiet=everyone)
-        if winner is not None:
-            rejected.setdefault(name, reason or f"comes after {winner.name}")
-        elif reason is None:
-            winner = registry.load(candidate) if isinstance(candidate, str) else candidate
-        else:
-            rejected[name] = reason
-    return winner, rejected
-
-
-def _expand(request: Request) -> Iterator[str | Record]:
-    for candidate in request:
-        if candidate == AUTO:
-            yield from BUILTIN_ORDER
-        else:
-            yield candidate
-
-
-def _name(candidate: str | Record) -> str:
-    return candidate if isinstance(candidate, str) else candidate.name
-
-
-def _reason(candidate: str | Record, problems: tuple[Problem, ...], *, quiet: bool) -> str | None:
-    """Return why a candidate cannot compute the problems, None where it can.
-
-    A ``supports`` that misbehaves raises, or is a reason too where ``quiet``.
-    """
-    try:
-        record = registry.load(candidate) if isinstance(candidate, str) else candidate
-    except BackendLoadError:
-        return registry.find(str(candidate)).problem
-    for problem in problems:
-        try:
-            reason = ask(record, problem)
-        except (BackendCallError, BackendResultError) as error:
-            if not quiet:
-                raise
-            reason = str(error)
-        if reason is not None:
-            return reason
-    return None
-
-
-def ask(record: Record, problem: Problem) -> str | None:
-    """Return a loaded backend's ``supports(problem)``; raise where it misbehaves."""
-    assert record.backend is not None
-    try:
-        reason: Any = record.backend.supports(problem)
-    except Exception as error:
-        raise BackendCallError(
-            f"backend {record.name!r} raised {type(error).__name__} in supports for "
-            f"{problem}: {error}"
-        ) from error
-    if reason is not None and not (isinstance(reason, str) and reason):
-        raise BackendResultError(
-            f"backend {record.name!r}: supports must return None (yes) or the reason against as "
-            f"a str, not {reason!r}, for {problem}"
-        )
-    return reason
-
-
-def _failure(selection: Selection, request: Request) -> SelectionError:
-    names = list(dict.fromkeys(map(_name, request)))
-    kind: type[SelectionError] = BackendUnsupportedError
-    if names == [AUTO]:
-        text = "no built-in backend computes this problem; name another one"
-    elif len(names) == 1:
-        record = registry.find(names[0]) if isinstance(request[0], str) else None
-        if record is not None and record.state != "loaded":
-            kind = BackendLoadError
-            text = f"backend {names[0]!r} cannot be loaded: {record.problem}; "
-            text += "run 'convkit doctor', or name another"
-        else:
-            text = f"backend {names[0]!r} does not support this problem; name another one, or a "
-            text += "comma list to allow a fallback"
-    else:
-        text = "no backend of the list computes this problem; name another one"
-    error = kind(f"{text}\n{selection}")
-    error.selection = selection
-    return error

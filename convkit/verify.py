@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convkit import bounds, registry, results, selection
+from convkit import bounds, candidates, registry, results, selection
 from convkit.cache import Cache, Verified
 from convkit.errors import BackendUnsupportedError, CacheError, VerifyError
 from convkit.registry import Record
@@ -52,7 +52,7 @@ class Judge:
         self.record = record
         self.specs = tuple(replace(spec, dtype=DOUBLE) for spec in plan.specs)
         for spec in self.specs:
-            reason = selection.ask(record, spec)
+            reason = candidates.ask(record, spec)
             if reason is not None:
                 raise BackendUnsupportedError(
                     f"reference backend {record.name!r} does not support {spec}: {reason}; "

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convkit import registry, selection
+from convkit import choice, registry, selection
+from convkit.choice import OPERATIONS
 from convkit.errors import ParameterError
 from convkit.registry import fold, suggest
-from convkit.selection import OPERATIONS
 
 if TYPE_CHECKING:
     import pluggy
@@ -197,7 +197,7 @@ def attach(plan: Plan) -> None:
     reference = plan.scope.verify if plan.scope else None
     if reference is None:
         text = selection.variable("CONVKIT_VERIFY")
-        reference = selection.parse_reference(text, "CONVKIT_VERIFY")
+        reference = choice.parse_reference(text, "CONVKIT_VERIFY")
     if reference is not None:
         from convkit import verify
 

@@ -45,6 +45,12 @@ def test_listing_can_load_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert {row["state"] for row in rows(capsys, "--no-load").values()} == {"advertised"}
 
 
+def test_what_is_not_known_is_a_dash(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["backends", "--no-load"]) == 0
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert {tuple(line.split()[3:7]) for line in lines} == {("-",) * 4}
+
+
 def test_a_broken_backend_is_listed_with_its_reason(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import convkit
-from convkit import registry, selection
+from convkit import candidates, registry
 from convkit.errors import ConvkitError
 from convkit.spec import ConvSpec, PoolSpec
 
@@ -79,7 +79,7 @@ def _operations(record: registry.Record) -> list[str]:
     found = []
     for operation, spec in specs.items():
         with contextlib.suppress(ConvkitError):
-            if selection.ask(record, spec) is None:
+            if candidates.ask(record, spec) is None:
                 found.append(operation)
     fused = record.method("conv_relu_pool_forward") is not None
     return [*found, "conv_relu_pool"] if fused else found

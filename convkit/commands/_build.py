@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convkit import registry, selection
+from convkit import candidates, registry
 from convkit.commands._options import TrainOptions, rule_config
 from convkit.models import MODELS
 from convkit.spec import ConvSpec
@@ -135,7 +135,7 @@ def first_layer(settings: Mapping[str, Any], data: Dataset, batch: int) -> ConvS
 def choose_backend(settings: Mapping[str, Any], data: Dataset) -> registry.Record:
     """The backend that will compute the first layer.  Raises what keeps it from being used."""
     spec = first_layer(settings, data, settings["batch_size"])
-    record = selection.select((spec,), settings["backend"]).record
+    record = candidates.select((spec,), settings["backend"]).record
     assert record is not None  # select raises where nothing can be selected
     return record
 

@@ -34,5 +34,5 @@ def backends(as_json: bool, load: bool) -> None:
 
 
 def _cell(value: object) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value or "")
     return " ".join(text.split()) or "-"

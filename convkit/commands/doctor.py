@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import click
 
 import convkit
-from convkit import registry, selection, watch
+from convkit import choice, registry, watch
 from convkit.errors import ConvkitError
 
 #: Every variable convkit reads, and what for.
@@ -119,7 +119,7 @@ def variable_findings(environ: dict[str, str]) -> list[Finding]:
         near = registry.suggest(name, list(VARIABLES)) or f"known are {', '.join(VARIABLES)}"
         findings.append(Finding(f"{name} is no variable of convkit", f"{near}; unset it"))
     checks: dict[str, Callable[[str], object]] = {
-        "CONVKIT_BACKEND": lambda text: selection.check_exists(selection.parse(text, "its value")),
+        "CONVKIT_BACKEND": lambda text: choice.check_exists(choice.parse(text, "its value")),
         "CONVKIT_TRACE": lambda text: watch.parse(text.split(","), "its value"),
         "CONVKIT_VERIFY": _check_reference,
     }
@@ -136,7 +136,7 @@ def variable_findings(environ: dict[str, str]) -> list[Finding]:
 
 
 def _check_reference(text: str) -> None:
-    reference = selection.parse_reference(text, "its value")
+    reference = choice.parse_reference(text, "its value")
     if isinstance(reference, str):
         registry.find(reference)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from convkit.selection import OPERATIONS, explain
+from convkit.candidates import explain
+from convkit.choice import OPERATIONS
 from convkit.spec import ConvSpec, PoolSpec
 
 

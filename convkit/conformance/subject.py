@@ -19,7 +19,7 @@ from convkit.conformance.cases import Case
 from convkit.conformance.data import Inputs
 from convkit.conformance.reference import FloatArray
 from convkit.contract import API_VERSION
-from convkit.registry import METHODS, OPTIONAL_METHODS
+from convkit.fitness import METHODS, OPTIONAL_METHODS
 
 __all__ = ["API_VERSION", "Failed", "Impostor", "NotApplicable", "Subject", "Unsupported"]
 

@@ -28,7 +28,7 @@ from convkit.models.common import (
 )
 
 if TYPE_CHECKING:
-    from convkit.selection import Choice
+    from convkit.choice import Choice
 
 __all__ = ["DeepConvNet"]
 

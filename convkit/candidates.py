@@ -1,0 +1,233 @@
+"""Which candidate computes a problem, and why each other one does not.
+
+What is named runs or raises; only a list names fallbacks. Nothing here computes, and no plug-in is
+looked at that need not be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from convkit import registry
+from convkit.choice import Choice, Request, check_exists
+from convkit.errors import (
+    BackendCallError,
+    BackendLoadError,
+    BackendNotFoundError,
+    BackendResultError,
+    BackendUnsupportedError,
+    SelectionError,
+)
+from convkit.registry import AUTO, BUILTIN_ORDER, Record
+from convkit.selection import levels, requested
+
+if TYPE_CHECKING:
+    from convkit.spec import ConvSpec, PoolSpec
+
+    Problem: TypeAlias = ConvSpec | PoolSpec
+
+
+class Selection(NamedTuple):
+    """Which backend computes a problem, who chose it, and why each other one does not."""
+
+    problem: str
+    operation: str
+    winner: str | None
+    source: str
+    request: tuple[str, ...]
+    rejected: tuple[tuple[str, str], ...] = ()
+    record: Record | None = None
+
+    def __str__(self) -> str:
+        head = f"{self.problem}: {self.winner or 'no backend'}"
+        lines = [f"{head} (chosen by {self.source}: {','.join(self.request)})"]
+        return "\n".join(lines + [f"  not {name}: {reason}" for name, reason in self.rejected])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON holds it."""
+        facts = self._asdict()
+        del facts["record"]
+        return facts | {"request": list(self.request), "rejected": dict(self.rejected)}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Selection, (*self[:-1], None)  # a record belongs to this process
+
+
+def explain(*problems: Problem, backend: Choice | None = None) -> Selection:
+    """Return which backend would compute a problem, who chose it, why each other one does not.
+
+    ``problems`` is one spec, or a ConvSpec and a PoolSpec for ``conv_relu_pool``; ``backend`` is
+    the argument of the call asked about. Changes no selection. Loads the built-in backends and
+    those that are named, and reports the rest as not loaded.
+    """
+    operation, (source, request) = _asked(problems, backend)
+    winner, rejected = _judge(request, problems, everyone=True)
+    named = {*rejected, winner.name if winner else ""}
+    for record in registry.backends():
+        if record.name in named:
+            continue
+        if record.builtin and record.state != "blocked":
+            reason = _reason(record.name, problems, quiet=True) or f"{source} does not name it"
+        elif record.state in ("broken", "blocked"):
+            reason = record.problem
+        else:
+            reason = f"not loaded: {source} does not name it, and auto takes built-in ones only"
+        rejected[record.name] = reason
+    return _selection(operation, problems, source, request, winner, rejected)
+
+
+def select(problems: tuple[Problem, ...], argument: Any = None) -> Selection:
+    """Return the selection for a problem (two specs for a fused one), or raise what prevents it.
+
+    Raises SelectionError (BackendNotFoundError, BackendLoadError, BackendUnsupportedError), whose
+    text and ``selection`` say why each candidate lost.
+    """
+    operation, (source, request) = _asked(problems, argument)
+    _check_names(operation, problems, argument)
+    winner, rejected = _judge(request, problems, everyone=False)
+    selection = _selection(operation, problems, source, request, winner, rejected)
+    if winner is None:
+        raise _failure(selection, request)
+    return selection
+
+
+def _asked(problems: tuple[Problem, ...], argument: Any) -> tuple[str, tuple[str, Request]]:
+    operation = problems[0].operation if len(problems) == 1 else "conv_relu_pool"
+    return operation, requested(operation, argument)
+
+
+def _check_names(operation: str, problems: tuple[Problem, ...], argument: Any) -> None:
+    """Raise BackendNotFoundError for a misspelt name in any level that was asked.
+
+    Every name of a level is looked at: neither a fallback nor an operation that is never met may
+    hide one.
+    """
+    for source, choices in levels(argument):
+        own: Request | None = getattr(choices, operation)
+        try:
+            check_exists(choices)
+        except BackendNotFoundError as error:
+            request = own or (error.backend,)
+            reasons = {error.backend: "is not installed"}
+            error.selection = _selection(operation, problems, source, request, None, reasons)
+            error.args = (f"{error}\n{error.selection}",)
+            raise
+        if own is not None:
+            return
+
+
+def _selection(
+    operation: str,
+    problems: tuple[Problem, ...],
+    source: str,
+    request: Request,
+    winner: Record | None,
+    rejected: dict[str, str],
+) -> Selection:
+    text = " + ".join(map(str, problems))
+    names = tuple(map(_name, request))
+    name = winner.name if winner else None
+    return Selection(text, operation, name, source, names, tuple(rejected.items()), winner)
+
+
+def _judge(
+    request: Request, problems: tuple[Problem, ...], *, everyone: bool
+) -> tuple[Record | None, dict[str, str]]:
+    """Return the first candidate that computes the problems, and why the others do not.
+
+    Where one has been found, the rest are only looked at for ``everyone``.
+    """
+    winner: Record | None = None
+    rejected: dict[str, str] = {}
+    for candidate in _expand(request):
+        name = _name(candidate)
+        if winner is not None and not everyone:
+            break
+        if isinstance(candidate, str) and candidate in BUILTIN_ORDER and AUTO in request:
+            try:
+                registry.find(candidate)
+            except BackendNotFoundError:
+                rejected[name] = "is not installed"
+                continue
+        reason = _reason(candidate, problems, quiet=everyone)
+        if winner is not None:
+            rejected.setdefault(name, reason or f"comes after {winner.name}")
+        elif reason is None:
+            winner = registry.load(candidate) if isinstance(candidate, str) else candidate
+        else:
+            rejected[name] = reason
+    return winner, rejected
+
+
+def _expand(request: Request) -> Iterator[str | Record]:
+    for candidate in request:
+        if candidate == AUTO:
+            yield from BUILTIN_ORDER
+        else:
+            yield candidate
+
+
+def _name(candidate: str | Record) -> str:
+    return candidate if isinstance(candidate, str) else candidate.name
+
+
+def _reason(candidate: str | Record, problems: tuple[Problem, ...], *, quiet: bool) -> str | None:
+    """Return why a candidate cannot compute the problems, None where it can.
+
+    A ``supports`` that misbehaves raises, or is a reason too where ``quiet``.
+    """
+    try:
+        record = registry.load(candidate) if isinstance(candidate, str) else candidate
+    except BackendLoadError:
+        return registry.find(str(candidate)).problem
+    for problem in problems:
+        try:
+            reason = ask(record, problem)
+        except (BackendCallError, BackendResultError) as error:
+            if not quiet:
+                raise
+            reason = str(error)
+        if reason is not None:
+            return reason
+    return None
+
+
+def ask(record: Record, problem: Problem) -> str | None:
+    """Return a loaded backend's ``supports(problem)``; raise where it misbehaves."""
+    assert record.backend is not None
+    try:
+        reason: Any = record.backend.supports(problem)
+    except Exception as error:
+        raise BackendCallError(
+            f"backend {record.name!r} raised {type(error).__name__} in supports for "
+            f"{problem}: {error}"
+        ) from error
+    if reason is not None and not (isinstance(reason, str) and reason):
+        raise BackendResultError(
+            f"backend {record.name!r}: supports must return None (yes) or the reason against as "
+            f"a str, not {reason!r}, for {problem}"
+        )
+    return reason
+
+
+def _failure(selection: Selection, request: Request) -> SelectionError:
+    names = list(dict.fromkeys(map(_name, request)))
+    kind: type[SelectionError] = BackendUnsupportedError
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in selection.rejected)
+    if len(names) == 1 and names != [AUTO]:
+        record = registry.find(names[0]) if isinstance(request[0], str) else None
+        if record is not None and record.state != "loaded":
+            kind = BackendLoadError
+            text = f"backend {names[0]!r} cannot be loaded: {record.problem}; "
+            text += "run 'convkit doctor', or name another"
+        else:
+            text = f"backend {names[0]!r} does not support {selection.problem}: "
+            text += f"{selection.rejected[0][1]}; name another one, or a comma list to allow a "
+            text += "fallback"
+    else:
+        who = "no built-in backend" if names == [AUTO] else "no backend of the list"
+        text = f"{who} computes {selection.problem} ({reasons}); name another one"
+    error = kind(f"{text}\n{selection}")
+    error.selection = selection
+    return error

@@ -97,58 +97,49 @@ CK_INLINE void FN(copy_strided)(FN(filler) *f, REAL *to, const REAL *from, idx n
     }
 }
 
-/* even[i] = from[2 i], odd[i] = from[2 i + 1], i < n; otherwise as copy_strided. */
-CK_INLINE void FN(copy_pairs)(FN(filler) *f, REAL *even, REAL *odd, const REAL *from, idx n,
-                              const int find_nan)
+/* VL pixels of a row of `width`, from column x on, which may be outside: those are padding. */
+CK_INLINE VEC FN(pixels_at)(FN(filler) *f, const REAL *row, idx x, idx width, const int find_nan)
 {
-    for (idx i = 0; i < n; i += VL) {
-        idx left = 2 * (n - i);
-        VEC a, b;
-        if (left >= 2 * VL) {
-            a = *(const VECU *)(from + 2 * i);
-            b = *(const VECU *)(from + 2 * i + VL);
-        } else {
-            a = FN(load_part)(from + 2 * i, CK_MIN(left, VL));
-            b = left > VL ? FN(load_part)(from + 2 * i + VL, left - VL) : (VEC){0};
-        }
-        if (find_nan)
-            f->nan |= (a != a) | (b != b);
-        VEC e, o;
-        FN(split_lanes)(a, b, &e, &o);
-        *(VECU *)(even + i) = e;
-        *(VECU *)(odd + i) = o;
+    VEC v;
+    if (x >= 0 && x + VL <= width) {
+        v = *(const VECU *)(row + x);
+    } else {
+        idx low = CK_MIN(CK_MAX(-x, 0), VL), high = CK_MAX(CK_MIN(width - x, VL), 0);
+        v = FN(load_lanes_or)(f->pad, row + x, FIRST_LANES(high) & ~FIRST_LANES(low));
     }
+    if (find_nan)
+        f->nan |= v != v;
+    return v;
 }
 
-/* Copy rows of one phase, the first of them source row y (then y + sh …). Rows are written in
+/* Copy the rows of one phase, the first of them source row y (then y + sh …). Rows are written in
  * ascending order and in whole vectors: what one writes behind its end, the next overwrites. */
 CK_INLINE void FN(fill_phase)(const strip_shape *s, FN(filler) *f, idx p, const REAL *plane, idx y,
                               REAL *row, const int find_nan)
 {
-    idx begin, end;
+    idx begin, end, shift = s->pw[p] - s->left;
     FN(phase_columns)(s, p, &begin, &end);
-    const REAL *from = plane + begin * s->sw + s->pw[p] - s->left;
     for (idx r = 0; r < s->rows; r++, row += s->pitch, y += s->sh) {
+        const REAL *from = plane + y * s->src_w;
         if (y < 0 || y >= s->src_h) {
             FN(fill_pad)(f, row, s->pitch);
-            continue;
+        } else if (s->sw == 1) {
+            for (idx q = 0; q < s->pitch; q += VL)
+                *(VECU *)(row + q) = FN(pixels_at)(f, from, q + shift, s->src_w, find_nan);
+        } else {
+            FN(fill_pad)(f, row, begin);
+            FN(copy_strided)(f, row + begin, from + begin * s->sw + shift, end - begin, s->sw,
+                             find_nan);
+            FN(fill_pad)(f, row + end, s->pitch - end);
         }
-        FN(fill_pad)(f, row, begin);
-        FN(copy_strided)(f, row + begin, from + y * s->src_w, end - begin, s->sw, find_nan);
-        FN(fill_pad)(f, row + end, s->pitch - end);
     }
 }
 
 /* The same for phases p and p + 1, which have the even and the odd columns. */
-CK_INLINE void FN(fill_two_phases)(const strip_shape *s, FN(filler) *f, idx p, const REAL *plane,
-                                   idx y, REAL *even, const int find_nan)
+CK_INLINE void FN(fill_two_phases)(const strip_shape *s, FN(filler) *f, const REAL *plane, idx y,
+                                   REAL *even, const int find_nan)
 {
-    idx begin, end, begin2, end2;
-    FN(phase_columns)(s, p, &begin, &end);
-    FN(phase_columns)(s, p + 1, &begin2, &end2);
-    idx low = CK_MAX(begin, begin2), high = CK_MAX(low, CK_MIN(end, end2));
     REAL *odd = even + s->phase_size;
-    plane -= s->left;
     for (idx r = 0; r < s->rows; r++, even += s->pitch, odd += s->pitch, y += s->sh) {
         if (y < 0 || y >= s->src_h) {
             FN(fill_pad)(f, even, s->pitch);
@@ -156,19 +147,15 @@ CK_INLINE void FN(fill_two_phases)(const strip_shape *s, FN(filler) *f, idx p, c
             continue;
         }
         const REAL *from = plane + y * s->src_w;
-        FN(fill_pad)(f, even, begin);
-        FN(fill_pad)(f, odd, begin2);
-        FN(copy_pairs)(f, even + low, odd + low, from + 2 * low, high - low, find_nan);
-        for (idx q = begin < low ? begin : high; q < end; q = q + 1 == low ? high : q + 1) {
-            even[q] = from[2 * q];
-            f->nan[0] |= even[q] != even[q];
+        for (idx q = 0; q < s->pitch; q += VL) {
+            idx x = 2 * q - s->left;
+            VEC e, o, a = FN(pixels_at)(f, from, x, s->src_w, find_nan), b = f->pad;
+            if (x + VL < s->src_w)
+                b = FN(pixels_at)(f, from, x + VL, s->src_w, find_nan);
+            FN(split_lanes)(a, b, &e, &o);
+            *(VECU *)(even + q) = e;
+            *(VECU *)(odd + q) = o;
         }
-        for (idx q = begin2 < low ? begin2 : high; q < end2; q = q + 1 == low ? high : q + 1) {
-            odd[q] = from[2 * q + 1];
-            f->nan[0] |= odd[q] != odd[q];
-        }
-        FN(fill_pad)(f, even + end, s->pitch - end);
-        FN(fill_pad)(f, odd + end2, s->pitch - end2);
     }
 }
 
@@ -181,7 +168,7 @@ CK_INLINE void FN(fill_strip)(const strip_shape *s, FN(filler) *f, const REAL *p
         idx y = first * s->sh + s->ph[p] - s->top;
         REAL *row = to + p * s->phase_size;
         if (s->sw == 2 && p + 1 < s->phases && s->ph[p + 1] == s->ph[p] && s->pw[p] == 0) {
-            FN(fill_two_phases)(s, f, p, plane, y, row, find_nan);
+            FN(fill_two_phases)(s, f, plane, y, row, find_nan);
             p++;
         } else {
             FN(fill_phase)(s, f, p, plane, y, row, find_nan);

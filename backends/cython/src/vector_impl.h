@@ -98,6 +98,24 @@ CK_INLINE void FN(store_lanes)(REAL *p, VEC v, unsigned bits)
 }
 #endif
 
+/* The lanes whose bits are set from memory, the others from `rest`. */
+CK_INLINE VEC FN(load_lanes_or)(VEC rest, const REAL *p, unsigned bits)
+{
+#if defined(__AVX512F__) && defined(REAL_IS_DOUBLE)
+    return (VEC)_mm512_mask_loadu_pd((__m512d)rest, (__mmask8)bits, p);
+#elif defined(__AVX512F__)
+    return (VEC)_mm512_mask_loadu_ps((__m512)rest, (__mmask16)bits, p);
+#elif defined(__AVX2__) && CK_VECTOR_BYTES == 32
+    IVEC mask = (IVEC)FN(mask_of)(bits);
+    return (VEC)((IVEC)FN(load_lanes)(p, bits) | (~mask & (IVEC)rest));
+#else
+    for (idx i = 0; i < VL; i++)
+        if (bits >> i & 1)
+            rest[i] = p[i];
+    return rest;
+#endif
+}
+
 /* The first n lanes, 0 <= n <= VL. */
 CK_INLINE VEC FN(load_part)(const REAL *p, idx n) { return FN(load_lanes)(p, FIRST_LANES(n)); }
 CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n) { FN(store_lanes)(p, v, FIRST_LANES(n)); }

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from convkit import choice, registry, selection
-from convkit.choice import NOTHING
+from convkit.choice import NOTHING, check_exists
 from convkit.errors import BackendLoadError, ParameterError
-from convkit.selection import Block
+from convkit.selection import Block, Inside
 
 
 def here() -> Block:
@@ -89,9 +89,10 @@ def _version(name: str) -> str:
 def wrap(function: Callable[..., Any]) -> Wrapped:
     """Return ``function`` with the choices that hold here and now, wherever it will be called.
 
-    For thread pools and process pools (it pickles where the function does). A generator function's
-    choices hold while it runs, step by step, and are not seen by its consumer; likewise for
-    ``async def``.
+    They take the place of those of the ``with`` blocks around the call. For thread pools and
+    process pools (it pickles where the function does). A generator function's choices, those of its
+    own ``with`` blocks included, hold while it runs, step by step, and are not seen by its
+    consumer; likewise for ``async def``.
     """
     if not callable(function):
         raise ParameterError(f"function (={function!r}) must be callable")
@@ -107,57 +108,59 @@ class Wrapped:
         self.block = block
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with self.block:
+        check_exists(self.block.choices)
+        inside = Inside(self.block)
+        with inside:
             result = self.function(*args, **kwargs)
         if inspect.isgenerator(result):
-            return _steps(result, self.block)
+            return _steps(result, inside)
         if inspect.iscoroutine(result):
-            return _await(result, self.block)
+            return _await(result, inside)
         if inspect.isasyncgen(result):
-            return _async_steps(result, self.block)
+            return _async_steps(result, inside)
         return result
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Wrapped, (self.function, self.block)
 
 
-def _steps(generator: Any, block: Block) -> Any:
-    """Run a generator with ``block`` open inside each of its steps."""
+def _steps(generator: Any, inside: Inside) -> Any:
+    """Run a generator with its own blocks open inside each of its steps."""
     step, value = generator.send, None
     while True:
         try:
-            with block:
+            with inside:
                 item = step(value)
         except StopIteration as stop:
             return stop.value
         try:
             step, value = generator.send, (yield item)
         except GeneratorExit:
-            with block:
+            with inside:
                 generator.close()
             raise
         except BaseException as error:
             step, value = generator.throw, error
 
 
-async def _await(coroutine: Any, block: Block) -> Any:
-    with block:
+async def _await(coroutine: Any, inside: Inside) -> Any:
+    with inside:
         return await coroutine
 
 
-async def _async_steps(generator: Any, block: Block) -> Any:
-    """Run an asynchronous generator with ``block`` open inside each of its steps."""
+async def _async_steps(generator: Any, inside: Inside) -> Any:
+    """Run an asynchronous generator with its own blocks open inside each of its steps."""
     step, value = generator.asend, None
     while True:
         try:
-            with block:
+            with inside:
                 item = await step(value)
         except StopAsyncIteration:
             return
         try:
             step, value = generator.asend, (yield item)
         except GeneratorExit:
-            with block:
+            with inside:
                 await generator.aclose()
             raise
         except BaseException as error:

@@ -90,6 +90,30 @@ def _enter(blocks: tuple[Block, ...]) -> None:
     context.set(scope)
 
 
+class Inside:
+    """Runs what is inside of it with blocks of its own, in place of those of its surroundings.
+
+    It may be entered again and again, one time after the other: blocks that were opened and not
+    closed inside, as by a ``with`` across a ``yield``, are there again the next time. Left in
+    another context, as by a coroutine that is closed elsewhere, it changes nothing there.
+    """
+
+    def __init__(self, block: Block) -> None:
+        self.own = block
+        self.blocks: tuple[Block, ...] = (block,)
+        self.around: Scope | None = None
+
+    def __enter__(self) -> None:
+        self.around = context.get()
+        _enter(self.blocks)
+
+    def __exit__(self, *_: object) -> None:
+        scope = current()
+        if scope is not None and scope.blocks[0] is self.own:
+            self.blocks = scope.blocks
+            context.set(self.around)
+
+
 def current() -> Scope | None:
     """Return the scope of this context; a thread that merely inherited one has none."""
     scope = context.get()

@@ -157,6 +157,61 @@ def test_a_list_is_the_one_way_to_allow_a_fallback(monkeypatch):
         who(backend="im2col_numpy,nowhere")
 
 
+NAMED = """
+from convkit.contract import hookimpl
+from convkit_im2col_numpy import Im2colNumpy
+
+class Named(Im2colNumpy):
+    name = "named"
+
+backend = Named()
+
+class Plugin:
+    @hookimpl
+    def convkit_backend(self):
+        return backend
+
+plugin = Plugin()
+
+class Outer:
+    inner = backend
+
+@hookimpl
+def convkit_backend():
+    return backend
+"""
+
+
+@pytest.mark.parametrize("path", ["backend", "Named", "plugin", "Outer.inner", ""])
+def test_an_object_of_a_module_is_selected_without_an_entry_point(site, path):
+    (site.folder / "somewhere.py").write_text(NAMED)
+    chosen = f"somewhere:{path}"
+    assert site.value("result = who(), pool()", CONVKIT_BACKEND=chosen) == [chosen, chosen]
+    code = f"result = who(backend={chosen!r}), states()[{chosen!r}], who()"
+    assert site.value(code) == [chosen, "loaded", "cython"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ("nowhere:x", "ModuleNotFoundError: No module named 'nowhere'"),
+        ("somewhere:x", "AttributeError: module 'somewhere' has no attribute 'x'"),
+        ("somewhere:hookimpl", "its name (=None) must be a non-empty str"),
+    ],
+)
+def test_an_object_that_is_no_backend_is_refused_with_its_reason(site, chosen, said):
+    (site.folder / "somewhere.py").write_text(NAMED)
+    kind, text = site.value("result = error(who)", CONVKIT_BACKEND=chosen)
+    assert kind == "BackendLoadError"
+    assert text.startswith(f"backend {chosen!r} cannot be loaded: {said}")
+
+
+def test_an_entry_point_may_be_an_object_with_the_hook(site):
+    (site.folder / "somewhere.py").write_text(NAMED)
+    site.install("named", "", entries="[convkit.backends]\nnamed = somewhere:plugin\n")
+    assert site.value("result = who(backend='named')") == "named"
+
+
 def test_module_object_and_objects_are_accepted():
     name = "convkit_naive:Naive"
     own = registry.load("naive").backend
@@ -286,6 +341,88 @@ def test_wrap_keeps_a_generators_choice_inside_its_steps():
     assert who() == registry.BUILTIN_ORDER[0]
     assert running.send("hello") == ["hello", "naive"]
     assert list(running) == []
+
+
+def test_a_wrapped_generators_own_blocks_stay_inside_too():
+    def generator():
+        yield who()
+        with convkit.use_backend("im2col_numpy"):
+            yield who()
+            with convkit.use_backend("conv=naive"):
+                yield who()
+        yield who()
+
+    with convkit.use_backend("naive"):
+        wrapped = convkit.wrap(generator)
+    first, seen = registry.BUILTIN_ORDER[0], []
+    for inside in wrapped():
+        seen.append((inside, who()))
+    assert seen == [(n, first) for n in ("naive", "im2col_numpy", "naive", "naive")]
+    with convkit.use_backend("im2col_numpy"):
+        seen = [(inside, who()) for inside in wrapped()]
+    assert seen == [(n, "im2col_numpy") for n in ("naive", "im2col_numpy", "naive", "naive")]
+
+
+def test_a_wrapped_generator_may_be_consumed_in_another_thread(monkeypatch):
+    monkeypatch.setattr(selection, "INHERITS", True)
+    with convkit.use_backend("naive"):
+        running = convkit.wrap(steps)("im2col_numpy")
+    assert next(running) == "im2col_numpy"
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(next, running).result() == "im2col_numpy"
+        assert executor.submit(who).result() == registry.BUILTIN_ORDER[0]
+
+
+def test_wrap_holds_whatever_is_chosen_around_the_call():
+    wrapped = convkit.wrap(who)
+    with convkit.use_backend("naive"):
+        assert (wrapped(), who()) == (registry.BUILTIN_ORDER[0], "naive")
+
+
+def test_a_wrapped_generator_throws_closes_and_returns_as_the_generator_does():
+    ended = []
+
+    def generator():
+        try:
+            try:
+                yield who()
+            except KeyError:
+                yield ["caught", who()]
+            return "done"
+        finally:
+            ended.append(who())
+
+    with convkit.use_backend("naive"):
+        wrapped = convkit.wrap(generator)
+    running = wrapped()
+    next(running)
+    assert running.throw(KeyError()) == ["caught", "naive"]
+    with pytest.raises(StopIteration) as stop:
+        next(running)
+    assert stop.value.value == "done"
+    running = wrapped()
+    next(running)
+    running.close()
+    assert ended == ["naive", "naive"]
+    assert who() == registry.BUILTIN_ORDER[0]
+
+
+def test_a_wrapped_coroutine_that_is_closed_elsewhere_disturbs_nobody():
+    async def coroutine():
+        await asyncio.sleep(10)
+
+    with convkit.use_backend("im2col_numpy"):
+        running = convkit.wrap(coroutine)()
+    with asyncio.Runner() as runner:
+        runner.run(_start(running))
+        with convkit.use_backend("naive"):
+            running.close()
+            assert who() == "naive"
+        assert who() == registry.BUILTIN_ORDER[0]
+
+
+async def _start(coroutine):
+    coroutine.send(None)
 
 
 def test_wrap_works_for_coroutines_and_asynchronous_generators():

@@ -1,6 +1,6 @@
 # Each target makes .venv when it is missing and brings it up to date when what it was made from
 # has changed.  PYTHON chooses the interpreter (3.11 or later), RUN_ARGS goes to `convkit train`,
-# TEST_ARGS to pytest.
+# TEST_ARGS to pytest, BENCH_ARGS to `convkit bench`.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,6 +13,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	then echo "$$python"; break; fi; done)
 BIN := .venv/bin
 RUN_ARGS ?=
+BENCH_ARGS ?= --set course
 TEST_ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -33,8 +34,9 @@ run: .venv/run.stamp  ## Train a network on digits and write a report of it unde
 test: .venv/dev.stamp  ## Run the tests (the benchmarks are no tests: see bench)
 	$(BIN)/python -m pytest -q --ignore=tests/benchmarks $(TEST_ARGS)
 
-bench: .venv/bench.stamp  ## Time the backends against each other
+bench: .venv/bench.stamp  ## Time the backends against each other, and against PyTorch where it is installed
 	$(BIN)/convkit compare
+	$(BIN)/convkit bench $(BENCH_ARGS) $$($(BIN)/python -c 'import torch' 2> /dev/null && echo --vs torch)
 	if compgen -G 'tests/benchmarks/test_*.py' > /dev/null; \
 	then $(BIN)/python -m pytest -q tests/benchmarks --benchmark-only; fi
 

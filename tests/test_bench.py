@@ -206,3 +206,42 @@ def test_the_report_is_a_page_with_plots(tmp_path: Path) -> None:
     for name in ("roofline", "speedup"):
         assert (tmp_path / "page" / f"{name}.png").stat().st_size > 1000
         assert f"(page/{name}.png)" in text
+
+
+def test_shares_are_of_the_limit_that_a_row_has() -> None:
+    from convkit.commands._bench_report import shares
+
+    rows = [
+        make_row("cython", 1.0, problem="a", peak_share=0.5),
+        make_row("cython", 1.0, problem="b", peak_share=0.9),
+        make_row("cython", 1.0, problem="pool", kind="max", copy_share=0.25, memory_bound=True),
+        make_row("torch", 1.0, problem="c", peak_share=0.1),
+    ]
+    lines = shares(rows).splitlines()[2:]
+    assert lines == [
+        "| float32 | forward | peak | 2 | 70% | 50% (a) |",
+        "| float32 | forward | copy | 1 | 25% | 25% (pool) |",
+    ]
+
+
+def test_threads_are_compared_in_turns_where_they_count() -> None:
+    from convkit.commands._bench_report import thread_rows
+
+    used: list[int] = []
+
+    class Counting(subjects.Ours):
+        def set_num_threads(self, n: int) -> None:
+            used.append(n)
+
+    subject = Counting("naive")
+    subject.name = "cython"
+    rows = [
+        make_row("cython", 0.004, problem="tiny", way="dx"),
+        make_row("cython", 0.001, problem="tiny", way="dw"),  # too short
+        make_row("cython", 0.004, problem="mob_dw3", memory_bound=True),
+        make_row("torch", 0.004, problem="tiny"),
+    ]
+    (row,) = thread_rows([subject], rows, 2, 3)
+    assert (row["problem"], row["way"], used) == ("tiny", "dx", [1, 2] * 3)
+    assert row["one"] > 0 < row["all"]
+    assert thread_rows([subject], rows, 1, 3) == []

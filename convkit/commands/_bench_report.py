@@ -12,7 +12,7 @@ from typing import Any
 
 from convkit.bench import tables
 from convkit.bench.machine import Yardsticks
-from convkit.bench.problems import SHAPES, Problem
+from convkit.bench.problems import SHAPES, Problem, arrays
 from convkit.bench.subjects import Subject
 from convkit.bench.tables import PEER, geometric_mean, groups, markdown_table, ratio
 from convkit.bench.timing import PAUSE_SECONDS, Effort, Row, measure, seconds_per_call
@@ -97,6 +97,34 @@ def scaling(taking_part: Sequence[Subject], threads: int, effort: Effort) -> lis
     return found
 
 
+def thread_rows(
+    taking_part: Sequence[Subject], rows: Sequence[Row], threads: int, rounds: int
+) -> list[dict[str, Any]]:
+    """What the threads bring SUBJECT where arithmetic is the limit, one thread and all in turns.
+
+    Ways of a convolution that take all threads 2.5 ms or more: 5 ms or so of one.
+    """
+    subject = next((s for s in taking_part if s.name == SUBJECT), None)
+    found: list[dict[str, Any]] = []
+    for row in rows:
+        if subject is None or threads < 2 or row.subject != SUBJECT or row.way == "backward":
+            continue
+        if row.kind != "conv" or row.memory_bound or row.seconds < 0.0025:
+            continue
+        problem = SHAPES[row.problem]
+        call = subject.calls(problem, arrays(problem, row.dtype))[row.way]
+        samples: dict[int, list[float]] = {1: [], threads: []}
+        for _ in range(rounds):
+            for count, taken in samples.items():
+                subject.set_num_threads(count)
+                taken.append(seconds_per_call(call))
+        one, all_ = (median(taken) for taken in samples.values())
+        found.append(
+            {"problem": row.problem, "way": row.way, "dtype": row.dtype, "one": one, "all": all_}
+        )
+    return found
+
+
 # --- the page ---------------------------------------------------------------------------------
 
 
@@ -135,6 +163,27 @@ def summary(rows: Sequence[Row]) -> str:
     return markdown_table(head, body)
 
 
+def shares(rows: Sequence[Row]) -> str:
+    """What SUBJECT reaches of the machine: of its peak, or of a copy where memory is the limit."""
+    body = []
+    for dtype in DTYPES:
+        for limit, ways in (("peak", ("forward", "dx", "dw")), ("copy", ("forward", "backward"))):
+            for way in ways:
+                found = {
+                    row.problem: row.copy_share if limit == "copy" else row.peak_share
+                    for row in rows
+                    if (row.subject, row.dtype, row.way) == (SUBJECT, dtype, way)
+                    and row.memory_bound == (limit == "copy")
+                    and (limit == "copy" or row.kind == "conv")
+                }
+                if found:
+                    worst = min(found, key=lambda name: found[name])
+                    middle = f"{median(found.values()):.0%}"
+                    least = f"{found[worst]:.0%} ({worst})"
+                    body.append((dtype, way, limit, str(len(found)), middle, least))
+    return markdown_table(("dtype", "way", "limit", "rows", "median share", "least"), body)
+
+
 def _head(facts: dict[str, Any], source: str) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     infos = "; ".join(
@@ -167,6 +216,18 @@ def _training_table(rows: list[dict[str, Any]]) -> str:
     return markdown_table(("dtype", "backend", "time", "images/s", "x torch"), body)
 
 
+def _threads_table(rows: list[dict[str, Any]]) -> str:
+    body = [
+        (
+            *(row[name] for name in ("problem", "way", "dtype")),
+            *(tables.duration(row[name]) for name in ("one", "all")),
+            f"{row['one'] / row['all']:.2f}",
+        )
+        for row in rows
+    ]
+    return markdown_table(("problem", "way", "dtype", "one thread", "all", "x"), body)
+
+
 INTRODUCTION = """\
 # Benchmarks
 
@@ -183,11 +244,21 @@ def page(
 ) -> str:
     """The page as Markdown."""
     parts = [INTRODUCTION, _head(facts, facts["peak_source"]), "## Summary", summary(rows)]
+    parts += [f"What `{SUBJECT}` reaches of the machine:", shares(rows)]
     if extra.get("training"):
         parts += [
             "## A training step",
             "The three-layer network, 200 images 3x32x32: forward, backward and update.",
             _training_table(extra["training"]),
+        ]
+    if extra.get("threads"):
+        gains = [row["one"] / row["all"] for row in extra["threads"]]
+        parts += [
+            "## Threads",
+            f"`{SUBJECT}` with one thread and with {facts['threads']}, in turns, where arithmetic "
+            "is the limit and one thread takes about 5 ms or more. Geometric mean "
+            f"{geometric_mean(gains):.2f}, smallest {min(gains):.2f}.",
+            _threads_table(extra["threads"]),
         ]
     parts += ["## Plots", *(f"![{name}]({folder}/{name}.png)" for name in plots)]
     subjects = list(dict.fromkeys(row.subject for row in rows))

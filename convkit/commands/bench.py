@@ -81,6 +81,7 @@ def bench(
 
             extra["training"] = _bench_report.training_rows(taking_part, rounds)
             extra["scaling"] = _bench_report.scaling(taking_part, count, effort)
+            extra["threads"] = _bench_report.thread_rows(taking_part, rows, count, rounds)
     _end_progress()
     facts = {**machine.describe(), "threads": count, "peak_source": machine.Yardsticks().source}
     facts["backends"] = _infos(taking_part)

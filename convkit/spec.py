@@ -377,8 +377,9 @@ class PoolSpec(Geometry):
     def _axis_counts(self, axis: int) -> tuple[int, ...]:
         size, (begin, end) = self.x_shape[2 + axis], self.pad[axis]
         low, high = (-begin, size + end) if self.count_include_pad else (0, size)
+        window = self.window[axis]
         starts = (o * self.stride[axis] - begin for o in range(self.out_shape[2 + axis]))
-        return tuple(min(s + self.window[axis], high) - max(s, low) for s in starts)
+        return tuple(min(s + window, high) - max(s, low) for s in starts)
 
     def __str__(self) -> str:
         flags = "".join(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -55,29 +55,22 @@ class Case:
     @cached_property
     def conv_param(self) -> dict[str, Any]:
         """The keywords of a convolution."""
-        return {k: v for k, v in self.geometry if k in _CONV_KEYS}
+        return _conv_param(self.geometry)
 
     @cached_property
     def pool_param(self) -> dict[str, Any]:
         """The keywords of a pooling."""
-        if self.op == "conv_relu_pool":
-            sizes = self.sizes
-            return {k: sizes[f"pool_{k}"] for k in _FUSED_POOL if f"pool_{k}" in sizes}
-        return {k: v for k, v in self.geometry if k in _POOL_KEYS}
+        return _pool_param(self.op, self.geometry)
 
     @cached_property
     def conv_spec(self) -> ConvSpec:
         """The spec of the convolution."""
-        sizes = self.sizes
-        bias = (sizes["w"][0],) if sizes.get("bias", True) else None
-        return ConvSpec.of(sizes["x"], sizes["w"], bias, dtype=self.dtype, **self.conv_param)
+        return _conv_spec(self.geometry, self.dtype)
 
     @cached_property
     def pool_spec(self) -> PoolSpec:
         """The spec of the pooling."""
-        kind = "avg" if self.op == "avg_pool" else "max"
-        shape = self.conv_spec.out_shape if self.op == "conv_relu_pool" else self.sizes["x"]
-        return PoolSpec.of(shape, kind=kind, dtype=self.dtype, **self.pool_param)
+        return _pool_spec(self.op, self.geometry, self.dtype)
 
     @cached_property
     def specs(self) -> tuple[Any, ...]:
@@ -115,6 +108,37 @@ class Case:
         words = [self.op, *(f"{k}={_text(v)}" for k, v in self.geometry)]
         words += [f"dtype={self.dtype}", f"data={self.data}", f"seed={self.seed}"]
         return " ".join([*words, *(f"{k}={_text(v)}" for k, v in self.extra)])
+
+
+def _conv_param(geometry: Values) -> dict[str, Any]:
+    return {k: v for k, v in geometry if k in _CONV_KEYS}
+
+
+def _pool_param(op: str, geometry: Values) -> dict[str, Any]:
+    if op == "conv_relu_pool":
+        sizes = dict(geometry)
+        return {k: sizes[f"pool_{k}"] for k in _FUSED_POOL if f"pool_{k}" in sizes}
+    return {k: v for k, v in geometry if k in _POOL_KEYS}
+
+
+# Kept, because many checks ask for one problem, each with a case and data of its own.
+
+
+@lru_cache(maxsize=8192)
+def _conv_spec(geometry: Values, dtype: str) -> ConvSpec:
+    sizes = dict(geometry)
+    bias = (sizes["w"][0],) if sizes.get("bias", True) else None
+    return ConvSpec.of(sizes["x"], sizes["w"], bias, dtype=dtype, **_conv_param(geometry))
+
+
+@lru_cache(maxsize=8192)
+def _pool_spec(op: str, geometry: Values, dtype: str) -> PoolSpec:
+    if op == "conv_relu_pool":
+        shape = _conv_spec(geometry, dtype).out_shape
+    else:
+        shape = dict(geometry)["x"]
+    kind = "avg" if op == "avg_pool" else "max"
+    return PoolSpec.of(shape, kind=kind, dtype=dtype, **_pool_param(op, geometry))
 
 
 def case(

@@ -67,6 +67,7 @@ def _search(holds: Law, subject: Subject, wanted: Case) -> None:
             "the property checks need the package hypothesis; pip install hypothesis"
         ) from error
     last: list[Case] = []
+    held: list[Case] = []
     unsupported: list[str] = []
 
     @hypothesis.seed(wanted.seed)
@@ -88,16 +89,18 @@ def _search(holds: Law, subject: Subject, wanted: Case) -> None:
             subject.require(found)
             last[:] = [found]
             holds(subject, found)
+            held[:] = [found]
         except Unsupported as reason:
             unsupported.append(str(reason))
-            hypothesis.assume(False)
+            # Draw another one instead; Hypothesis would try a thousand times.
+            hypothesis.assume(len(unsupported) > 3 * wanted.get("examples"))
 
     try:
         every()
-    except hypothesis.errors.Unsatisfiable as error:
-        raise Unsupported(unsupported[-1] if unsupported else str(error)) from error
     except (Failed, ConvkitError) as error:
         raise Counterexample(str(error), last[0]) from error
+    if not held:
+        raise Unsupported(unsupported[-1])
 
 
 def _draw(wanted: Case, data: Any, hypothesis: Any) -> Case:

@@ -37,12 +37,15 @@ class DilationSwapped(Im2colNumpy):
 
 
 class Crashes(Im2colNumpy):
-    """Ends the process on one problem."""
+    """Ends the process on one problem, and speaks on others."""
 
     name = "crashes"
 
     def conv_forward(self, spec, x, w, b):  # type: ignore[no-untyped-def]
+        if spec.groups == 2:
+            os.write(2, b"two groups\n")
         if spec.groups == 3:
+            os.write(2, b"now it ends\n")
             os.kill(os.getpid(), signal.SIGSEGV)
         return super().conv_forward(spec, x, w, b)
 
@@ -157,10 +160,15 @@ def test_a_search_shrinks_to_a_case_that_reproduces_alone(importable: None) -> N
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs signals")
-def test_a_crash_is_a_failure_and_the_run_goes_on(importable: None) -> None:
+def test_a_crash_is_a_failure_and_the_run_goes_on(
+    importable: None, capfd: pytest.CaptureFixture[str]
+) -> None:
     report = conformance.run(f"{HERE}:Crashes", "quick", checks=("forward-exact",), ops=("conv",))
-    crashed = [r for r in report.failures if "SIGSEGV" in r.message]
+    crashed = [r.message for r in report.failures if "SIGSEGV" in r.message]
     assert 1 <= len(crashed) <= 3
+    assert set(crashed) == {"crashed with SIGSEGV; it wrote: now it ends"}
+    said = capfd.readouterr().err
+    assert set(said.splitlines()) == {"two groups"}
     assert report.counts["pass"] > 20
     assert not report.ok
 
@@ -197,9 +205,11 @@ def test_a_known_failure_is_expected_and_strict() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
-def test_a_read_past_an_input_is_found() -> None:
+def test_a_read_past_an_input_is_found(capfd: pytest.CaptureFixture[str]) -> None:
     report = conformance.run(ReadsBeyond(), "quick", checks=("guard-pages",), ops=("avg_pool",))
-    assert any("SIGSEGV" in r.message or "SIGBUS" in r.message for r in report.failures)
+    crashed = [r for r in report.failures if "SIGSEGV" in r.message or "SIGBUS" in r.message]
+    assert "it wrote: Fatal Python error" in crashed[0].message
+    assert capfd.readouterr().err == ""
 
 
 def test_a_call_that_the_backend_did_not_answer_is_never_a_pass(

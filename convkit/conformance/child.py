@@ -2,11 +2,13 @@
 
 A backend given by name is loaded in a fresh interpreter (``python -m convkit.conformance.worker``),
 one given as an object is taken along by a fork. Either way memory is perturbed there, every
-job has a time limit, and whatever ends the child is reported for the job that was running.
+job has a time limit, and whatever ends the child is reported for the job that was running, with
+what it last wrote to its standard error; all else it wrote there is passed on when it has ended.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import pickle
@@ -14,6 +16,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,6 +28,8 @@ from convkit.conformance.execute import Job, Outcome, execute
 from convkit.conformance.subject import Subject
 
 START_SECONDS = 120.0
+LAST_WORDS = 1200
+"""How many characters of a dying child's standard error go into its failure."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ def serve(
     """Run jobs in order and write a line before and after each."""
     guard.perturb_allocations()
     for index, job in enumerate(jobs):
-        write({"kind": "start", "index": index})
+        write({"kind": "start", "index": index, "said": os.fstat(2).st_size})
         outcome = execute(subject, job, costs)
         write({"kind": "done", "index": index, "outcome": asdict(outcome)})
 
@@ -64,12 +69,16 @@ def forked(
             yield Message("done", index, Outcome("n/a", text))
         return
     read, write = os.pipe()
+    errors = _Errors()
     child = os.fork()
     if child == 0:
         os.close(read)
+        os.dup2(errors.file.fileno(), 2)
+        if faulthandler.is_enabled():  # to a copy of the terminal, where pytest switched it on
+            faulthandler.enable(2)
         _serve_and_exit(write, lambda say: serve(subject, jobs, costs, say))
     os.close(write)
-    yield from _follow(read, child, jobs)
+    yield from _follow(read, child, jobs, errors)
 
 
 def spawned(
@@ -79,9 +88,11 @@ def spawned(
     read, write = os.pipe()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     command = [sys.executable, "-m", "convkit.conformance.worker", str(write)]
+    errors = _Errors()
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, pass_fds=(write,), env=environment, start_new_session=True
-    )
+        command, stdin=subprocess.PIPE, stderr=errors.file, pass_fds=(write,), env=environment,
+        start_new_session=True,
+    )  # fmt: skip
     os.close(write)
     assert process.stdin is not None
     try:
@@ -89,7 +100,7 @@ def spawned(
         process.stdin.close()
     except BrokenPipeError:
         pass  # it died at once; the pipe tells
-    yield from _follow(read, process.pid, jobs, process)
+    yield from _follow(read, process.pid, jobs, errors, process)
 
 
 def _serve_and_exit(write: int, work: Callable[[Callable[[dict[str, Any]], None]], None]) -> None:
@@ -116,8 +127,34 @@ def _send(pipe: Any, message: dict[str, Any]) -> None:
 # --- following one --------------------------------------------------------------------------
 
 
+class _Errors:
+    """A child's standard error in a file, so that a crash's last words are part of its failure."""
+
+    def __init__(self) -> None:
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
+        self.mark = 0
+        """How much there was when the running job began, as the child says."""
+
+    def last_words(self) -> str:
+        """Return, and take away, what the running job wrote; cut where it is long."""
+        said = os.pread(self.file.fileno(), 1 << 20, self.mark).decode(errors="replace")
+        os.truncate(self.file.fileno(), self.mark)
+        words = " ".join(said.split())
+        return f"; it wrote: {words[:LAST_WORDS]}" if words else ""
+
+    def end(self) -> None:
+        """Pass on what belongs to no failure."""
+        self.file.seek(0)
+        sys.stderr.write(self.file.read().decode(errors="replace"))
+        self.file.close()
+
+
 def _follow(
-    read: int, pid: int, jobs: Sequence[Job], process: subprocess.Popen[bytes] | None = None
+    read: int,
+    pid: int,
+    jobs: Sequence[Job],
+    errors: _Errors,
+    process: subprocess.Popen[bytes] | None = None,
 ) -> Generator[Message, None, None]:
     """Yield what a child says, and at last that it died where it left jobs undone."""
     running, finished, ended = [-1], 0, False
@@ -130,16 +167,19 @@ def _follow(
                     said["kind"], said.get("index", -1), outcome, said.get("facts", {})
                 )
                 running[0] = message.index if message.kind == "start" else -1
+                errors.mark = said.get("said", errors.mark)
                 finished += message.kind == "done"
                 ended = ended or message.kind == "error"
                 yield message
         if finished < len(jobs) and not ended:
             died = _reap(pid, process)
-            yield Message("died", running[0], Outcome("fail", died))
+            yield Message("died", running[0], Outcome("fail", died + errors.last_words()))
     except TimeoutError as error:
-        yield Message("died", running[0], Outcome("fail", f"no answer within {error} s (a hang)"))
+        died = f"no answer within {error} s (a hang)"
+        yield Message("died", running[0], Outcome("fail", died + errors.last_words()))
     finally:
         _end(pid, process)
+        errors.end()
 
 
 def _limit(jobs: Sequence[Job], running: int) -> float:

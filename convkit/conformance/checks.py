@@ -337,7 +337,10 @@ def layout(subject: Subject, case: Case) -> None:
     plain = inputs(case)
     moved = plain.map(lambda a: arrange(a, how))
     values = moved.map(lambda a: np.array(a, case.dtype, order="C"))
+    open_before = [a is not None and a.flags.writeable for a in moved.all]
     judge(subject, case, subject.both(case, moved))
+    if [a is not None and a.flags.writeable for a in moved.all] != open_before:
+        raise Failed("an input was made read-only, or one that was read-only writable")
     for name, now, before in zip(("x", "w", "b", "dout"), moved.all, values.all, strict=True):
         if now is not None and before is not None and not np.array_equal(now, before):
             raise Failed(f"the input {name} was written to")

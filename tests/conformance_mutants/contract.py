@@ -240,6 +240,28 @@ class FactorBeyondLimit(Taps):
 
 
 @mutant
+class ExactInWords(Taps):
+    """exact is a text, and every text is true."""
+
+    exact = "False"
+
+
+@mutant
+class ExactWithFactor(Taps):
+    """A backend that rounds nothing beyond its sums asks for four times the bound."""
+
+    error_factor = 4.0
+
+
+@mutant
+class InfoIsText(Taps):
+    """info() returns a line of text where tables look up facts by name."""
+
+    def info(self):
+        return "float32 and float64"
+
+
+@mutant
 class ExpectsFailuresThatPass(Taps):
     """expected_failures names a check that passes; being wrong about oneself is a failure."""
 

@@ -287,9 +287,11 @@ class WidthInSixteenBits(Taps):
 class FlatIndexInThirtyTwoBits(Taps):
     """Offsets into x are int32: pixels from 2^31 on are read as zero."""
 
+    limit = 1 << 31
+
     def conv_out(self, spec, x, w):
         out = super().conv_out(spec, x, w)
-        if x.size > 1 << 31:
+        if x.size > self.limit:
             per_image = x.size // len(x)
-            out[(1 << 31) // per_image :] = 0
+            out[self.limit // per_image :] = 0
         return out

@@ -270,6 +270,11 @@ _saved_as(
     lambda spec, winner: winner.astype(np.uint8).astype(int),
 )
 _saved_as(
+    "WinnerInUint16",
+    "The winning tap is kept in uint16, and overflows from the 65537th tap on.",
+    lambda spec, winner: winner.astype(np.uint16).astype(int),
+)
+_saved_as(
     "WinnerInFourBits",
     "The winning tap is packed in four bits.",
     lambda spec, winner: winner % 16,

@@ -15,6 +15,7 @@ BIN := .venv/bin
 RUN_ARGS ?=
 BENCH_ARGS ?= --set course
 TEST_ARGS ?=
+MUTANT_ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -56,7 +57,7 @@ sanitize: .venv/dev.stamp  ## Run the compiled kernels under the sanitizers for 
 	tools/sanitize.sh $(BIN)/python
 
 mutants: .venv/dev.stamp  ## Write docs/conformance-mutants.md: which check finds which planted bug
-	PYTHONPATH=tests $(BIN)/python -m conformance_mutants.judge docs/conformance-mutants.md
+	PYTHONPATH=tests $(BIN)/python -m conformance_mutants $(MUTANT_ARGS)
 
 clean:  ## Remove what was built, except .venv (and never runs/ or data/)
 	rm -rf build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class Taps:
 
     def conv_out(self, spec, x, w):
         out = np.zeros(spec.out_shape, spec.dtype)
-        for tap, outs, ins in spec.taps():
+        for tap, outs, ins in taps(spec):
             place = out[:, :, *outs]
             place += join(weights(spec, w, tap) @ split(spec, x[:, :, *ins]), place.shape)
         return out
@@ -55,7 +56,7 @@ class Taps:
 
     def conv_dx(self, spec, dout, w):
         dx = np.zeros(spec.x_shape, spec.dtype)
-        for tap, outs, ins in spec.taps():
+        for tap, outs, ins in taps(spec):
             place = dx[:, :, *ins]
             place += join(
                 weights(spec, w, tap).swapaxes(1, 2) @ split(spec, dout[:, :, *outs]), place.shape
@@ -64,7 +65,7 @@ class Taps:
 
     def conv_dw(self, spec, dout, x):
         dw = np.zeros(spec.w_shape, spec.dtype)
-        for tap, outs, ins in spec.taps():
+        for tap, outs, ins in taps(spec):
             grads, pixels = split(spec, dout[:, :, *outs]), split(spec, x[:, :, *ins])
             total = (grads @ pixels.swapaxes(2, 3)).sum(axis=0)
             dw[:, :, *tap] = total.reshape(spec.w_shape[:2])
@@ -89,7 +90,7 @@ class Taps:
         """The maximum, and as saved the tap it came from."""
         out = np.full(spec.out_shape, self.start, spec.dtype)
         winner = np.full(spec.out_shape, -1)
-        for i, (_, outs, ins) in enumerate(spec.taps()):
+        for i, (_, outs, ins) in enumerate(taps(spec)):
             value, best, from_tap = x[:, :, *ins], out[:, :, *outs], winner[:, :, *outs]
             better = self.better(value, best, from_tap)
             np.copyto(best, value, where=better)
@@ -102,13 +103,13 @@ class Taps:
 
     def max_dx(self, spec, dout, winner):
         dx = np.zeros(spec.x_shape, spec.dtype)
-        for i, (_, outs, ins) in enumerate(spec.taps()):
+        for i, (_, outs, ins) in enumerate(taps(spec)):
             dx[:, :, *ins] += np.where(winner[:, :, *outs] == i, dout[:, :, *outs], 0)
         return dx
 
     def avg_out(self, spec, x):
         out = np.zeros(spec.out_shape, spec.dtype)
-        for _, outs, ins in spec.taps():
+        for _, outs, ins in taps(spec):
             out[:, :, *outs] += x[:, :, *ins]
         out /= self.divisor(spec)
         return out
@@ -116,7 +117,7 @@ class Taps:
     def avg_dx(self, spec, dout):
         dx = np.zeros(spec.x_shape, spec.dtype)
         share = dout / self.divisor(spec)
-        for _, outs, ins in spec.taps():
+        for _, outs, ins in taps(spec):
             dx[:, :, *ins] += share[:, :, *outs]
         return dx
 
@@ -183,7 +184,7 @@ class Threaded(Taps):
         out = np.zeros(spec.out_shape, spec.dtype)
 
         def task(part):
-            for tap, outs, ins in spec.taps():
+            for tap, outs, ins in taps(spec):
                 place = out[part][:, :, *outs]
                 place += join(weights(spec, w, tap) @ split(spec, x[part][:, :, *ins]), place.shape)
 
@@ -197,6 +198,12 @@ class Threaded(Taps):
         for part in self.run(lambda p: Taps.conv_dw(self, spec, dout[p], x[p]), spec):
             dw += part
         return dw
+
+
+@lru_cache(maxsize=4096)
+def taps(spec):
+    """What spec.taps() gives, kept: hundreds of mutants ask for the same problems."""
+    return tuple(spec.taps())
 
 
 def split(spec, array):

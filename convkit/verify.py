@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convkit import bounds, candidates, registry, results, selection
-from convkit.cache import Cache, Verified
+from convkit.cache import Verified
 from convkit.errors import BackendUnsupportedError, CacheError, VerifyError
 from convkit.registry import Record
 
@@ -244,7 +244,7 @@ class Judge:
         if bad is None:
             return
         plan = self.plan
-        line = write_case(plan, self.record.name, arrays)
+        line = write_case(plan, step, self.record.name, arrays)
         raise VerifyError(
             f"backend {plan.name!r}: {what}{bad} (by backend {self.record.name!r}) in "
             f"{results.method_of(plan, step)} for {plan.problem}; reproduce with: {line}"
@@ -254,13 +254,14 @@ class Judge:
 # --- a case that can be run again -----------------------------------------------------------
 
 
-def write_case(plan: Plan, reference: str, arrays: dict[str, Any]) -> str:
+def write_case(plan: Plan, step: str, reference: str, arrays: dict[str, Any]) -> str:
     """Store the arrays of a call in the temporary folder; return the line that runs it again."""
     data = {n: a for n, a in zip(("x", "w", "b"), arrays["inputs"], strict=False) if a is not None}
     if "dout" in arrays:
         data["dout"] = arrays["dout"]
     facts = {
         "operation": plan.operation,
+        "step": step,
         "backend": plan.record.value if plan.record.given else plan.name,
         "reference": reference,
         "geometry": [_geometry(spec) for spec in plan.specs],
@@ -294,13 +295,13 @@ def replay(path: str, backend: Any = None) -> None:
     inputs = [arrays.get(n) for n in (("x",) if "w" not in arrays else ("x", "w", "b"))]
     operation, geometry = facts["operation"], facts["geometry"]
     with selection.verify_with(facts["reference"]):
-        forward = getattr(api, f"{operation}_forward")
+        kept = facts["step"] != "infer"
+        call = getattr(api, f"{operation}_forward" if kept else operation)
         chosen = facts["backend"] if backend is None else backend
-        cache: Cache
         if operation == "conv_relu_pool":
-            _, cache = forward(*inputs, *geometry, backend=chosen)
+            found = call(*inputs, *geometry, backend=chosen)
         else:
-            _, cache = forward(*inputs, **geometry[0], backend=chosen)
+            found = call(*inputs, **geometry[0], backend=chosen)
         if dout is not None:
-            getattr(api, f"{operation}_backward")(dout, cache)
+            getattr(api, f"{operation}_backward")(dout, found[1])
     print("verified: no element is beyond its bound")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 RUN = "import sys; from convkit.cli import run; sys.exit(run(['doctor', '--json']))"
 
 
@@ -40,6 +42,51 @@ def test_plugins_that_crash_exit_or_raise_are_reported_and_the_rest_examined(sit
     assert backends["good"]["state"] == "loaded"
     assert len(report["findings"]) == 4
     assert all(f["fix"] for f in report["findings"])
+
+
+@pytest.mark.parametrize(
+    ("plugin", "fix"),
+    [
+        ({"source": "import convkit_bad_kernels"}, "install the missing module, or uninstall"),
+        ({"source": "raise ImportError('without its compiled kernels')"}, "install a C compiler"),
+        ({"version": "0"}, "upgrade the one that is too old"),
+        ({"version": "99"}, "upgrade the one that is too old"),
+        ({"body": "    pool_backward = None"}, "report it to its author, uninstall it, or set "
+         "CONVKIT_DISABLE=bad"),
+    ],
+)  # fmt: skip
+def test_each_finding_has_its_fix(site, plugin, fix):
+    site.install("bad", **plugin)
+    status, report, backends = examine(site)
+    (finding,) = report["findings"]
+    assert status == 1
+    assert finding["what"] == f"backend 'bad' from convkit-bad 1.2: {backends['bad']['problem']}"
+    assert finding["fix"].startswith(fix)
+
+
+def test_names_that_several_packages_claim_and_unreadable_metadata_are_found(site):
+    site.install("twin", distribution="one-twin")
+    site.install("twin", distribution="two-twin")
+    site.install("naive", distribution="evil")
+    site.install("odd", entries="[convkit.backends]\nno entry point\n")
+    status, report, _ = examine(site)
+    assert status == 1
+    assert len(report["findings"]) == 4
+    fixes = {f["what"].split(":")[0]: f["fix"] for f in report["findings"]}
+    assert fixes["backend 'twin' from one-twin 1.2"].startswith("uninstall all packages but one")
+    assert fixes["backend 'naive' from evil 1.2"].startswith("uninstall evil 1.2, or have")
+    assert "install that package again, or uninstall it" in fixes.values()
+
+
+def test_a_traceback_is_printed_under_its_backend(site):
+    site.install("fail", "raise RuntimeError('no licence')")
+    done = site.run(RUN.replace(", '--json'", ""), check=False, CONVKIT_TRACE="profile")
+    lines = done.stdout.splitlines()
+    start = lines.index("  fail (convkit-fail 1.2): broken")
+    assert lines[start + 1] == "    | Traceback (most recent call last):"
+    assert "    | RuntimeError: no licence" in lines
+    assert "  CONVKIT_TRACE=profile" in lines
+    assert "    fix: report it to its author, uninstall it, or set CONVKIT_DISABLE=fail" in lines
 
 
 def test_variables_are_checked(site):

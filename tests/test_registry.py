@@ -61,6 +61,24 @@ result = [*first, still, who(backend='bad')]
     assert mended == "bad"
 
 
+def test_a_slow_or_broken_plugin_is_imported_once_by_many_threads(site):
+    site.install("bad", "import time; time.sleep(0.2); open('tries', 'a').write('b'); 1 / 0")
+    body = "import time; time.sleep(0.2); open('tries', 'a').write('g')\n"
+    module = site.install("good")
+    path = site.folder / f"{module}.py"
+    path.write_text(body + path.read_text())
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+def one(name):
+    failed = error(lambda: registry.load(name))
+    return failed and failed[0]
+with ThreadPoolExecutor(8) as pool:
+    result = list(pool.map(one, ["bad", "good"] * 8))
+result = [result, sorted(open("tries").read())]
+"""
+    assert site.value(code) == [["BackendLoadError", None] * 8, ["b", "g"]]
+
+
 def test_a_repeated_name_belongs_to_nobody(site):
     site.install("twin", distribution="one-twin")
     site.install("twin", distribution="two-twin")
@@ -84,6 +102,10 @@ def test_metadata_that_cannot_be_read_disturbs_nobody(site):
     site.install("bad", entries="[convkit.backends]\nthis line is no entry point\n")
     site.install("good")
     assert site.value("result = who(backend='good')") == "good"
+    rows = site.value("result = [(r.name, r.state, r.problem) for r in convkit.backends()]")
+    (reported,) = [row for row in rows if row[0].startswith("(")]
+    assert reported[:2] == ["(convkit_bad-1.2.dist-info)", "broken"]
+    assert reported[2].startswith("its metadata cannot be read: ")
 
 
 def test_disabled_plugins_are_blocked(site):

@@ -107,6 +107,10 @@ def _fix(entry: dict[str, Any]) -> str:
         return "install the missing module, or uninstall the package that needs it"
     if "convkit" in problem and "is too old for" in problem:
         return "upgrade the one that is too old"
+    if "which convkit keeps" in problem:
+        return f"uninstall {entry['distribution']}, or have its author rename the backend"
+    if "metadata cannot be read" in problem:
+        return "install that package again, or uninstall it"
     if "claim" in problem:
         return "uninstall all packages but one that claim this name"
     return f"report it to its author, uninstall it, or set CONVKIT_DISABLE={name}"

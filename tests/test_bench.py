@@ -189,8 +189,8 @@ def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_command_names_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["bench", "--set", "nope"]) == 1
-    assert "set (='nope') must be one of the sets course, quick, full" in capsys.readouterr().err
+    assert run(["bench", "--set", "nope"]) == 2
+    assert "--set (='nope') must be one of the sets course, quick, full" in capsys.readouterr().err
     assert run(["bench", "no_such", "--set", "tiny"]) == 2
     assert "no_such" in capsys.readouterr().err
 

@@ -68,7 +68,7 @@ print(cache.backend)
 @pytest.mark.parametrize("name", ["naive", "auto", "3d", "a b", "class", "ä", ""])
 def test_a_name_that_cannot_be_used_writes_nothing(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert cli.run(["new-backend", name]) == 1
+    assert cli.run(["new-backend", name]) == 2
     assert "NAME" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 

@@ -14,6 +14,7 @@ from convkit.bench.runner import run
 from convkit.bench.subjects import Ours, subjects
 from convkit.bench.timing import Effort, Row
 from convkit.commands._backends import load_quietly
+from convkit.errors import ParameterError
 
 DTYPES = ("float32", "float64")
 
@@ -63,7 +64,10 @@ def bench(
     They take turns in one process, on the same arrays. A backend that gives a wrong result, a
     gradient included, is refused. x torch is PyTorch's time divided by the backend's.
     """
-    wanted = problems.chosen(chosen)
+    try:
+        wanted = problems.chosen(chosen)
+    except ParameterError as error:
+        raise click.UsageError(f"--{error}") from error
     names = list(backends) or load_quietly(["cython", "im2col_numpy"])
     taking_part = subjects(names, vs)
     dtypes = DTYPES if dtype == "both" else (dtype,)

@@ -57,7 +57,10 @@ def render(name: str) -> dict[str, str]:
 )
 def command(name: str, output: Path | None) -> None:
     """Write a package with a new backend: a working first kernel, tests, an entry point."""
-    texts = render(name)
+    try:
+        texts = render(name)
+    except ParameterError as error:
+        raise click.UsageError(str(error)) from error
     folder = output or Path(f"convkit-{fold(name).replace('_', '-')}")
     if folder.exists():
         raise ParameterError(f"the folder {str(folder)!r} exists; remove it, or give --output")

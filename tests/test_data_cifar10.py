@@ -494,6 +494,15 @@ def test_no_connection(tmp_path, server, monkeypatch):
     assert cached(tmp_path) == []
 
 
+def test_a_cache_that_cannot_be_written(tmp_path, server, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(download.require("pooch", ""), "os_cache", lambda name: tmp_path / "file")
+    message = error_of(None)
+    assert message.startswith(f"{tmp_path / 'file'}: expected a folder to keep {cifar10.URL} in")
+    assert message.endswith("download it elsewhere and give its folder as data_dir")
+    assert (tmp_path / "file").read_bytes() == b""
+
+
 def test_the_published_size_and_sum():
     assert download.__name__ == "convkit.training.download"
     assert cifar10.SIZE == 170052171

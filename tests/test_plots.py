@@ -102,6 +102,21 @@ def test_a_sweep_has_one_labelled_curve_per_value() -> None:
     assert len(looks) == len(curves)
 
 
+def test_losses_of_a_sweep_that_differ_by_powers_of_ten_are_all_seen() -> None:
+    curves = {
+        "0.5": ([1, 2, 3], [70.0, 10.0, 2.3]),
+        "0.005": ([1, 2, 3], [2.5, 0.5, 0.08]),
+        "0.05": ([1, 2, 3], [9.0, 1e30, np.inf]),  # diverges: it may leave the picture
+    }
+    axes = plots.sweep_curves(curves, "reg", "loss").axes[0]
+    bottom, top = axes.get_ylim()
+    assert bottom < 0.08
+    assert 70 < top < 1000
+    assert axes.get_yscale() == "log"
+    numbers = {label.get_text() for label in axes.get_yticklabels()}
+    assert {"0.1", "0.2", "0.5", "1", "100"} <= numbers
+
+
 def test_more_curves_than_colours_can_still_be_told_apart() -> None:
     curves = {str(i): ([1], [1.0]) for i in range(2 * len(LIGHT.series) + 1)}
     axes = plots.sweep_curves(curves, "reg", "loss").axes[0]

@@ -16,7 +16,13 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import (
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+    PercentFormatter,
+)
 
 from convkit.report.grid import image_to_unit, tile
 from convkit.report.theme import LIGHT, TEXT, WIDTH, Theme
@@ -75,6 +81,20 @@ def _limit_loss(axes: Axes, curves: Sequence[Sequence[float]]) -> None:
     if finite:
         top = 1.15 * min(max(finite), 2 * max(starts, default=max(finite)))
         axes.set_ylim(0, top if top > 0 else 1)
+
+
+def _log_loss(axes: Axes, curves: Sequence[Sequence[float]]) -> None:
+    """A log scale, for losses that differ by powers of ten, up to ten times the largest start."""
+    positive = [value for curve in curves for value in curve if 0 < value < np.inf]
+    if not positive:
+        return
+    starts = [value for curve in curves for value in list(curve)[:1] if 0 < value < np.inf]
+    top = min(max(positive), 10 * max(starts, default=max(positive)))
+    axes.set_yscale("log")
+    axes.set_ylim(min(positive) / 1.2, 1.2 * top)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def accuracy_curve(
@@ -252,10 +272,12 @@ def sweep_curves(
         color = theme.series[index % len(theme.series)]
         style = ("-", "--", ":")[index // len(theme.series) % 3]
         axes.plot(x, y, style, color=color, linewidth=1.8, label=label)
+    heights = [y for _, y in curves.values()]
     if ylabel == "loss":
-        _limit_loss(axes, [y for _, y in curves.values()])
+        _log_loss(axes, heights)
     else:
-        axes.set_ylim(0, 1.04)
+        best = max((value for y in heights for value in y), default=1.0)
+        axes.set_ylim(0, min(1.04, 1.2 * best) or 1)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
     if curves:

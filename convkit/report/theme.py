@@ -64,7 +64,7 @@ LIGHT = Theme(
     ink="#1c2430",
     muted="#5b6675",
     rule="#e3e7ec",
-    series=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#3f9fd4", "#444c58"),
+    series=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#444c58", "#3f9fd4"),
     empty="#f4f6f9",
 )
 DARK = Theme(
@@ -73,6 +73,6 @@ DARK = Theme(
     ink="#e6eaf0",
     muted="#9aa6b5",
     rule="#2c3541",
-    series=("#56b4e9", "#f0883e", "#2fc79a", "#e39cc6", "#e6c229", "#8ab4ff", "#b7c0cc"),
+    series=("#56b4e9", "#f0883e", "#2fc79a", "#e39cc6", "#e6c229", "#b7c0cc", "#8ab4ff"),
     empty="#1e2530",
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 import convkit
+from convkit.cli import COMMANDS, convkit_group
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -45,3 +48,50 @@ def test_the_example_of_the_readme_runs() -> None:
     code = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
     assert code is not None
     exec(compile(code[1], "README.md", "exec"), {})
+
+
+@pytest.fixture
+def default_backend() -> Iterator[None]:
+    """What an example sets for the whole process ends with it."""
+    yield
+    convkit.set_default_backend(None)
+
+
+def test_the_examples_of_the_guide_run_one_after_the_other(
+    default_backend: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("sklearn", reason="the guide trains on scikit-learn's digits")
+    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    names: dict[str, Any] = {}
+    for example in examples:
+        exec(compile(example, "guide.md", "exec"), names)
+    assert len(examples) >= 5
+    assert float(capsys.readouterr().out.splitlines()[-1]) > 0.9
+
+
+def command_lines() -> list[tuple[str, str]]:
+    """Every ``convkit`` command in a block of a document, with the document's name."""
+    found = []
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        for block in blocks:
+            lines = re.findall(r"^(?:\w+=\S+ )*convkit ([^#\n&]+)", block, re.MULTILINE)
+            found += [(path.name, line.strip()) for line in lines]
+    return found
+
+
+@pytest.mark.parametrize(("document", "line"), command_lines())
+def test_the_commands_of_the_documents_are_accepted(document: str, line: str) -> None:
+    """Name and options are known; what they would do is the commands' own tests' matter."""
+    name, *arguments = shlex.split(line)
+    command = convkit_group.get_command(convkit_group.make_context("convkit", []), name)
+    assert command is not None
+    command.make_context(name, arguments)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_named_in_a_sentence_are_there(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert set(re.findall(r"`convkit ([a-z-]+)", text)) <= set(COMMANDS)

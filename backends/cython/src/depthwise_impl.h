@@ -167,7 +167,7 @@ CK_INLINE void FN(depthwise_dot)(const plane_job *j, const REAL *strip, const RE
 /* Rows of dout laid out as those of the strip, zero between and behind them. */
 static idx FN(lay_out_dout)(const plane_job *j, const REAL *dout, idx rows, REAL *to)
 {
-    idx pitch = j->strip.pitch, count = round_up_to(rows * pitch, VL);
+    idx pitch = j->strip.pitch, count = round_up(rows * pitch, VL);
     FN(filler) zeros = {{0}, {0}};
     for (idx r = 0; r < rows; r++, dout += j->width) {
         FN(copy_strided)(&zeros, to + r * pitch, dout, j->width, 1, 0);
@@ -185,7 +185,7 @@ static void FN(depthwise_dw_task)(void *context, idx channel, void *memory)
     idx many = job->many, taps = j->phase->taps, images = g->planes / job->channels;
     VEC *sums = memory;
     REAL *dout = (REAL *)(sums + many * taps);
-    REAL *strip = (REAL *)((char *)dout + round_up_to((idx)FN(strip_bytes)(j), CK_VECTOR_BYTES));
+    REAL *strip = (REAL *)((char *)dout + round_up((idx)FN(strip_bytes)(j), CK_VECTOR_BYTES));
     memset(memory, 0, (size_t)((char *)strip - (char *)memory) + FN(strip_bytes)(j));
     for (idx i = 0; i < images * j->chunks; i++) {
         plane_chunk c = chunk_of(j, i);

@@ -42,9 +42,6 @@ typedef struct {
     int relu;
 } gemm_job;
 
-static idx round_up(idx value, idx to) { return (value + to - 1) / to * to; }
-static idx floor_div(idx a, idx b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
-static idx blocks_of(idx total, idx block) { return (total + block - 1) / block; }
 /* Reserve bytes, and room for a vector stored beyond their end, in scratch memory. */
 static idx take_bytes(idx *at, idx bytes)
 {

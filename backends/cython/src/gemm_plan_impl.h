@@ -122,21 +122,6 @@ int FN(ck_gemm_forward)(const ck_conv *g, const void *x, const void *w, const vo
     return FN(run_gemm)(&j);
 }
 
-/* The taps along one axis that reach the pixels r, r + s, r + 2 s … of dx: for each the tap, and
- * the output minus the pixel's number. Returns how many. */
-static idx FN(phase_taps)(const ck_conv *g, int axis, idx r, idx *tap, idx *shift)
-{
-    idx count = 0;
-    for (idx k = 0; k < g->k[axis]; k++) {
-        idx at = r + g->p[axis] - k * g->d[axis];
-        if (at % g->s[axis] == 0) {
-            tap[count] = k;
-            shift[count++] = at / g->s[axis];
-        }
-    }
-    return count;
-}
-
 int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
 {
     idx sh = g->s[1], sw = g->s[2], passes = sh * sw, taps = g->k[1] * g->k[2];
@@ -177,8 +162,8 @@ int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
         *p = (gemm_pass){.sy = sh, .sx = sw, .y0 = i / sw, .x0 = i % sw, .in_order = 0,
                          .toff = toff, .wtap = wtap};
         p->cols = p->x0 < j.out_w ? (j.out_w - 1 - p->x0) / sw + 1 : 0;
-        idx rows = FN(phase_taps)(g, 1, p->y0, kh, oh);
-        idx cols = FN(phase_taps)(g, 2, p->x0, kw, ow);
+        idx rows = reaching_taps(g->k[1], sh, g->d[1], g->p[1], p->y0, kh, oh);
+        idx cols = reaching_taps(g->k[2], sw, g->d[2], g->p[2], p->x0, kw, ow);
         for (idx a = 0; a < rows; a++)
             for (idx b = 0; b < cols; b++) {
                 wtap[p->taps] = kh[a] * g->k[2] + kw[b];

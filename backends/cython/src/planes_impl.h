@@ -30,24 +30,6 @@ typedef struct {
     int arg_bytes;
 } plane_job;
 
-static idx round_up_to(idx value, idx to) { return (value + to - 1) / to * to; }
-static idx planes_floor_div(idx a, idx b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
-
-/* The taps along one axis that reach pixel r, r + s, r + 2 s …: for each, the window minus the
- * pixel's number. Returns how many. */
-static idx reaching_taps(const ck_pool *g, int axis, idx r, idx *tap, idx *shift)
-{
-    idx count = 0;
-    for (idx k = 0; k < g->k[axis]; k++) {
-        idx at = r + g->p[axis] - k * g->d[axis];
-        if (at % g->s[axis] == 0) {
-            tap[count] = k;
-            shift[count++] = at / g->s[axis];
-        }
-    }
-    return count;
-}
-
 /* `run` with the number of taps known to the compiler, where it is a usual one. */
 #define BY_TAPS(taps, run) \
     switch (taps) { \
@@ -66,13 +48,13 @@ typedef struct {
 static plane_chunk chunk_of(const plane_job *j, idx number)
 {
     plane_chunk c = {number / j->chunks, number % j->chunks * j->rows, 0};
-    c.rows = CK_MIN(j->rows, (j->height + j->sy - 1) / j->sy - c.first);
+    c.rows = CK_MIN(j->rows, blocks_of(j->height, j->sy) - c.first);
     return c;
 }
 
 static idx plane_tasks(const plane_job *j)
 {
-    return (j->g->planes * j->chunks + j->per_task - 1) / j->per_task;
+    return blocks_of(j->g->planes * j->chunks, j->per_task);
 }
 #endif
 
@@ -81,12 +63,11 @@ static idx plane_tasks(const plane_job *j)
 static void FN(cut_planes)(plane_job *j, idx reach)
 {
     strip_shape *s = &j->strip;
-    idx all = (j->height + j->sy - 1) / j->sy;
+    idx all = blocks_of(j->height, j->sy);
     idx fit = PLANE_STRIP_BYTES / (idx)sizeof(REAL) / (s->phases * s->pitch) - reach;
     j->rows = CK_MAX(1, CK_MIN(all, CK_MAX(fit, reach)));
-    j->chunks = (all + j->rows - 1) / j->rows;
-    j->rows = (all + j->chunks - 1) / j->chunks;
-    j->chunks = (all + j->rows - 1) / j->rows;
+    j->rows = blocks_of(all, blocks_of(all, j->rows));
+    j->chunks = blocks_of(all, j->rows);
     idx elements = s->src_h * s->src_w + j->height * j->width;
     j->per_task = CK_MAX(1, PLANE_TASK_ELEMENTS * j->chunks / elements);
     FN(size_strip)(s, j->rows + reach);
@@ -136,17 +117,18 @@ static void *FN(plan_pixels)(plane_job *j, const ck_pool *g)
                      .phase = phase};
     strip_shape *s = &j->strip;
     s->src_h = g->out[1], s->src_w = g->out[2], s->sh = s->sw = s->phases = 1;
-    idx low_h = planes_floor_div(g->p[1] - (g->k[1] - 1) * g->d[1], sh);
-    idx low_w = planes_floor_div(g->p[2] - (g->k[2] - 1) * g->d[2], sw);
+    idx low_h = floor_div(g->p[1] - (g->k[1] - 1) * g->d[1], sh);
+    idx low_w = floor_div(g->p[2] - (g->k[2] - 1) * g->d[2], sw);
     s->top = -low_h, s->left = -low_w;
-    s->pitch = (g->in[2] - 1) / sw + 1 + planes_floor_div(sw - 1 + g->p[2], sw) - low_w;
-    FN(cut_planes)(j, planes_floor_div(sh - 1 + g->p[1], sh) - low_h);
+    s->pitch = (g->in[2] - 1) / sw + 1 + floor_div(sw - 1 + g->p[2], sw) - low_w;
+    FN(cut_planes)(j, floor_div(sh - 1 + g->p[1], sh) - low_h);
     idx *offset = (idx *)(phase + phases), *tap = offset + taps;
     idx *kh = tap + taps, *oh = kh + g->k[1], *kw = oh + g->k[1], *ow = kw + g->k[2];
     for (idx i = 0; i < phases; i++) {
         plane_phase *p = &phase[i];
         *p = (plane_phase){0, offset, tap};
-        idx rows = reaching_taps(g, 1, i / sw, kh, oh), cols = reaching_taps(g, 2, i % sw, kw, ow);
+        idx rows = reaching_taps(g->k[1], sh, g->d[1], g->p[1], i / sw, kh, oh);
+        idx cols = reaching_taps(g->k[2], sw, g->d[2], g->p[2], i % sw, kw, ow);
         for (idx a = 0; a < rows; a++)
             for (idx b = 0; b < cols; b++) {
                 tap[p->taps] = kh[a] * g->k[2] + kw[b];

@@ -103,7 +103,7 @@ static void FN(average_backward_chunk)(const plane_job *j, idx number, REAL *div
 
 static idx FN(divisor_bytes)(const plane_job *j)
 {
-    return round_up_to((j->g->out[2] + 2 * VL) * (idx)sizeof(REAL), CK_VECTOR_BYTES);
+    return round_up((j->g->out[2] + 2 * VL) * (idx)sizeof(REAL), CK_VECTOR_BYTES);
 }
 
 static void FN(average_forward_task)(void *context, idx task, void *memory)

@@ -29,7 +29,7 @@ static idx FN(largest)(const REAL *x, idx size)
 
 static idx FN(largest_in_lanes)(const REAL *x, idx size)
 {
-    IVEC arg, place;
+    IVEC arg = {0}, place;
     for (idx lane = 0; lane < VL; lane++)
         arg[lane] = (LANE)lane;
     place = arg;

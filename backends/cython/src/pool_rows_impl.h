@@ -82,7 +82,7 @@ static void FN(max_forward_task)(void *context, idx task, void *memory)
 {
     const plane_job *j = context;
     LANE *first = memory;
-    REAL *strip = (REAL *)((char *)memory + round_up_to(FN(first_bytes)(j), CK_VECTOR_BYTES));
+    REAL *strip = (REAL *)((char *)memory + round_up(FN(first_bytes)(j), CK_VECTOR_BYTES));
     idx total = j->g->planes * j->chunks, last = CK_MIN(total, (task + 1) * j->per_task), w0, w1;
     for (idx i = 0; i < j->width; i++) {
         pool_taps(j->g, 2, i, &w0, &w1);

@@ -19,6 +19,25 @@ typedef struct {
     int ph[MOST_TAPS], pw[MOST_TAPS];
 } strip_shape;
 
+static idx round_up(idx value, idx to) { return (value + to - 1) / to * to; }
+static idx floor_div(idx a, idx b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+static idx blocks_of(idx total, idx block) { return (total + block - 1) / block; }
+
+/* Backward: the taps along one axis (k of them, stride s, dilation d, padding p) that reach pixels
+ * r, r + s, r + 2 s …: for each the tap, and the output minus the pixel's number. Returns how many. */
+static idx reaching_taps(idx k, idx s, idx d, idx p, idx r, idx *tap, idx *shift)
+{
+    idx count = 0;
+    for (idx t = 0; t < k; t++) {
+        idx at = r + p - t * d;
+        if (at % s == 0) {
+            tap[count] = t;
+            shift[count++] = at / s;
+        }
+    }
+    return count;
+}
+
 /* The number of phase (ph, pw) in the strip, entered where it is new. */
 static idx phase_number(strip_shape *s, idx ph, idx pw)
 {

@@ -50,10 +50,8 @@ def execute(subject: Subject, job: Job, costs: dict[tuple[str, str], Any]) -> Ou
     status, message, shrunk = _attempt(subject, job)
     seconds = time.perf_counter() - began
     if status == "pass" and work:
-        spent, units, samples, least = costs.get((job.check, case.op), (0.0, 0, 0, seconds))
-        if work > units:  # the largest case so far says most about the next larger one
-            spent, units = seconds, work
-        costs[job.check, case.op] = (spent, units, samples + 1, min(least, seconds))
+        rate, samples = costs.get((job.check, case.op), (seconds / work, 0))
+        costs[job.check, case.op] = (min(rate, seconds / work), samples + 1)
     return Outcome(status, message, seconds, shrunk)
 
 
@@ -67,10 +65,10 @@ def _size(case: Case) -> int:
 
 def _too_costly(job: Job, work: int, costs: dict[tuple[str, str], Any]) -> str:
     limit = costs["limit", ""]
-    spent, units, samples, least = costs.get((job.check, job.case.op), (0.0, 1, 0, 0.0))
+    rate, samples = costs.get((job.check, job.case.op), (0.0, 0))
     if limit is None or samples < LEAST_SAMPLES:
         return ""
-    estimate = least + (spent - least) / units * work  # least: what a call costs by itself
+    estimate = rate * work  # the best rate so far: a busy machine makes no backend slow
     return f"about {estimate:.1f} s at this backend's speed" if estimate > limit else ""
 
 

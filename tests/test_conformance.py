@@ -303,14 +303,15 @@ def test_json_and_junit_say_the_same_as_the_table(tmp_path: Path) -> None:
     assert f"{len(report.failures)}" in report.table().splitlines()[-1]
 
 
-def test_pytest_runs_the_suite() -> None:
+def test_pytest_runs_the_suite_from_another_folder(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs"]
     command += ["convkit.conformance", "--convkit-level", "quick", "--convkit-backend"]
     chosen = ["-k", "ties and max_pool or something"]
-    done = subprocess.run([*command, "naive", *chosen], capture_output=True, text=True, check=False)
+    asked = {"capture_output": True, "text": True, "check": False, "cwd": tmp_path}
+    done = subprocess.run([*command, "naive", *chosen], **asked)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
-    done = subprocess.run([*command, "nope", *chosen], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "nope", *chosen], **asked)
     assert done.returncode != 0
 
 

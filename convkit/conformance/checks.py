@@ -8,6 +8,7 @@ to. Results are judged against the reference within `convkit.bounds`, never agai
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -287,7 +288,7 @@ def empty_batch(subject: Subject, case: Case) -> None:
 # --- layouts and parameters -----------------------------------------------------------------
 
 LAYOUTS = (
-    *("F", "transposed", "negative", "sliced", "misaligned", "swapped", "readonly"),
+    *("F", "transposed", "negative", "sliced", "misaligned", "swapped", "readonly", "memmap"),
     *("broadcast-0", "broadcast-1", "broadcast-2"),
 )
 
@@ -315,6 +316,10 @@ def arrange(a: FloatArray, layout: str) -> FloatArray:
         return moved
     if layout == "swapped":
         return a.astype(a.dtype.newbyteorder("S"))
+    if layout == "memmap":  # read-only to the processor as well: writing ends the process
+        with tempfile.TemporaryFile() as file:
+            file.write(a.tobytes())
+            return np.memmap(file, a.dtype, "r", shape=a.shape)
     locked = a.copy()
     locked.flags.writeable = False
     return locked

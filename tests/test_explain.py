@@ -24,9 +24,12 @@ def test_winner_source_and_the_reasons_of_the_others():
         "the backend argument",
         ("naive",),
     )
-    assert dict(found.rejected) == dict.fromkeys(
-        ["cython", "im2col_numpy"], "the backend argument does not name it"
-    )
+    reason = "the backend argument does not name it"
+    assert dict(found.rejected) == {
+        "cython": reason,
+        "im2col_numpy": reason,
+        "cython_fast": f"not loaded: {reason}, and auto takes built-in ones only",
+    }
     with convkit.use_backend("conv=im2col_numpy,naive"):
         found = convkit.explain(SPEC)
         assert found.source == "use_backend"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from typing import Any, TypeAlias
 
@@ -66,17 +66,13 @@ def _like(array: Array | None) -> Array | None:
     return None if array is None else np.empty_like(array)
 
 
-def make_plan(spec: ConvSpec | PoolSpec) -> Plan:
+def make_plan(spec: ConvSpec | PoolSpec, kernels: tuple[Kernel, ...] = KERNELS) -> Plan:
     """Return the plan that runs ``spec`` with the kernels the table prefers."""
     if isinstance(spec, PoolSpec):
-        return _kernels.PoolPlan(
-            spec,
-            choose(f"{spec.kind}_pool_forward", spec),
-            choose(f"{spec.kind}_pool_backward", spec),
-        )
-    return _kernels.ConvPlan(
-        spec, choose("conv_forward", spec), choose("conv_dx", spec), choose("conv_dw", spec)
-    )
+        operations = [f"{spec.kind}_pool_forward", f"{spec.kind}_pool_backward"]
+        return _kernels.PoolPlan(spec, *(choose(o, spec, kernels) for o in operations))
+    operations = ["conv_forward", "conv_dx", "conv_dw"]
+    return _kernels.ConvPlan(spec, *(choose(o, spec, kernels) for o in operations))
 
 
 class CythonBackend(_kernels.Calls):
@@ -86,9 +82,10 @@ class CythonBackend(_kernels.Calls):
     api_version = API_VERSION
     exact = True
     reproducible = True
+    kernels = KERNELS
 
     def __init__(self) -> None:
-        super().__init__(make_plan)
+        super().__init__(partial(make_plan, kernels=self.kernels))
         _kernels.active_isa()
 
     def supports(self, spec: ConvSpec | PoolSpec) -> str | None:

@@ -13,7 +13,7 @@ from math import prod
 
 from convkit.spec import ConvSpec, PoolSpec
 
-ABI = 2  # CK_ABI of the ck.h that this table was written for
+ABI = 3  # CK_ABI of the ck.h that this table was written for
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,18 @@ def _depthwise(spec: ConvSpec) -> bool:
     return _image(spec) and spec.w_shape[1] == 1 and spec.groups > 1
 
 
+def _winograd(spec: ConvSpec) -> bool:
+    """3x3 and stride 1, with channels enough to pay for the transforms and tiles mostly full."""
+    tiles = prod(-(-size // 4) for size in spec.out_shape[2:])
+    return (
+        spec.kernel == (3, 3)
+        and spec.stride == (1, 1)
+        and spec.dilation == (1, 1)
+        and min(spec.w_shape[0] // spec.groups, spec.w_shape[1]) >= 16
+        and prod(spec.out_shape[2:]) >= 8 * tiles
+    )
+
+
 KERNELS = (
     Kernel("conv_forward", "depthwise", 2, "each channel by itself, row by row", _depthwise),
     Kernel("conv_dx", "depthwise", 2, "each channel by itself, row by row", _depthwise),
@@ -83,15 +95,25 @@ KERNELS = (
 )
 
 
-def candidates(operation: str, spec: ConvSpec | PoolSpec) -> list[Kernel]:
+FAST_KERNELS = (
+    Kernel("conv_forward", "winograd", 3, "tiles of 4x4 results by 36 products each", _winograd),
+    Kernel("conv_dx", "winograd", 3, "the same with flipped weights", _winograd),
+    *KERNELS,
+)
+"""The table of ``cython_fast``: before the exact kernels those that round differently."""
+
+
+def candidates(
+    operation: str, spec: ConvSpec | PoolSpec, kernels: tuple[Kernel, ...] = KERNELS
+) -> list[Kernel]:
     """Return the kernels of ``operation`` that take this problem, the preferred one first."""
     return [
         kernel
-        for kernel in KERNELS
+        for kernel in kernels
         if kernel.operation == operation and kernel.applies(spec)  # type: ignore[arg-type]
     ]
 
 
-def choose(operation: str, spec: ConvSpec | PoolSpec) -> int:
+def choose(operation: str, spec: ConvSpec | PoolSpec, kernels: tuple[Kernel, ...] = KERNELS) -> int:
     """Return the number of the kernel that runs this problem."""
-    return candidates(operation, spec)[0].number
+    return candidates(operation, spec, kernels)[0].number

@@ -13,7 +13,9 @@ from environments import Environment
 
 pytestmark = [pytest.mark.packaging, pytest.mark.slow]
 
-BUILTIN = {"cython", "im2col_numpy", "naive"}
+PACKAGES = {"cython", "im2col_numpy", "naive"}
+COMPILED = {"cython", "cython_fast"}
+BUNDLED = PACKAGES | COMPILED
 
 USE = """
 import importlib.util, json, sys
@@ -69,14 +71,14 @@ def test_wheel(build: Callable[[str], Path], environment: Environment) -> None:
     files = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in files if ".dist-info/" not in name} == {
         "convkit",
-        *(f"convkit_{name}" for name in BUILTIN),
+        *(f"convkit_{name}" for name in PACKAGES),
     }
     assert any(
         name.startswith("convkit_cython/_kernels.") and name.endswith(".so") for name in files
     )
     assert "convkit/report/report.html.j2" in files
     environment.install(wheel)
-    check_use(environment, environment.folder, BUILTIN)
+    check_use(environment, environment.folder, BUNDLED)
 
 
 def test_wheel_from_sdist(build: Callable[[str], Path], environment: Environment) -> None:
@@ -86,17 +88,17 @@ def test_wheel_from_sdist(build: Callable[[str], Path], environment: Environment
     assert "backends/cython/_kernels.pyx" in names
     assert not [name for name in names if name.endswith(("_kernels.c", ".so", ".o"))]
     environment.install(sdist)
-    check_use(environment, environment.folder, BUILTIN)
+    check_use(environment, environment.folder, BUNDLED)
 
 
 def test_pip_install_folder(sources: Path, environment: Environment) -> None:
     environment.install(sources)
-    check_use(environment, environment.folder, BUILTIN)
+    check_use(environment, environment.folder, BUNDLED)
 
 
 def test_pip_install_editable(sources: Path, environment: Environment) -> None:
     environment.install("--editable", sources)
-    check_use(environment, sources, BUILTIN)
+    check_use(environment, sources, BUNDLED)
     (sources / "convkit" / "added.py").write_text("VALUE = 7\n")
     code = "from convkit.added import VALUE; print(VALUE)"
     assert environment.run("python", "-c", code).stdout == "7\n"
@@ -107,7 +109,7 @@ def test_without_a_c_compiler(sources: Path, environment: Environment) -> None:
     nothing.write_text("#!/bin/sh\nexit 1\n")
     nothing.chmod(0o755)
     environment.install(f"{sources}[train]", env={"CC": str(nothing), "CXX": str(nothing)})
-    check_use(environment, environment.folder, BUILTIN - {"cython"})
+    check_use(environment, environment.folder, BUNDLED - COMPILED)
 
     row = rows(environment)["cython"]
     assert row["state"] == "broken"

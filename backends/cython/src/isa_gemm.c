@@ -1,4 +1,5 @@
-/* Convolution as an implicit matrix product: register tiles, strips and blocks. */
+/* Convolution as an implicit matrix product: register tiles, strips and blocks; and Winograd's
+ * way, on the same tiles. */
 #include "isa.h"
 
 #include <stdlib.h>
@@ -15,6 +16,9 @@
 #include "dot_impl.h"
 #include "dw_impl.h"
 #include "dw_plan_impl.h"
+#include "winograd_transform_impl.h"
+#include "winograd_impl.h"
+#include "winograd_plan_impl.h"
 
 #define REAL_IS_DOUBLE
 #include "isa.h"
@@ -29,3 +33,6 @@
 #include "dot_impl.h"
 #include "dw_impl.h"
 #include "dw_plan_impl.h"
+#include "winograd_transform_impl.h"
+#include "winograd_impl.h"
+#include "winograd_plan_impl.h"

@@ -92,7 +92,7 @@ CK_INLINE IVEC FN(from_bytes)(const uint8_t *p)
     return (IVEC)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
 #endif
 #else
-    IVEC v;
+    IVEC v = {0};
     for (idx i = 0; i < VL; i++)
         v[i] = p[i];
     return v;

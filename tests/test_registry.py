@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-CALL_BOTH = "result = [error(lambda: who(backend='bad')), who(backend='good'), states()]"
+CALL_BOTH = """
+result = [error(lambda: who(backend='bad')), who(backend='good'), who(backend='bad,good'), states()]
+"""
 
 
 @pytest.mark.parametrize(
@@ -33,10 +35,10 @@ CALL_BOTH = "result = [error(lambda: who(backend='bad')), who(backend='good'), s
 def test_a_broken_plugin_is_quarantined_and_the_rest_go_on(site, plugin, said):
     site.install("bad", **plugin)
     site.install("good")
-    (kind, text), good, states = site.value(CALL_BOTH)
+    (kind, text), good, fallback, states = site.value(CALL_BOTH)
     assert kind == "BackendLoadError"
     assert said in text
-    assert good == "good"
+    assert good == fallback == "good"
     assert states["bad"] == "broken"
     assert states["good"] == "loaded"
 

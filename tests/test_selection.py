@@ -450,7 +450,7 @@ def test_a_wrapped_function_pickles_into_another_process():
         assert executor.submit(wrapped).result() == "naive"
 
 
-def test_snapshot_is_json_and_restores():
+def test_snapshot_is_json_and_restores_here_and_in_another_process(site):
     import json
 
     with convkit.use_backend("conv=naive,im2col_numpy"), convkit.verify_with("im2col_numpy"):
@@ -462,6 +462,11 @@ def test_snapshot_is_json_and_restores():
     }
     with convkit.restore(taken):
         assert (who(), pool()) == ("naive", registry.BUILTIN_ORDER[0])
+    code = f"""
+with convkit.restore(json.loads({json.dumps(taken)!r})):
+    result = [who(), pool(), convkit.snapshot()]
+"""
+    assert site.value(code) == ["naive", registry.BUILTIN_ORDER[0], taken]
     taken["versions"]["naive"] = "9"
     with pytest.raises(convkit.BackendLoadError, match="snapshot was taken with '9'"):
         convkit.restore(taken)

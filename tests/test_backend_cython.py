@@ -234,6 +234,7 @@ def test_results_do_not_depend_on_the_number_of_threads(isa: str, name: str, dty
 # x shape and the keywords of PoolSpec.of.
 POOLS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "course": ((3, 25, 16, 16), {"kernel": 2, "stride": 2}),
+    "2x2 over the end": ((2, 3, 7, 17), {"kernel": 2, "ceil_mode": True}),
     "3x3 s2 p1": ((2, 5, 15, 18), {"kernel": 3, "stride": 2, "pad": 1}),
     "3x3 s1": ((2, 5, 15, 18), {"kernel": 3, "stride": 1, "pad": 1}),
     "global": ((2, 5, 7, 9), {"kernel": (7, 9)}),

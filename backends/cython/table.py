@@ -43,7 +43,7 @@ def _whole_image(spec: PoolSpec) -> bool:
 
 
 def _tiles(spec: PoolSpec) -> bool:
-    """Windows of two columns lie side by side on the image."""
+    """Windows of two columns lie side by side on the image, none of them over its end."""
     return (
         _image(spec)
         and spec.kernel == spec.stride
@@ -51,6 +51,12 @@ def _tiles(spec: PoolSpec) -> bool:
         and prod(spec.kernel) < 256
         and max(spec.dilation) == 1
         and not any(map(any, spec.pad))
+        and all(
+            windows * size <= pixels  # ceil_mode lets the last one hang over
+            for windows, size, pixels in zip(
+                spec.out_shape[2:], spec.kernel, spec.x_shape[2:], strict=True
+            )
+        )
     )
 
 

@@ -88,6 +88,11 @@ _CONV: tuple[tuple[str, dict[str, Any]], ...] = (
         "three axes",
         {"x": (1, 4, 4, 5, 3), "w": (4, 2, 2, 1, 2), "groups": 2, "dilation": (2, 1, 1)},
     ),
+    # The kernel that everybody writes code of its own for, and what such code forgets.
+    ("special-cased", {"x": (1, 2, 7, 8), "w": (3, 2, 3, 3), "pad": 1, "dilation": 2}),
+    ("special-cased", {"x": (1, 4, 5, 6), "w": (4, 2, 3, 3), "pad": 1, "groups": 2}),
+    ("special-cased", {"x": (1, 2, 5, 6), "w": (3, 2, 3, 3), "pad": ((1, 1), (0, 1))}),
+    ("special-cased", {"x": (1, 2, 5, 6), "w": (3, 2, 1, 1), "dilation": 3, "stride": (1, 2)}),
     ("large sums", {"x": (1, 72, 5, 6), "w": (3, 72, 3, 3), "pad": (1, 1)}),
     ("large sums", {"x": (3, 40, 7, 9), "w": (33, 40, 3, 3), "pad": (1, 1)}),
     ("course", {"x": (2, 3, 4, 4), "w": (3, 3, 4, 4), "stride": 2, "pad": 1}),
@@ -148,11 +153,17 @@ _POOL: tuple[tuple[str, dict[str, Any]], ...] = (
             "pad": ((1, 0), (0, 0), (2, 1)),
         },
     ),
+    # The window that everybody writes a kernel of its own for, and what such a kernel forgets.
+    ("special-cased", {"x": (1, 2, 7, 9), "kernel": 2, "stride": 2, "ceil_mode": True}),
+    ("special-cased", {"x": (1, 2, 8, 6), "kernel": 2, "stride": 2, "pad": ((1, 0), (0, 1))}),
+    ("special-cased", {"x": (1, 2, 4, 6, 8), "kernel": 2, "stride": 2}),
     ("course", {"x": (2, 3, 4, 4), "kernel": 2, "stride": 2}),
     ("course", {"x": (3, 2, 8, 8), "kernel": 2, "stride": 2}),
 )
 
 _MAX_POOL: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("special-cased", {"x": (1, 2, 9, 8), "kernel": 2, "stride": 2, "dilation": 2}),
+    ("special-cased", {"x": (1, 2, 9, 8), "kernel": 2, "stride": 2, "dilation": (1, 2)}),
     ("dilation", {"x": (2, 3, 9, 8), "kernel": (3, 2), "stride": (1, 2), "dilation": (2, 3)}),
     (
         "dilation",
@@ -219,6 +230,10 @@ _FUSED: tuple[tuple[str, dict[str, Any]], ...] = (
             "pool_stride": (2, 2),
             "pool_ceil_mode": True,
         },
+    ),
+    (
+        "special-cased",
+        {"x": (1, 2, 7, 9), "w": (3, 2, 3, 3), "pad": 1, "pool_kernel": 2, "pool_ceil_mode": True},
     ),
     (
         "course",

@@ -11,12 +11,6 @@ from conformance_mutants import MUTANTS
 from conformance_mutants.judge import ALIVE, LOADING, Row
 from convkit.conformance import CHECKS
 
-KEPT = {
-    "denormal": "flushing subnormals is allowed, so only a kernel that is far off fails; it guards "
-    "the bound itself at the smallest numbers",
-}
-"""Checks that need find no mutant, and why they are there all the same."""
-
 HEAD = """# What the conformance suite finds
 
 Written by `make mutants`; do not edit. Each row is a correct backend with one bug planted in it
@@ -53,8 +47,7 @@ def counts(rows: Mapping[str, Row]) -> list[str]:
     alone = Counter(r.found_by[0] for r in rows.values() if r.complete and len(r.found_by) == 1)
     lines = ["| check | mutants it finds | alone |", "| --- | ---: | ---: |"]
     for check in (LOADING, *CHECKS):
-        reason = f" ({KEPT[check]})" if check in KEPT and not finds[check] else ""
-        lines.append(f"| {check}{reason} | {finds[check]} | {alone[check]} |")
+        lines.append(f"| {check} | {finds[check]} | {alone[check]} |")
     return lines
 
 

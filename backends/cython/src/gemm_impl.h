@@ -67,6 +67,8 @@ static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, i
 {
     const REAL *w = (const REAL *)j->w + group * j->wg + c0 * j->wc;
     idx panels = blocks_of(count, TILE_ROWS);
+    if (!p->taps) /* a phase of a strided dx that no tap reaches */
+        return;
     for (idx i = 0, m = m0; i < panels; i++) {
         idx rows = (count - (m - m0) + panels - i - 1) / (panels - i);
         idx k = 0, contiguous = p->in_order ? cs * p->taps : 0;

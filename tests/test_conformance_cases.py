@@ -15,6 +15,7 @@ def differ(values):
 
 def leftover(spec, axis):
     """Pixels at the end that no window reaches."""
+    axis %= spec.axes
     used = (spec.out_shape[2 + axis] - 1) * spec.stride[axis] + spec.window[axis]
     return spec.x_shape[2 + axis] + sum(spec.pad[axis]) - used
 
@@ -29,7 +30,7 @@ CONV = {
     "dilation and padding": lambda s: max(s.dilation) > 1 and any(map(any, s.pad)),
     "dilation and groups": lambda s: max(s.dilation) > 1 and s.groups > 1,
     "leftover rows": lambda s: leftover(s, 0) > 0,
-    "leftover columns": lambda s: leftover(s, s.axes - 1) > 0,
+    "leftover columns": lambda s: leftover(s, -1) > 0,
     "1x1 with stride": lambda s: set(s.kernel) == {1} and max(s.stride) > 1,
     "1x1 with padding": lambda s: set(s.kernel) == {1} and any(map(any, s.pad)),
     "kernel = image": lambda s: s.kernel == s.x_shape[2:] and max(s.kernel) > 1,
@@ -52,8 +53,10 @@ POOL = {
     "stride > kernel": lambda s: any(a > k for a, k in zip(s.stride, s.kernel, strict=True)),
     "overlap": lambda s: all(a < k for a, k in zip(s.stride, s.kernel, strict=True)),
     "leftover rows": lambda s: leftover(s, 0) > 0,
-    "leftover columns": lambda s: leftover(s, s.axes - 1) > 0,
+    "leftover columns": lambda s: leftover(s, -1) > 0,
     "overhang of ceil_mode": lambda s: s.ceil_mode and leftover(s, 0) < 0,
+    "overhang of rows side by side": lambda s: s.kernel == s.stride and leftover(s, 0) < 0,
+    "overhang of columns side by side": lambda s: s.kernel == s.stride and leftover(s, -1) < 0,
     "kernel = image": lambda s: s.kernel == s.x_shape[2:] and max(s.kernel) > 1,
     "one pixel": lambda s: math.prod(s.x_shape[2:]) == 1,
     "2x2 with stride 2": lambda s: s.kernel == s.stride == (2, 2) and not any(map(any, s.pad)),

@@ -539,3 +539,16 @@ class MaxOverChannelsTruncated(Taps):
         if len(planes) > 16 and len(planes) % 16:
             planes[len(planes) - len(planes) % 16 :] = 0
         return out, winner
+
+
+@mutant
+class TilesLoseOverhang(Taps):
+    """Windows side by side are taken to tile the image: with ceil_mode the last ones hang over."""
+
+    def max_dx(self, spec, dout, winner):
+        if spec.kernel == spec.stride and not any(map(any, spec.pad)):
+            dout = dout.copy()
+            for axis, size in enumerate(spec.kernel):
+                at = (slice(None),) * (2 + axis)
+                dout[(*at, slice(spec.x_shape[2 + axis] // size, None))] = 0
+        return super().max_dx(spec, dout, winner)

@@ -24,6 +24,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 BUILT_FROM := setup.py pyproject.toml $(wildcard MANIFEST.in) \
 	$(shell find backends/cython -name '*.py[xi]' -o -path '*/src/*' -type f 2>/dev/null | sort)
 
+# What has a page of its own; names that `import convkit` loads on first use are on their module's.
+PAGES := convkit $(addprefix convkit,.contract .spec .errors .watch .handover .verify .gradcheck .layers \
+	.models.three_layer .models.deep .training.data .training.solver .training.optim \
+	.training.sweeps .conformance)
+
 .PHONY: run test bench lint docs sanitize mutants clean help
 
 help:  ## Show this list
@@ -50,7 +55,7 @@ lint: .venv/dev.stamp  ## Check style and types
 
 docs: .venv/docs.stamp  ## Write the API's pages under site/
 	rm -rf site
-	$(BIN)/python -m pdoc --docformat markdown --output-directory site convkit
+	$(BIN)/python -m pdoc --docformat markdown --output-directory site $(PAGES)
 
 sanitize: .venv/dev.stamp  ## Run the compiled kernels under the sanitizers for threads, memory and undefined behaviour
 	tools/race.sh

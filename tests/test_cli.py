@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable
 
 import click
+import numpy as np
 import pytest
 
 import convkit
-from convkit import cli
+from convkit import cli, registry
 from convkit.errors import DataError, ParameterError
 
 
@@ -150,3 +151,56 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+SPEC = "conv(x (1, 1, 3, 3), w (1, 1, 1, 1), kernel=(1, 1), stride=(1, 1), pad=((0, 0), (0, 0)), "
+SPEC += "no bias, float64)"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "status", "said"),
+    [
+        (
+            "navie",
+            2,
+            "backend (='navie') must be one of NAMES, or module:object; did you mean 'naive'?",
+        ),
+        (
+            "nowhere:x",
+            1,
+            "backend 'nowhere:x' cannot be loaded: ModuleNotFoundError: No module named 'nowhere'; "
+            "run 'convkit doctor', or name another",
+        ),
+        (
+            "naive",
+            1,
+            f"backend 'naive' does not support {SPEC}: it is tired; name another one, or a comma "
+            "list to allow a fallback",
+        ),
+        (
+            "naive,nowhere:x",
+            1,
+            f"no backend of the list computes {SPEC} (naive: it is tired; nowhere:x: "
+            "ModuleNotFoundError: No module named 'nowhere'); name another one",
+        ),
+    ],
+)
+def test_why_a_backend_cannot_be_had_is_one_line(
+    failing: Callable[[BaseException], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    chosen: str,
+    status: int,
+    said: str,
+) -> None:
+    convkit.reload()
+    naive = type(registry.load("naive").backend)
+    monkeypatch.setattr(naive, "supports", lambda self, spec: "it is tired")
+    with pytest.raises(convkit.SelectionError) as caught:
+        convkit.conv(np.ones((1, 1, 3, 3)), np.ones((1, 1, 1, 1)), backend=chosen)
+    failing(caught.value)
+    assert cli.run(["fail"]) == status
+    names = {record.name for record in convkit.backends() if ":" not in record.name}
+    said = said.replace("NAMES", ", ".join(sorted(names)))
+    assert capsys.readouterr().err == f"convkit: error: {said}\n"
+    convkit.reload()

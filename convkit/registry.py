@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from convkit.contract import Backend
 
 BUILTIN_ORDER = ("cython", "im2col_numpy", "naive")
+DISTRIBUTION = "convkit-layers"
 AUTO = "auto"
 
 MAX_OBJECTS = 1024
@@ -54,6 +55,11 @@ class Record:
     def builtin(self) -> bool:
         """Whether the automatic choice may take this backend."""
         return self.name in BUILTIN_ORDER and self.value == f"convkit_{self.name}"
+
+    @property
+    def bundled(self) -> bool:
+        """Whether this backend comes with convkit, to be chosen automatically or not."""
+        return self.distribution == DISTRIBUTION
 
     @property
     def owner(self) -> str:

@@ -32,6 +32,12 @@ def test_the_built_in_backends_are_listed(capsys: pytest.CaptureFixture[str]) ->
     assert found["naive"]["distribution"] == "convkit-layers"
 
 
+def test_all_that_come_with_convkit_are_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    own = [row for row in rows(capsys).values() if row["distribution"] == "convkit-layers"]
+    assert len(own) > len(registry.BUILTIN_ORDER)  # more than the automatic choice takes
+    assert "advertised" not in {row["state"] for row in own}
+
+
 def test_the_table_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["backends"]) == 0
     header, *lines = capsys.readouterr().out.splitlines()

@@ -16,7 +16,7 @@ from convkit.commands._backends import COLUMNS, backend_rows, load_quietly, text
     "--load/--no-load",
     default=True,
     show_default=True,
-    help="Load the built-in backends first, to see whether they work.",
+    help="Load the backends that come with convkit, to see whether they work.",
 )
 def backends(as_json: bool, load: bool) -> None:
     """List the backends and their state.
@@ -24,7 +24,7 @@ def backends(as_json: bool, load: bool) -> None:
     A backend of another package is loaded only when it is used by its name.
     """
     if load:
-        load_quietly(record.name for record in convkit.backends() if record.builtin)
+        load_quietly(record.name for record in convkit.backends() if record.bundled)
     rows = backend_rows()
     if as_json:
         click.echo(json.dumps(rows, indent=2))

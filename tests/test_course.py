@@ -175,7 +175,7 @@ def test_one_epoch_s_iterations_on_a_subset(cifar10):
         update_rule="adam",
         optim_config={"learning_rate": 1e-3},
         num_train_samples=200,
-        num_val_samples=200,
+        num_val_samples=None,  # the weights kept are the best on these; 200 are too few to tell
         verbose=False,
         rng=0,
     )

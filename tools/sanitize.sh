@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build the compiled kernels with AddressSanitizer and UndefinedBehaviorSanitizer in a folder of
-# their own and run them through `convkit conformance cython --quick`, once for every instruction
-# set of this machine.  Any report ends the run with a failure.
+# their own and run them through `convkit conformance --quick`, both backends made of them, once for
+# every instruction set of this machine.  Any report ends the run with a failure.
 #
 #   tools/sanitize.sh [PYTHON]        PYTHON has convkit's test packages; default .venv/bin/python
 #   SANITIZE_ISAS="avx2 generic"      only these instruction sets
@@ -32,7 +32,9 @@ LD_PRELOAD="$preload" "$python" -c 'import convkit_cython._kernels as k, sys; \
 isas=${SANITIZE_ISAS:-$(LD_PRELOAD="$preload" "$python" -c \
 	'from convkit_cython import _kernels as k; print(*(n for n, (_, here) in k.isas().items() if here))')}
 for isa in $isas; do
-	echo "== $isa"
-	CONVKIT_ISA=$isa LD_PRELOAD="$preload" \
-		"$python" -m convkit conformance cython --quick ${SANITIZE_ARGS:-}
+	for backend in cython cython_fast; do
+		echo "== $isa $backend"
+		CONVKIT_ISA=$isa LD_PRELOAD="$preload" \
+			"$python" -m convkit conformance $backend --quick ${SANITIZE_ARGS:-}
+	done
 done

@@ -75,8 +75,12 @@ def speedup(rows: Sequence[Row], theme: Theme = LIGHT) -> Figure:
         axes.set_yticks(range(len(shapes)), shapes if i == 0 else [""] * len(shapes), fontsize=7)
         axes.tick_params(colors=theme.muted, length=0)
         axes.grid(axis="both", color=theme.rule, linewidth=0.6)
-        if i == 0:
-            theme.legend(axes, loc="upper left")
+    # Beside the panels: every row of every one of them may have points anywhere.
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=len(names), frameon=False,
+        labelcolor=theme.ink, fontsize=9,
+    )  # fmt: skip
     return figure
 
 

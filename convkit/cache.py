@@ -32,13 +32,14 @@ class Cache:
     Pickles, and is used in another process by the same version of the same backend.
     """
 
+    # Whoever makes one fills the slots: an __init__ would cost a small problem a twentieth of its
+    # time.
     __slots__ = ("plan", "saved", "w", "x")
 
-    def __init__(self, plan: Plan, x: Array | None, w: Array | None, saved: Any) -> None:
-        self.plan = plan
-        self.x = x
-        self.w = w
-        self.saved = saved
+    plan: Plan
+    saved: Any
+    w: Array | None
+    x: Array | None
 
     @property
     def operation(self) -> str:
@@ -75,6 +76,13 @@ class Cache:
         )  # fmt: skip
 
 
+def new_cache(plan: Plan, x: Array | None, w: Array | None, saved: Any) -> Cache:
+    """Return the cache of one call."""
+    cache = Cache()
+    cache.plan, cache.x, cache.w, cache.saved = plan, x, w, saved
+    return cache
+
+
 def _plain(saved: Any) -> bool:
     """Whether it pickles for certain, so that large arrays need not be pickled to find out."""
     if type(saved) is tuple:
@@ -105,7 +113,7 @@ def _restore(
             f"has {record.version!r}; install that one, or run the forward call here"
         )
     plan = Plan(operation, specs, record, registry.generation, selection.current())
-    return Cache(plan, x, w, saved)
+    return new_cache(plan, x, w, saved)
 
 
 def check_cache(cache: Any, operation: str) -> Plan:

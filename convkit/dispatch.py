@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convkit import choice, inputs, plans, registry, selection
-from convkit.cache import Cache, Verified, check_cache
+from convkit.cache import Cache, Verified, check_cache, new_cache
 from convkit.errors import BackendResultError, CacheError
 from convkit.plans import Plan
 from convkit.results import check_result, failure, kind_of, method_of, no_pair
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ndarray = np.ndarray
 scope_of_context = selection.context.get
-find_plan = plans.table.get
+known = plans.table
 
 
 def conv(
@@ -46,21 +46,20 @@ def conv(
         stride = freeze("stride", stride)
     if not (pad is None or type(pad) is int):
         pad = freeze("pad", pad)
-    if dilation is not None:
-        dilation = freeze("dilation", dilation)
-    if groups is not None:
-        groups = freeze("groups", groups)
-    if not (backend is None or type(backend) is str):
-        backend = choice.parse(backend)
+    seldom = None
     scope = scope_of_context()
-    if scope is not None:
-        scope = plans.scope_key()
+    if not (dilation is None and groups is None and backend is None and scope is None):
+        dilation = dilation if dilation is None else freeze("dilation", dilation)
+        groups = groups if groups is None else freeze("groups", groups)
+        if not (backend is None or type(backend) is str):
+            backend = choice.parse(backend)
+        seldom = dilation, groups, backend, scope if scope is None else plans.scope_key()
     bias = b if b is None else (b.shape, b.dtype)
-    key = (
-        x.shape, x.dtype, w.shape, w.dtype, bias, stride, pad, dilation, groups, backend, scope,
-        registry.generation,
-    )  # fmt: skip
-    plan = find_plan(key)
+    key = x.shape, x.dtype, w.shape, w.dtype, bias, stride, pad, seldom
+    try:
+        plan = known[key]
+    except KeyError:
+        plan = None
     if plan is None:
         native = inputs.native(x, w, b)
         if native is not None:
@@ -74,9 +73,12 @@ def conv(
             result = plan.infer(plan.spec, x, w, b), None
     except Exception as error:
         raise failure(plan, plan.step(keep), error) from error
-    if type(result) is not tuple or len(result) != 2:
+    if type(result) is not tuple:
         raise no_pair(plan, result)
-    out, saved = result
+    try:
+        out, saved = result
+    except ValueError:
+        raise no_pair(plan, result) from None
     if not (
         type(out) is ndarray
         and out.shape == plan.out_shape
@@ -87,7 +89,14 @@ def conv(
         and out is not w
     ):
         check_result(plan, plan.step(keep), "out", out, plan.out_shape, (x, w, b))
-    return (out, Cache(plan, x, w, saved)) if keep else out
+    if not keep:
+        return out
+    cache = Cache()
+    cache.plan = plan
+    cache.x = x
+    cache.w = w
+    cache.saved = saved
+    return out, cache
 
 
 def pool(
@@ -103,23 +112,28 @@ def pool(
         stride = freeze("stride", stride)
     if not (pad is None or type(pad) is int):
         pad = freeze("pad", pad)
-    if dilation is not None:
-        dilation = freeze("dilation", dilation)
-    if ceil_mode is not None:
-        ceil_mode = check_flag("ceil_mode", ceil_mode)
-    if count_include_pad is not None:
-        count_include_pad = check_flag("count_include_pad", count_include_pad)
-    if not (backend is None or type(backend) is str):
-        backend = choice.parse(backend)
+    seldom = None
     scope = scope_of_context()
-    if scope is not None:
-        scope = plans.scope_key()
-    key = (
-        kind, x.shape, x.dtype, kernel, stride, pad, dilation, ceil_mode, count_include_pad,
-        backend, scope, registry.generation,
-    )  # fmt: skip
-    plan = find_plan(key)
-    if plan is None:
+    if not (
+        dilation is None
+        and ceil_mode is None
+        and count_include_pad is None
+        and backend is None
+        and scope is None
+    ):
+        dilation = dilation if dilation is None else freeze("dilation", dilation)
+        if ceil_mode is not None:
+            ceil_mode = check_flag("ceil_mode", ceil_mode)
+        if count_include_pad is not None:
+            count_include_pad = check_flag("count_include_pad", count_include_pad)
+        if not (backend is None or type(backend) is str):
+            backend = choice.parse(backend)
+        scope = scope if scope is None else plans.scope_key()
+        seldom = dilation, ceil_mode, count_include_pad, backend, scope
+    key = kind, x.shape, x.dtype, kernel, stride, pad, seldom
+    try:
+        plan = known[key]
+    except KeyError:
         geometry = (kernel, stride, pad, dilation, ceil_mode, count_include_pad)
         native = inputs.native(x)
         if native is not None:
@@ -132,9 +146,12 @@ def pool(
             result = plan.infer(plan.spec, x), None
     except Exception as error:
         raise failure(plan, plan.step(keep), error) from error
-    if type(result) is not tuple or len(result) != 2:
+    if type(result) is not tuple:
         raise no_pair(plan, result)
-    out, saved = result
+    try:
+        out, saved = result
+    except ValueError:
+        raise no_pair(plan, result) from None
     if not (
         type(out) is ndarray
         and out.shape == plan.out_shape
@@ -144,7 +161,13 @@ def pool(
         and out is not x
     ):
         check_result(plan, plan.step(keep), "out", out, plan.out_shape, (x,))
-    return (out, Cache(plan, None, None, saved)) if keep else out
+    if not keep:
+        return out
+    cache = Cache()
+    cache.plan = plan
+    cache.x = cache.w = None
+    cache.saved = saved
+    return out, cache
 
 
 def fused(
@@ -160,7 +183,7 @@ def fused(
         raise no_pair(plan, result)
     out, saved = result
     check_result(plan, "forward", "out", out, plan.out_shape, (x, w, b))
-    return out, Cache(plan, x, w, saved)
+    return out, new_cache(plan, x, w, saved)
 
 
 def backward(plan: Plan, *args: Any) -> Any:

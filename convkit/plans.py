@@ -7,7 +7,6 @@ selected; :mod:`convkit.dispatch` finds it again.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,13 +22,11 @@ if TYPE_CHECKING:
 
 Key: TypeAlias = tuple[Any, ...]
 
-MAX_PLANS = 4096
 CONV = ("stride", "pad", "dilation", "groups")
 FLAGS = ("ceil_mode", "count_include_pad")
 POOL = ("kernel", "stride", "pad", "dilation", *FLAGS)
 
-table: dict[Key, Plan] = {}
-_lock = threading.Lock()
+table: dict[Key, Plan] = registry.plans
 
 
 class Plan:
@@ -154,7 +151,7 @@ def find_fused(
         x.shape, x.dtype, w.shape, w.dtype,
         b if b is None else (b.shape, b.dtype),
         *map(_as_key, (*CONV, *POOL), (*conv, *pool)),
-        backend, scope_key(), registry.generation,
+        backend, scope_key(),
     )  # fmt: skip
     plan = table.get(key)
     if plan is None:
@@ -185,13 +182,10 @@ def _given(names: tuple[str, ...], values: Sequence[Any]) -> dict[str, Any]:
 
 
 def remember(key: Key, operation: str, specs: tuple[Any, ...], backend: Any) -> Plan:
-    """Select a backend and store the plan under ``key``, in a table that cannot grow for ever."""
+    """Select a backend and store the plan under ``key``, as long as nothing changes."""
     stamp = registry.generation
     chosen = candidates.select(specs, backend)
     assert chosen.record is not None
     plan = Plan(operation, specs, chosen.record, stamp, selection.current(), chosen)
-    with _lock:
-        if len(table) >= MAX_PLANS:
-            table.clear()
-        table[key] = plan
+    registry.keep_plan(key, plan, stamp)
     return plan

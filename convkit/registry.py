@@ -89,14 +89,28 @@ epoch = 0
 """How often ``reload`` was called; a record of another epoch is out of date."""
 
 generation = 0
-"""Changes whenever a stored plan may have become wrong; part of every plan's key."""
+"""Changes whenever a plan may have become wrong; a plan of another generation is out of date."""
+
+MAX_PLANS = 4096
+plans: dict[Any, Any] = {}
+"""What :mod:`convkit.plans` knows of the problems met in this generation, by their arguments."""
 
 
 def changed() -> None:
-    """Tell every stored plan that what it was made from has changed."""
+    """Forget every plan: what they were made from has changed."""
     global generation
     with _lock:
         generation += 1
+        plans.clear()
+
+
+def keep_plan(key: Any, plan: Any, stamp: int) -> None:
+    """Store a plan made in generation ``stamp``, unless that one is over."""
+    with _lock:
+        if stamp == generation:
+            if len(plans) >= MAX_PLANS:
+                plans.clear()
+            plans[key] = plan
 
 
 # --- find -----------------------------------------------------------------------------------
@@ -260,7 +274,7 @@ def reload() -> None:
 
     Caches made before belong to the backends of then, and are refused from now on.
     """
-    global _records, _manager, epoch, generation
+    global _records, _manager, epoch
     with _lock:
         for record in _records or ():
             if record.state == "broken":  # it may have been mended: let it be imported again
@@ -271,7 +285,7 @@ def reload() -> None:
         _by_name.clear()
         _objects.clear()
         epoch += 1
-        generation += 1
+        changed()
 
 
 def _load(record: Record) -> None:

@@ -13,7 +13,7 @@ from math import prod
 
 from convkit.spec import ConvSpec, PoolSpec
 
-ABI = 3  # CK_ABI of the ck.h that this table was written for
+ABI = 4  # CK_ABI of the ck.h that this table was written for
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,11 @@ KERNELS = (
     Kernel("conv_dx", "direct", 0, "the definition, row by row", _always),
     Kernel("conv_dw", "direct", 0, "the definition, row by row", _always),
     Kernel("max_pool_forward", "global", 2, "one window: the whole image", _whole_image),
+    Kernel("max_pool_forward", "tiles", 3, "row by row, where the pixels lie", _tiles),
     Kernel("max_pool_forward", "rows", 1, "row by row, in vectors", _image),
     Kernel("max_pool_forward", "windows", 0, "window by window", _always),
     Kernel("max_pool_backward", "global", 2, "one window: the whole image", _whole_image),
-    Kernel("max_pool_backward", "tiles", 3, "row by row, in vectors", _tiles),
+    Kernel("max_pool_backward", "tiles", 3, "row by row, where the pixels lie", _tiles),
     Kernel("max_pool_backward", "windows", 0, "each gradient to its maximum's place", _always),
     Kernel("avg_pool_forward", "global", 2, "one window: the whole image", _whole_image),
     Kernel("avg_pool_forward", "rows", 1, "row by row, in vectors", _image),

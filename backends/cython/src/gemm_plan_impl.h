@@ -1,14 +1,21 @@
 /* Cutting a convolution into passes, blocks and tasks for gemm_impl.h. Included by isa_gemm.c
  * once per dtype. Every choice here depends on the shape alone, so the bits do too. */
 
-/* Blocks of channels, rows, images and filters, and where each lies in a thread's scratch. */
-static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
+/* A problem of one task and one block, where cutting would cost as much as computing. The general
+ * way would cut it no finer. */
+static int FN(is_one_block)(const gemm_job *j, idx most_taps, idx rows_reach)
+{
+    idx pixels = j->n * j->out_h * j->out_w;
+    idx strip = j->n * j->c * j->strip.phases * (j->out_h + rows_reach) * j->strip.pitch;
+    return j->groups == 1 && j->passes == 1 && pixels <= LEAST_PIXELS && j->m <= TILE_ROWS &&
+           j->c * most_taps <= K_BLOCK && strip * (idx)sizeof(REAL) <= STRIP_BYTES;
+}
+
+/* Blocks of channels, rows, images and filters. */
+static void FN(cut_blocks)(gemm_job *j, idx most_taps, idx rows_reach)
 {
     strip_shape *s = &j->strip;
-    idx passes = j->passes, most_taps = 1;
-    idx sy = j->pass[0].sy;
-    for (idx i = 0; i < passes; i++)
-        most_taps = CK_MAX(most_taps, j->pass[i].taps);
+    idx passes = j->passes, sy = j->pass[0].sy;
     j->cb = even_block(j->c, K_BLOCK / most_taps);
     idx out_rows = blocks_of(j->out_h, sy); /* in units of the stride */
     idx row_pixels = j->out_w * sy;
@@ -41,12 +48,28 @@ static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
         idx fit = RESULT_BYTES / (idx)sizeof(REAL) / (j->images * j->rows * row_pixels);
         j->mb = even_block(j->m, CK_MIN(j->mb, CK_MAX(1, fit)));
     }
-    FN(size_strip)(s, j->rows + rows_reach);
-    if (j->direct_source)
-        s->channel_size = s->src_h * s->src_w;
     j->chunks_n = blocks_of(j->n, j->images);
     j->chunks_r = blocks_of(out_rows, j->rows);
     j->chunks_m = blocks_of(j->m, j->mb);
+}
+
+/* The blocks, and where each lies in a thread's scratch. */
+static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
+{
+    strip_shape *s = &j->strip;
+    idx passes = j->passes, most_taps = 1;
+    for (idx i = 0; i < passes; i++)
+        most_taps = CK_MAX(most_taps, j->pass[i].taps);
+    if (FN(is_one_block)(j, most_taps, rows_reach)) {
+        j->cb = j->c, j->images = j->n, j->rows = j->out_h, j->mb = j->m;
+        j->chunks_n = j->chunks_r = j->chunks_m = 1;
+        j->prepacked = 0;
+    } else {
+        FN(cut_blocks)(j, most_taps, rows_reach);
+    }
+    FN(size_strip)(s, j->rows + rows_reach);
+    if (j->direct_source)
+        s->channel_size = s->src_h * s->src_w;
     idx slack = 2 * CK_VECTOR_BYTES, at = 0;
     j->offset_panel = at;
     at += round_up(j->cb * most_taps * 2 * CK_VECTOR_BYTES + slack, 64);
@@ -57,7 +80,7 @@ static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
         at += round_up(j->images * j->cb * s->channel_size * (idx)sizeof(REAL) + slack, 64);
     j->offset_result = at;
     if (passes > 1)
-        at += round_up(j->images * j->mb * j->rows * row_pixels * (idx)sizeof(REAL), 64);
+        at += round_up(j->images * j->mb * j->rows * j->out_w * j->pass[0].sy * (idx)sizeof(REAL), 64);
     j->offset_a = at;
     if (!j->prepacked)
         at += round_up(j->mb * j->cb * most_taps * (idx)sizeof(REAL), 64);
@@ -90,7 +113,7 @@ static int FN(run_gemm)(gemm_job *j)
 int FN(ck_gemm_forward)(const ck_conv *g, const void *x, const void *w, const void *b, void *out,
                         int relu)
 {
-    idx taps = g->k[1] * g->k[2], toff[MOST_TAPS], wtap[MOST_TAPS], number[MOST_TAPS];
+    idx taps = g->k[1] * g->k[2], toff[MOST_TAPS], wtap[MOST_TAPS];
     gemm_pass pass = {.taps = taps, .sy = 1, .sx = 1, .cols = g->out[2], .in_order = 1,
                       .toff = toff, .wtap = wtap};
     gemm_job j = {.n = g->n, .groups = g->groups, .m = g->f / g->groups, .c = g->c / g->groups,
@@ -102,8 +125,8 @@ int FN(ck_gemm_forward)(const ck_conv *g, const void *x, const void *w, const vo
     strip_shape *s = &j.strip;
     s->src_h = g->in[1], s->src_w = g->in[2], s->sh = g->s[1], s->sw = g->s[2];
     s->top = g->p[1], s->left = g->p[2];
-    idx reach = (g->k[1] - 1) * g->d[1] / s->sh;
-    s->pitch = g->out[2] + (g->k[2] - 1) * g->d[2] / s->sw;
+    idx reach = quotient((g->k[1] - 1) * g->d[1], s->sh);
+    s->pitch = g->out[2] + quotient((g->k[2] - 1) * g->d[2], s->sw);
     j.direct_source = taps == 1 && s->sh == 1 && s->sw == 1 && j.out_h == s->src_h &&
                       j.out_w == s->src_w && s->top == 0 && s->left == 0;
     if (j.direct_source) { /* rows do not matter: one long row */
@@ -111,14 +134,11 @@ int FN(ck_gemm_forward)(const ck_conv *g, const void *x, const void *w, const vo
         j.out_w *= j.out_h, j.out_h = 1;
         pass.cols = s->pitch = j.out_w;
     }
-    for (idx t = 0; t < taps; t++)
-        number[t] = phase_number(s, t / g->k[2] * g->d[1] % s->sh, t % g->k[2] * g->d[2] % s->sw);
+    number_taps(s, g->k, g->d, toff);
     FN(plan_blocks)(&j, reach);
-    for (idx t = 0; t < taps; t++) {
+    place_taps(s, g->k, g->d, toff);
+    for (idx t = 0; t < taps; t++)
         wtap[t] = t;
-        toff[t] = number[t] * s->phase_size + t / g->k[2] * g->d[1] / s->sh * s->pitch +
-                  t % g->k[2] * g->d[2] / s->sw;
-    }
     return FN(run_gemm)(&j);
 }
 

@@ -22,6 +22,7 @@
     ck_avg_pool_forward_fn FN(ck_avg_pool_forward); \
     ck_avg_pool_backward_fn FN(ck_avg_pool_backward); \
     ck_max_pool_forward_fn FN(ck_max_rows_forward); \
+    ck_max_pool_forward_fn FN(ck_max_tiles_forward); \
     ck_max_pool_forward_fn FN(ck_max_global_forward); \
     ck_max_pool_backward_fn FN(ck_max_tiles_backward); \
     ck_max_pool_backward_fn FN(ck_max_global_backward); \
@@ -46,7 +47,8 @@
         [CK_DEPTHWISE] = FN(ck_depthwise_dw), [CK_GEMM] = FN(ck_gemm_dw)}, \
     .conv_db = FN(ck_conv_db), \
     .max_pool_forward = {[CK_WINDOWS] = FN(ck_max_pool_forward), \
-        [CK_ROWS] = FN(ck_max_rows_forward), [CK_GLOBAL] = FN(ck_max_global_forward)}, \
+        [CK_ROWS] = FN(ck_max_rows_forward), [CK_TILES] = FN(ck_max_tiles_forward), \
+        [CK_GLOBAL] = FN(ck_max_global_forward)}, \
     .max_pool_backward = {[CK_WINDOWS] = FN(ck_max_pool_backward), \
         [CK_TILES] = FN(ck_max_tiles_backward), [CK_GLOBAL] = FN(ck_max_global_backward)}, \
     .avg_pool_forward = {[CK_WINDOWS] = FN(ck_avg_pool_forward), \

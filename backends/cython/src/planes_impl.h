@@ -93,15 +93,10 @@ static void *FN(plan_windows)(plane_job *j, const ck_pool *g)
     strip_shape *s = &j->strip;
     s->src_h = g->in[1], s->src_w = g->in[2], s->sh = g->s[1], s->sw = g->s[2];
     s->top = g->p[1], s->left = g->p[2];
-    s->pitch = g->out[2] + (g->k[2] - 1) * g->d[2] / s->sw;
-    for (idx t = 0; t < taps; t++)
-        phase->offset[t] = phase_number(s, t / g->k[2] * g->d[1] % s->sh,
-                                        t % g->k[2] * g->d[2] % s->sw);
-    FN(cut_planes)(j, (g->k[1] - 1) * g->d[1] / s->sh);
-    for (idx t = 0; t < taps; t++)
-        phase->offset[t] = phase->offset[t] * s->phase_size +
-                           t / g->k[2] * g->d[1] / s->sh * s->pitch +
-                           t % g->k[2] * g->d[2] / s->sw;
+    s->pitch = g->out[2] + quotient((g->k[2] - 1) * g->d[2], s->sw);
+    number_taps(s, g->k, g->d, phase->offset);
+    FN(cut_planes)(j, quotient((g->k[1] - 1) * g->d[1], s->sh));
+    place_taps(s, g->k, g->d, phase->offset);
     return phase;
 }
 

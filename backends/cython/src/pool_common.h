@@ -18,9 +18,9 @@ typedef struct {
 static void pool_taps(const ck_pool *g, int a, idx o, idx *first, idx *last)
 {
     idx start = o * g->s[a] - g->p[a];
-    *first = start < 0 ? (-start + g->d[a] - 1) / g->d[a] : 0;
+    *first = start < 0 ? quotient(-start + g->d[a] - 1, g->d[a]) : 0;
     idx room = g->in[a] - 1 - start;
-    *last = room < 0 ? 0 : CK_MIN(g->k[a], room / g->d[a] + 1);
+    *last = room < 0 ? 0 : CK_MIN(g->k[a], quotient(room, g->d[a]) + 1);
 }
 
 static void put_arg(void *arg, int bytes, idx i, idx value)

@@ -7,7 +7,7 @@
 
 #ifndef CK_STRIP_IMPL
 #define CK_STRIP_IMPL
-enum { MOST_TAPS = 512 };
+enum { MOST_TAPS = 512, MOST_PHASES = 64 }; /* as table.py admits */
 
 /* How a strip's memory is laid out, and which source pixel lies where: row s, column q of phase
  * (ph, pw) is source row (first + s) * sh + ph - top, column q * sw + pw - left, or zero outside. */
@@ -16,7 +16,7 @@ typedef struct {
     idx rows, pitch;           /* of one phase */
     idx phases;                /* those that some tap reads */
     idx phase_size, channel_size;
-    int ph[MOST_TAPS], pw[MOST_TAPS];
+    uint8_t ph[MOST_PHASES], pw[MOST_PHASES]; /* below the stride; small, for a job holds them */
 } strip_shape;
 
 static idx round_up(idx value, idx to) { return (value + to - 1) / to * to; }
@@ -45,11 +45,31 @@ static idx phase_number(strip_shape *s, idx ph, idx pw)
     while (i < s->phases && (s->ph[i] != ph || s->pw[i] != pw))
         i++;
     if (i == s->phases) {
-        s->ph[i] = (int)ph;
-        s->pw[i] = (int)pw;
+        s->ph[i] = (uint8_t)ph;
+        s->pw[i] = (uint8_t)pw;
         s->phases++;
     }
     return i;
+}
+
+/* The phase that each tap of a kernel reads, in row-major order … */
+static void number_taps(strip_shape *s, const idx *k, const idx *d, idx *at)
+{
+    for (idx kh = 0; kh < k[1]; kh++) {
+        idx ph = kh * d[1] - quotient(kh * d[1], s->sh) * s->sh;
+        for (idx kw = 0; kw < k[2]; kw++)
+            *at++ = phase_number(s, ph, kw * d[2] - quotient(kw * d[2], s->sw) * s->sw);
+    }
+}
+
+/* … and, once the strip has its sizes, where in a channel's strip it reads. */
+static void place_taps(const strip_shape *s, const idx *k, const idx *d, idx *at)
+{
+    for (idx kh = 0; kh < k[1]; kh++) {
+        idx row = quotient(kh * d[1], s->sh) * s->pitch;
+        for (idx kw = 0; kw < k[2]; kw++, at++)
+            *at = *at * s->phase_size + row + quotient(kw * d[2], s->sw);
+    }
 }
 #endif
 

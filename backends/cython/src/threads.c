@@ -237,11 +237,11 @@ static int run_alone(idx tasks, ck_task run, void *context, size_t scratch_bytes
 
 int ck_parallel(idx tasks, ck_task run, void *context, size_t scratch_bytes, double work)
 {
-    int count = ck_num_threads();
+    if (work < SERIAL_WORK && !scratch_bytes) /* nothing of the pool's is needed */
+        return run_alone(tasks, run, context, 0);
+    int count = work < SERIAL_WORK ? 1 : ck_num_threads();
     if (count > tasks)
         count = (int)tasks;
-    if (work < SERIAL_WORK)
-        count = 1;
     if (pthread_mutex_trylock(&pool.busy))
         return run_alone(tasks, run, context, scratch_bytes);
     if (count > 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +27,31 @@ def loadable_backends() -> list[str]:
     return names
 
 
+def usable_instruction_sets() -> list[str]:
+    """Return those that the compiled backend is built for and this CPU has."""
+    try:
+        from convkit_cython import _kernels
+    except ImportError:
+        return []
+    return [name for name, (_, usable) in _kernels.isas().items() if usable]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
         metafunc.parametrize("backend", loadable_backends())
+    if "isa" in metafunc.fixturenames:
+        metafunc.parametrize("isa", usable_instruction_sets(), indirect=True)
+
+
+@pytest.fixture
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The compiled kernels of each instruction set in turn."""
+    from convkit_cython import _kernels
+
+    before = _kernels.active_isa()
+    _kernels.set_isa(request.param)
+    yield request.param
+    _kernels.set_isa(before)
 
 
 @pytest.fixture

@@ -17,16 +17,7 @@ from convkit.spec import ConvSpec, PoolSpec
 convkit_cython = pytest.importorskip("convkit_cython")
 _kernels = pytest.importorskip("convkit_cython._kernels")
 
-ISAS = [name for name, (_, usable) in _kernels.isas().items() if usable]
 DTYPES = [np.float32, np.float64]
-
-
-@pytest.fixture(params=ISAS)
-def isa(request: pytest.FixtureRequest) -> Any:
-    before = _kernels.active_isa()
-    _kernels.set_isa(request.param)
-    yield request.param
-    _kernels.set_isa(before)
 
 
 def conv_reference(

@@ -20,20 +20,11 @@ _kernels = pytest.importorskip("convkit_cython._kernels")
 fast = pytest.importorskip("convkit_cython.fast")
 table = pytest.importorskip("convkit_cython.table")
 
-ISAS = [name for name, (_, usable) in _kernels.isas().items() if usable]
 DTYPES = [np.float32, np.float64]
 WINOGRAD, GEMM = (
     next(kernel for kernel in table.FAST_KERNELS if kernel.name == name)
     for name in ("winograd", "gemm")
 )
-
-
-@pytest.fixture(params=ISAS)
-def isa(request: pytest.FixtureRequest) -> Any:
-    before = _kernels.active_isa()
-    _kernels.set_isa(request.param)
-    yield request.param
-    _kernels.set_isa(before)
 
 
 # x shape, filters, groups, pad. The kernel takes any 3x3 of stride 1; the table only what pays.

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from convkit.contract import API_VERSION, hookimpl
 from convkit.spec import ConvSpec, PoolSpec
 
-from .table import ABI, KERNELS, Kernel, candidates, choose
+from .table import ABI, KERNELS, Kernel, candidates, choose, sums_pooled_gradient
 
 try:
     from . import _kernels
@@ -147,9 +147,31 @@ class CythonBackend(_kernels.Calls):
     ) -> tuple[Array | None, Array | None, Array | None]:
         """Return the gradients ``needs`` names.
 
-        A maximum of 0 or NaN has no gradient, whichever of its window's places it came from. Some
-        images at a time: the convolution's gradient is never held as a whole either. Parts are cut
-        by the shape alone, and so are the sums.
+        A maximum of 0 or NaN has no gradient, whichever of its window's places it came from.
+        """
+        args = conv_spec, pool_spec, dout, x, w, saved
+        if "dw" in needs and sums_pooled_gradient(conv_spec, pool_spec):
+            dw = np.empty(conv_spec.w_shape, conv_spec.dtype)
+            db = np.empty(conv_spec.w_shape[:1], conv_spec.dtype) if "db" in needs else None
+            plans = self.plan(conv_spec), self.plan(pool_spec)
+            if _kernels.pooled_gradients(*plans, dout, saved, x, dw, db):
+                return self._unpooled(*args, ("dx",))[0] if "dx" in needs else None, dw, db
+        return self._unpooled(*args, needs)
+
+    def _unpooled(
+        self,
+        conv_spec: ConvSpec,
+        pool_spec: PoolSpec,
+        dout: Array,
+        x: Array,
+        w: Array,
+        saved: Any,
+        needs: tuple[str, ...],
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        """Return the gradients by way of the convolution's own, of some images at a time.
+
+        So it is never held as a whole either. Parts are cut by the shape alone, and so are the
+        sums.
         """
         dtype = conv_spec.dtype
         dx = np.empty(conv_spec.x_shape, dtype) if "dx" in needs else None

@@ -39,6 +39,16 @@ class PoolPlan:
     def forward(self, x: _Floats, out: _Floats, arg: _Ints | None) -> None: ...
     def backward(self, dout: _Floats, arg: _Ints | None, dx: _Floats) -> None: ...
 
+def pooled_gradients(
+    conv: ConvPlan,
+    pool: PoolPlan,
+    dout: _Floats,
+    arg: _Ints,
+    x: _Floats,
+    dw: _Floats,
+    db: _Floats | None,
+) -> bool: ...
+
 class Calls:
     def __init__(self, make: Callable[[Any], ConvPlan | PoolPlan]) -> None: ...
     def plan(self, spec: ConvSpec | PoolSpec) -> Any: ...

@@ -47,6 +47,8 @@ cdef extern from "ck.h" nogil:
                                     void *) noexcept nogil
         int (*avg_pool_forward[4])(const ck_pool *, const void *, void *) noexcept nogil
         int (*avg_pool_backward[4])(const ck_pool *, const void *, void *) noexcept nogil
+        int (*pooled_dw)(const ck_conv *, const ck_pool *, const void *, const void *, int,
+                         const void *, void *, void *) noexcept nogil
         double (*peak)(idx) noexcept nogil
         void (*copy)(void *, const void *, idx) noexcept nogil
 
@@ -338,6 +340,23 @@ cdef class PoolPlan:
             status = kernels.avg_pool_backward[self.backward_kernel](&self.g, ad, ax)
         take_back(state)
         check(status)
+
+
+def pooled_gradients(ConvPlan conv not None, PoolPlan pool not None, cnp.ndarray dout not None,
+                     cnp.ndarray arg not None, cnp.ndarray x not None, cnp.ndarray dw not None,
+                     cnp.ndarray db):
+    """Write the gradients with respect to w and b of conv - relu - max pool into dw and db.
+
+    Returns whether it did: not where x or dout is not finite.
+    """
+    cdef const ck_kernels *kernels = ck_active_isa().of[conv.dtype]
+    cdef void *ad = at(dout), *aa = at(arg), *ax = at(x), *aw = at(dw), *ab = at(db)
+    cdef PyThreadState *state = let_go(conv.small)
+    cdef int status = kernels.pooled_dw(&conv.g, &pool.g, ad, aa, pool.arg_bytes, ax, aw, ab)
+    take_back(state)
+    if status < 0:
+        check(status)
+    return status == 0
 
 
 cdef class Calls:

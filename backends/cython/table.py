@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 from convkit.spec import ConvSpec, PoolSpec
 
-ABI = 4  # CK_ABI of the ck.h that this table was written for
+ABI = 5  # CK_ABI of the ck.h that this table was written for
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,26 @@ KERNELS = (
     Kernel("avg_pool_backward", "rows", 1, "row by row, in vectors", _image),
     Kernel("avg_pool_backward", "windows", 0, "window by window", _always),
 )
+
+
+@lru_cache(maxsize=256)
+def sums_pooled_gradient(conv: ConvSpec, pool: PoolSpec) -> bool:
+    """Whether dw of conv - relu - max pool is best summed over what the pooling let through.
+
+    That is one product in a window's size, but in runs of the kernel's width, which fill registers
+    badly where it is narrow (src/pooled_dw_impl.h). Counted in lanes per channel's result; twice,
+    for its loads cross cache lines. Its buffers are small against the arrays.
+    """
+    if conv.axes > 2 or max(conv.dilation) > 1 or not prod(conv.x_shape):
+        return False
+    lanes = 32 // conv.dtype.itemsize
+    filters, channels = conv.w_shape[:2]
+    height, width = (1, *conv.kernel)[-2:]
+    runs = channels * height * -(-width // lanes)
+    row = ((1, *pool.kernel)[-2] * (1, *conv.stride)[-2] + height) * conv.x_shape[-1] * channels
+    small = max(8 * filters * (runs + channels) * lanes, row) * conv.dtype.itemsize <= 2 << 20
+    sparse = prod(pool.out_shape) * (runs + 8) * lanes
+    return small and 2 * sparse <= prod(conv.out_shape) * channels * height * width
 
 
 FAST_KERNELS = (

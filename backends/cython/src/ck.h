@@ -16,7 +16,7 @@ static inline idx quotient(idx value, idx by) { return by == 1 ? value : value /
 
 /* What the Python side expects of the compiled one. Raise it, and ABI in table.py with it, when a
  * kernel is added, gets another number, or takes or gives anything else. */
-enum { CK_ABI = 4 };
+enum { CK_ABI = 5 };
 
 enum { CK_F32 = 0, CK_F64 = 1 };
 
@@ -58,6 +58,12 @@ typedef int ck_max_pool_backward_fn(const ck_pool *g, const void *dout, const vo
 typedef int ck_avg_pool_forward_fn(const ck_pool *g, const void *x, void *out);
 typedef int ck_avg_pool_backward_fn(const ck_pool *g, const void *dout, void *dx);
 
+/* dw and db (or NULL) of conv - relu - max pool, from the gradient of the pooled result and the places
+ * that max_pool_forward gave (or a number beyond them). Returns 1, and leaves dw and db as they are,
+ * where x or dout holds what is not finite. No dilation of the convolution. */
+typedef int ck_pooled_dw_fn(const ck_conv *g, const ck_pool *pool, const void *dout, const void *arg,
+                            int arg_bytes, const void *x, void *dw, void *db);
+
 /* For benchmarks: multiply-adds in registers alone (returns how many operations), and a copy. */
 typedef double ck_peak_fn(idx rounds);
 typedef void ck_copy_fn(void *to, const void *from, idx bytes);
@@ -71,6 +77,7 @@ typedef struct {
     ck_max_pool_backward_fn *max_pool_backward[CK_POOL_KERNELS];
     ck_avg_pool_forward_fn *avg_pool_forward[CK_POOL_KERNELS];
     ck_avg_pool_backward_fn *avg_pool_backward[CK_POOL_KERNELS];
+    ck_pooled_dw_fn *pooled_dw;
     ck_peak_fn *peak;
     ck_copy_fn *copy;
 } ck_kernels;

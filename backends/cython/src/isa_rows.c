@@ -15,6 +15,7 @@
 #include "pool_average_impl.h"
 #include "pool_global_impl.h"
 #include "depthwise_impl.h"
+#include "pooled_dw_impl.h"
 #define REAL_IS_DOUBLE
 #include "isa.h"
 #include "vector_impl.h"
@@ -26,3 +27,4 @@
 #include "pool_average_impl.h"
 #include "pool_global_impl.h"
 #include "depthwise_impl.h"
+#include "pooled_dw_impl.h"

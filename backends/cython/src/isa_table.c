@@ -33,6 +33,7 @@
     ck_conv_forward_fn FN(ck_depthwise_forward); \
     ck_conv_dx_fn FN(ck_depthwise_dx); \
     ck_conv_dw_fn FN(ck_depthwise_dw); \
+    ck_pooled_dw_fn FN(ck_pooled_dw); \
     ck_peak_fn FN(ck_peak); \
     ck_copy_fn CK_PASTE(ck_copy, f32, CK_ISA);
 
@@ -55,6 +56,7 @@
         [CK_ROWS] = FN(ck_average_rows_forward), [CK_GLOBAL] = FN(ck_average_global_forward)}, \
     .avg_pool_backward = {[CK_WINDOWS] = FN(ck_avg_pool_backward), \
         [CK_ROWS] = FN(ck_average_rows_backward), [CK_GLOBAL] = FN(ck_average_global_backward)}, \
+    .pooled_dw = FN(ck_pooled_dw), \
     .peak = FN(ck_peak), \
     .copy = CK_PASTE(ck_copy, f32, CK_ISA), \
 }

@@ -6,6 +6,7 @@ looked at that need not be.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from convkit.spec import ConvSpec, PoolSpec
 
     Problem: TypeAlias = ConvSpec | PoolSpec
+
+ABSENT = "is not installed"
 
 
 class Selection(NamedTuple):
@@ -89,7 +92,24 @@ def select(problems: tuple[Problem, ...], argument: Any = None) -> Selection:
     selection = _selection(operation, problems, source, request, winner, rejected)
     if winner is None:
         raise _failure(selection, request)
+    if request == (AUTO,):
+        _warn_of_broken(selection)
     return selection
+
+
+def _warn_of_broken(selection: Selection) -> None:
+    """Say so where the automatic choice is another than this installation was made for.
+
+    A problem that a backend does not support is no cause; nor is ``CONVKIT_DISABLE``.
+    """
+    for name, reason in selection.rejected:
+        if reason != ABSENT and registry.find(name).state == "broken":
+            warnings.warn(
+                f"auto takes backend {selection.winner!r}, for {name!r} cannot be loaded: "
+                f"{reason}; run 'convkit doctor', or choose one by name",
+                RuntimeWarning,
+                stacklevel=2,  # one place for all, so it is shown once
+            )
 
 
 def _asked(problems: tuple[Problem, ...], argument: Any) -> tuple[str, tuple[str, Request]]:
@@ -109,7 +129,7 @@ def _check_names(operation: str, problems: tuple[Problem, ...], argument: Any) -
             check_exists(choices)
         except BackendNotFoundError as error:
             request = own or (error.backend,)
-            reasons = {error.backend: "is not installed"}
+            reasons = {error.backend: ABSENT}
             error.selection = _selection(operation, problems, source, request, None, reasons)
             error.args = (f"{error}\n{error.selection}",)
             raise
@@ -148,7 +168,7 @@ def _judge(
             try:
                 registry.find(candidate)
             except BackendNotFoundError:
-                rejected[name] = "is not installed"
+                rejected[name] = ABSENT
                 continue
         reason = _reason(candidate, problems, quiet=everyone)
         if winner is not None:

@@ -348,17 +348,41 @@ def test_threads_of_python_and_forked_children_get_the_same_answer() -> None:
     _kernels.set_num_threads(2)
 
 
-def test_an_unknown_instruction_set_is_refused_when_imported() -> None:
+@pytest.mark.parametrize(
+    ("variable", "value", "rule"),
+    [
+        ("CONVKIT_ISA", "mmx", "must be an instruction set that this CPU has"),
+        ("CONVKIT_NUM_THREADS", "two", "must be a whole number, 1 or more"),
+        ("CONVKIT_NUM_THREADS", "0", "must be a whole number, 1 or more"),
+        ("CONVKIT_NUM_THREADS", "-1", "must be a whole number, 1 or more"),
+    ],
+)
+def test_a_variable_that_cannot_be_followed_is_refused(
+    variable: str, value: str, rule: str
+) -> None:
     code = "import convkit_cython; convkit_cython.convkit_backend()"
     run = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "CONVKIT_ISA": "mmx"},
+        env={**os.environ, variable: value},
         capture_output=True,
         text=True,
         check=False,
     )
     assert run.returncode != 0
-    assert "CONVKIT_ISA (='mmx') must be an instruction set that this CPU has" in run.stderr
+    assert f"{variable} (={value!r}) {rule}" in run.stderr
+
+
+@pytest.mark.parametrize(("value", "threads"), [("3", 3), (" 2 ", 2), ("100000", 256)])
+def test_the_number_of_threads_is_the_variable_s(value: str, threads: int) -> None:
+    code = "import convkit_cython as c; print(c.convkit_backend().info()['threads'])"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "CONVKIT_NUM_THREADS": value},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(run.stdout) == threads
 
 
 @pytest.mark.parametrize("abi", [None, 0, 10**6])

@@ -477,3 +477,33 @@ with convkit.restore(json.loads({json.dumps(taken)!r})):
         pytest.raises(convkit.ParameterError, match="cannot hold the backend object 'naive'"),
     ):
         convkit.snapshot()
+
+
+@pytest.mark.parametrize(
+    ("variables", "warned"),
+    [
+        ({"CONVKIT_ISA": "mmx"}, True),
+        ({"CONVKIT_ISA": "mmx", "CONVKIT_BACKEND": "auto"}, True),
+        ({"CONVKIT_ISA": "mmx", "CONVKIT_BACKEND": "cython,im2col_numpy"}, False),
+        ({"CONVKIT_ISA": "mmx", "CONVKIT_BACKEND": "im2col_numpy"}, False),
+        ({"CONVKIT_DISABLE": "cython"}, False),
+    ],
+)
+def test_auto_says_once_that_it_had_to_go_past_a_broken_backend(site, variables, warned):
+    pytest.importorskip("convkit_cython")
+    found = site.value(
+        """
+import warnings
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("default")
+    used = [convkit.max_pool_forward(np.ones((n, 1, 2, 2)), kernel=2)[1].backend for n in (1, 2)]
+result = used, [[w.category.__name__, str(w.message)] for w in seen]
+""",
+        **variables,
+    )
+    assert found[0] == ["im2col_numpy"] * 2
+    assert len(found[1]) == warned
+    for category, text in found[1]:
+        assert category == "RuntimeWarning"
+        assert text.startswith("auto takes backend 'im2col_numpy', for 'cython' cannot be loaded: ")
+        assert "CONVKIT_ISA (='mmx')" in text

@@ -6,6 +6,7 @@ their choice in ``table``. Without the compiled module the import fails and says
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -86,7 +87,14 @@ class CythonBackend(_kernels.Calls):
 
     def __init__(self) -> None:
         super().__init__(partial(make_plan, kernels=self.kernels))
+        # What the variables ask for is done, or the backend is not to be had.
         _kernels.active_isa()
+        threads = os.environ.get("CONVKIT_NUM_THREADS", "").strip()
+        if threads and not (threads.isdecimal() and int(threads) > 0):
+            raise ImportError(
+                f"CONVKIT_NUM_THREADS (={threads!r}) must be a whole number, 1 or more; "
+                "unset it for one thread per CPU"
+            )
 
     def supports(self, spec: ConvSpec | PoolSpec) -> str | None:
         """None, or the reason against: more than three spatial axes."""

@@ -60,13 +60,10 @@ static inline void relax(void)
 
 static int default_threads(void)
 {
-    const char *text = getenv("CONVKIT_NUM_THREADS");
-    if (text && *text) {
-        char *end;
-        long n = strtol(text, &end, 10);
-        if (!*end && n >= 1)
-            return n < MAX_THREADS ? (int)n : MAX_THREADS;
-    }
+    const char *text = getenv("CONVKIT_NUM_THREADS"); /* the Python side has checked it */
+    long wanted = text ? strtol(text, NULL, 10) : 0;
+    if (wanted >= 1)
+        return wanted < MAX_THREADS ? (int)wanted : MAX_THREADS;
 #ifdef __linux__
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)

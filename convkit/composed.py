@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convkit.errors import BackendCallError, BackendResultError
+from convkit.results import no_pair, wrong
 
 if TYPE_CHECKING:
     from convkit.contract import Array
@@ -63,16 +64,12 @@ class Composed:
     def _pair(self, method: str, *args: Any) -> tuple[Array, Any]:
         result = self._call(method, *args)
         if type(result) is not tuple or len(result) != 2:
-            raise BackendResultError(
-                f"backend {self.backend.name!r}: {method} must return (out, saved)"
-            )
+            raise no_pair(self.backend.name, method, result)
         return result
 
     def _check(
         self, method: str, value: Any, spec: Any, shape: tuple[int, ...], inputs: tuple[Any, ...]
     ) -> None:
-        from convkit.results import wrong
-
         problem = wrong(value, shape, spec.dtype, inputs)
         if problem:
             raise BackendResultError(

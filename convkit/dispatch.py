@@ -74,11 +74,11 @@ def conv(
     except Exception as error:
         raise failure(plan, plan.step(keep), error) from error
     if type(result) is not tuple:
-        raise no_pair(plan, result)
+        raise no_pair(plan.name, method_of(plan, "forward"), result)
     try:
         out, saved = result
     except ValueError:
-        raise no_pair(plan, result) from None
+        raise no_pair(plan.name, method_of(plan, "forward"), result) from None
     if not (
         type(out) is ndarray
         and out.shape == plan.out_shape
@@ -147,11 +147,11 @@ def pool(
     except Exception as error:
         raise failure(plan, plan.step(keep), error) from error
     if type(result) is not tuple:
-        raise no_pair(plan, result)
+        raise no_pair(plan.name, method_of(plan, "forward"), result)
     try:
         out, saved = result
     except ValueError:
-        raise no_pair(plan, result) from None
+        raise no_pair(plan.name, method_of(plan, "forward"), result) from None
     if not (
         type(out) is ndarray
         and out.shape == plan.out_shape
@@ -180,7 +180,7 @@ def fused(
     except Exception as error:
         raise failure(plan, "forward", error) from error
     if type(result) is not tuple or len(result) != 2:
-        raise no_pair(plan, result)
+        raise no_pair(plan.name, method_of(plan, "forward"), result)
     out, saved = result
     check_result(plan, "forward", "out", out, plan.out_shape, (x, w, b))
     return out, new_cache(plan, x, w, saved)

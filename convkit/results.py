@@ -37,11 +37,10 @@ def failure(plan: Plan, step: str, error: Exception) -> Exception:
     )
 
 
-def no_pair(plan: Plan, result: Any) -> BackendResultError:
+def no_pair(backend: str, method: str, result: Any) -> BackendResultError:
     """Return the error to raise where a forward method returned something else than a pair."""
     return BackendResultError(
-        f"backend {plan.name!r}: {method_of(plan, 'forward')} must return (out, saved), not "
-        f"{kind_of(result)}"
+        f"backend {backend!r}: {method} must return (out, saved), not {kind_of(result)}"
     )
 
 

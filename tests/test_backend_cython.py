@@ -65,6 +65,24 @@ CONVS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
         (2, 1, 2, 4),
         {"groups": 2, "stride": (1, 2), "pad": ((1, 3), (1, 1)), "dilation": (2, 1)},
     ),
+    "depthwise 3x3": ((2, 3, 7, 35), (3, 1, 3, 3), {"groups": 3, "pad": ((1, 0), (0, 2))}),
+    "depthwise 3x3 s2": ((3, 5, 14, 14), (5, 1, 3, 3), {"groups": 5, "stride": 2, "pad": 1}),
+    "depthwise 3x3 s2 wide": ((2, 3, 9, 69), (3, 1, 3, 3), {"groups": 3, "stride": 2, "pad": 1}),
+    "depthwise 3x3 s2 leftover": (
+        (2, 3, 8, 18),
+        (3, 1, 3, 3),
+        {"groups": 3, "stride": 2, "pad": ((1, 0), (1, 0))},
+    ),
+    "depthwise 3x3 s2, other padding": (
+        (2, 3, 10, 40),
+        (3, 1, 3, 3),
+        {"groups": 3, "stride": 2, "pad": ((0, 1), (2, 1))},
+    ),
+    "depthwise 3x3 pad > kernel": (
+        (2, 2, 4, 5),
+        (2, 1, 3, 3),
+        {"groups": 2, "pad": ((4, 3), (5, 4))},
+    ),
     "multiplier": ((2, 6, 11, 15), (12, 1, 3, 5), {"groups": 6, "stride": 2}),
     "1x1": ((3, 33, 7, 9), (35, 33, 1, 1), {}),
     "1x1 stride": ((2, 19, 9, 12), (17, 19, 1, 1), {"stride": (2, 3)}),
@@ -204,7 +222,10 @@ def test_what_an_earlier_call_left_in_scratch_memory_does_not_matter(isa: str, n
     _kernels.set_num_threads(before)
 
 
-@pytest.mark.parametrize("name", ["course", "small images", "groups", "big map", "deep stride"])
+@pytest.mark.parametrize(
+    "name",
+    ["course", "small images", "groups", "big map", "deep stride", "depthwise", "depthwise 3x3 s2"],
+)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_results_do_not_depend_on_the_number_of_threads(isa: str, name: str, dtype: Any) -> None:
     x_shape, w_shape, keywords = CONVS[name]

@@ -209,22 +209,22 @@ static void FN(depthwise_dw_task)(void *context, idx channel, void *memory)
         }
     }
     REAL *dw = (REAL *)j->out + channel * many * taps;
-    for (idx i = 0; i < many * taps; i++) {
-        REAL sum = 0;
-        for (idx lane = 0; lane < VL; lane++)
-            sum += sums[i][lane];
-        dw[i] = sum;
-    }
+    for (idx i = 0; i < many * taps; i++)
+        dw[i] = FN(sum_lanes)(sums[i]);
 }
 
+/* Copying the pixels takes longer than a small window's sums. */
 static double FN(depthwise_work)(const ck_conv *g)
 {
-    return (double)g->n * (double)g->f * (double)(g->out[1] * g->out[2] * g->k[1] * g->k[2]);
+    idx in = g->in[1] * g->in[2], out = g->out[1] * g->out[2];
+    return (double)g->n * (double)(4 * g->c * in + g->f * out * (4 + g->k[1] * g->k[2]));
 }
 
 int FN(ck_depthwise_forward)(const ck_conv *g, const void *x, const void *w, const void *b,
                              void *out, int relu)
 {
+    if (FN(is_3x3)(g))
+        return FN(forward_3x3)(g, x, w, b, out, relu);
     depthwise_job job = {.window = windows_of(g), .channels = g->c, .many = g->f / g->c, .w = w,
                          .b = b, .relu = relu};
     void *lists = FN(plan_windows)(&job.j, &job.window);
@@ -240,6 +240,8 @@ int FN(ck_depthwise_forward)(const ck_conv *g, const void *x, const void *w, con
 
 int FN(ck_depthwise_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
 {
+    if (FN(is_3x3)(g) && (g->s[1] == 1 || (g->p[1] == 1 && g->p[2] == 1)))
+        return FN(dx_3x3)(g, dout, w, dx);
     depthwise_job job = {.window = windows_of(g), .channels = g->c, .many = g->f / g->c, .w = w};
     void *lists = FN(plan_pixels)(&job.j, &job.window);
     if (!lists)
@@ -257,7 +259,7 @@ int FN(ck_depthwise_dx)(const ck_conv *g, const void *dout, const void *w, void 
 ck_conv_dw_fn FN(ck_direct_dw);
 ck_conv_db_fn FN(ck_conv_db);
 
-int FN(ck_depthwise_dw)(const ck_conv *g, const void *dout, const void *x, void *dw, void *db)
+static int FN(dw_of_strips)(const ck_conv *g, const void *dout, const void *x, void *dw)
 {
     depthwise_job job = {.window = windows_of(g), .channels = g->c, .many = g->f / g->c,
                          .dout = dout};
@@ -266,16 +268,21 @@ int FN(ck_depthwise_dw)(const ck_conv *g, const void *dout, const void *x, void 
         return -1;
     job.j.in = x;
     job.j.out = dw;
-    idx taps = g->f * g->k[1] * g->k[2];
-    size_t sums = (size_t)(taps / g->c) * sizeof(VEC);
+    size_t sums = (size_t)(job.many * g->k[1] * g->k[2]) * sizeof(VEC);
     int failed = ck_parallel(g->c, FN(depthwise_dw_task), &job,
                              2 * FN(strip_bytes)(&job.j) + sums + 2 * CK_VECTOR_BYTES,
                              FN(depthwise_work)(g));
     free(lists);
-    if (failed)
+    return failed;
+}
+
+int FN(ck_depthwise_dw)(const ck_conv *g, const void *dout, const void *x, void *dw, void *db)
+{
+    const int direct = FN(is_3x3)(g);
+    if (direct ? FN(dw_3x3)(g, dout, x, dw, db) : FN(dw_of_strips)(g, dout, x, dw))
         return -1;
-    for (idx i = 0; i < taps; i++)
+    for (idx i = 0; i < g->f * g->k[1] * g->k[2]; i++)
         if (!isfinite(((const REAL *)dw)[i])) /* a 0 of the padding may have met an infinity */
             return FN(ck_direct_dw)(g, dout, x, dw, db);
-    return db ? FN(ck_conv_db)(g, dout, db) : 0;
+    return db && !direct ? FN(ck_conv_db)(g, dout, db) : 0;
 }

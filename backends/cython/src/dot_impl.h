@@ -55,13 +55,3 @@ static FN(dot_tile) *const FN(dot_tiles)[DOT_F + 1][DOT_X + 1] = {EACH_DOT(DOT_E
 #undef DEFINE_DOT
 #undef DOT_ENTRY
 #undef DOT_NAME
-
-CK_INLINE REAL FN(sum_lanes)(VEC v)
-{
-    REAL part[LANES];
-    __builtin_memcpy(part, &v, sizeof v);
-    for (int half = LANES / 2; half; half /= 2)
-        for (int i = 0; i < half; i++)
-            part[i] += part[i + half];
-    return part[0];
-}

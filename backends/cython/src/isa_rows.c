@@ -14,6 +14,8 @@
 #include "pool_tiles_impl.h"
 #include "pool_average_impl.h"
 #include "pool_global_impl.h"
+#include "depthwise_3x3_impl.h"
+#include "depthwise_3x3_dw_impl.h"
 #include "depthwise_impl.h"
 #include "pooled_dw_impl.h"
 #define REAL_IS_DOUBLE
@@ -26,5 +28,7 @@
 #include "pool_tiles_impl.h"
 #include "pool_average_impl.h"
 #include "pool_global_impl.h"
+#include "depthwise_3x3_impl.h"
+#include "depthwise_3x3_dw_impl.h"
 #include "depthwise_impl.h"
 #include "pooled_dw_impl.h"

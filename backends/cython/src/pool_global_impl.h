@@ -1,11 +1,5 @@
 /* Included by isa_rows.c once per dtype: one window that is the whole image. */
 
-#ifndef CK_POOL_GLOBAL_IMPL
-#define CK_POOL_GLOBAL_IMPL
-/* Lane l of a vector turned by s lanes. */
-#define TURNED_LANE(s, l) (((l) + (s)) % LANES)
-#endif
-
 /* The largest value of a plane and its place, one by one. */
 static idx FN(largest)(const REAL *x, idx size)
 {
@@ -105,12 +99,9 @@ static void FN(average_global_forward_task)(void *context, idx task, void *memor
         idx i = 0;
         for (; i + VL <= size; i += VL)
             lanes += FN(lanes_at)(x + i);
-        REAL sum = 0;
-        for (; i < size; i++)
-            sum += x[i];
-        for (idx lane = 0; lane < VL; lane++)
-            sum += lanes[lane];
-        ((REAL *)r->out)[plane] = sum / (REAL)size;
+        if (i < size)
+            lanes += FN(load_part)(x + i, size - i);
+        ((REAL *)r->out)[plane] = FN(sum_lanes)(lanes) / (REAL)size;
     }
 }
 

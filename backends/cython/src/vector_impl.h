@@ -5,6 +5,12 @@
 #if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>
 #endif
+/* Whether masked loads are single instructions. */
+#if (defined(__AVX512F__) && CK_VECTOR_BYTES == 64) || (defined(__AVX2__) && CK_VECTOR_BYTES == 32)
+#define CK_FAST_MASKS 1
+#else
+#define CK_FAST_MASKS 0
+#endif
 #define UNROLL _Pragma("GCC unroll 16")
 #define FIRST_LANES(n) ((1u << (n)) - 1)
 #define EACH_OF_2(m, s) m(s, 0), m(s, 1)
@@ -17,6 +23,8 @@
 #else
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (IVEC){__VA_ARGS__})
 #endif
+/* Lane l of a vector turned by s lanes. */
+#define TURNED_LANE(s, l) (((l) + (s)) % LANES)
 /* Lane l of every second lane of two vectors, and of two vectors' lanes in turn. */
 #define EVEN_LANE(s, l) (2 * (l))
 #define ODD_LANE(s, l) (2 * (l) + 1)
@@ -34,7 +42,17 @@
 #define EACH_LANE EACH_OF_16
 #endif
 
-/* The lanes of a vector whose bits are set; memory of the others is not touched, and loaded as 0. */
+/* The lanes of a vector whose bits are set; memory of the others is not touched, and loaded as 0.
+ * MASK: such bits in the form that loads them quickest, for masks that are used many times. */
+#undef MASK
+#define MASK FN(lane_mask)
+#if defined(__AVX2__) && CK_VECTOR_BYTES == 32
+typedef __m256i MASK;
+#else
+typedef unsigned MASK;
+CK_INLINE MASK FN(mask_of)(unsigned bits) { return bits; }
+#endif
+
 #if defined(__AVX512F__) && defined(REAL_IS_DOUBLE)
 CK_INLINE VEC FN(load_lanes)(const REAL *p, unsigned bits)
 {
@@ -54,7 +72,7 @@ CK_INLINE void FN(store_lanes)(REAL *p, VEC v, unsigned bits)
     _mm512_mask_storeu_ps(p, (__mmask16)bits, (__m512)v);
 }
 #elif defined(__AVX2__) && CK_VECTOR_BYTES == 32 && defined(REAL_IS_DOUBLE)
-CK_INLINE __m256i FN(mask_of)(unsigned bits)
+CK_INLINE MASK FN(mask_of)(unsigned bits)
 {
     __m256i each = _mm256_setr_epi64x(1, 2, 4, 8);
     return _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(bits), each), each);
@@ -68,7 +86,7 @@ CK_INLINE void FN(store_lanes)(REAL *p, VEC v, unsigned bits)
     _mm256_maskstore_pd(p, FN(mask_of)(bits), (__m256d)v);
 }
 #elif defined(__AVX2__) && CK_VECTOR_BYTES == 32
-CK_INLINE __m256i FN(mask_of)(unsigned bits)
+CK_INLINE MASK FN(mask_of)(unsigned bits)
 {
     __m256i each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
     return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), each), each);
@@ -97,6 +115,17 @@ CK_INLINE void FN(store_lanes)(REAL *p, VEC v, unsigned bits)
             p[i] = v[i];
 }
 #endif
+
+CK_INLINE VEC FN(load_masked)(const REAL *p, MASK mask)
+{
+#if defined(__AVX2__) && CK_VECTOR_BYTES == 32 && defined(REAL_IS_DOUBLE)
+    return (VEC)_mm256_maskload_pd(p, mask);
+#elif defined(__AVX2__) && CK_VECTOR_BYTES == 32
+    return (VEC)_mm256_maskload_ps(p, mask);
+#else
+    return FN(load_lanes)(p, mask);
+#endif
+}
 
 /* The lanes whose bits are set from memory, the others from `rest`. */
 CK_INLINE VEC FN(load_lanes_or)(VEC rest, const REAL *p, unsigned bits)
@@ -132,6 +161,22 @@ CK_INLINE void FN(join_lanes)(VEC even, VEC odd, VEC *a, VEC *b)
 {
     *a = SHUFFLE(even, odd, EACH_LANE(TURN_LANE, 0));
     *b = SHUFFLE(even, odd, EACH_LANE(TURN_LANE, 1));
+}
+
+/* The sum of all lanes, by halves, which is quicker and rounds less than one after the other. */
+CK_INLINE REAL FN(sum_lanes)(VEC v)
+{
+#if LANES > 8
+    v += SHUFFLE(v, v, EACH_LANE(TURNED_LANE, 8));
+#endif
+#if LANES > 4
+    v += SHUFFLE(v, v, EACH_LANE(TURNED_LANE, 4));
+#endif
+#if LANES > 2
+    v += SHUFFLE(v, v, EACH_LANE(TURNED_LANE, 2));
+#endif
+    v += SHUFFLE(v, v, EACH_LANE(TURNED_LANE, 1));
+    return v[0];
 }
 
 CK_INLINE VEC FN(relu)(VEC v)

@@ -249,6 +249,11 @@ POOLS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "2x2 over the end": ((2, 3, 7, 17), {"kernel": 2, "ceil_mode": True}),
     "3x3 s2 p1": ((2, 5, 15, 18), {"kernel": 3, "stride": 2, "pad": 1}),
     "3x3 s1": ((2, 5, 15, 18), {"kernel": 3, "stride": 1, "pad": 1}),
+    "3x3 s1, in parts": ((1, 1, 60, 70), {"kernel": 3, "stride": 1, "pad": 1}),
+    "4x4 s2 wide": ((1, 2, 15, 75), {"kernel": 4, "stride": 2, "pad": ((1, 2), (0, 1))}),
+    "2x2 s1": ((2, 2, 5, 33), {"kernel": 2, "stride": 1}),
+    "2x2, a row and a column left": ((2, 2, 7, 37), {"kernel": 2}),
+    "3x2 tiles": ((2, 2, 11, 70), {"kernel": (3, 2)}),
     "global": ((2, 5, 7, 9), {"kernel": (7, 9)}),
     "axes differ": (
         (2, 3, 17, 22),

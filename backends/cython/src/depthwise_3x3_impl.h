@@ -11,7 +11,7 @@
 
 #ifndef CK_DEPTHWISE_3X3_IMPL
 #define CK_DEPTHWISE_3X3_IMPL
-enum { ROWS_AT_ONCE = 4, MOST_BLOCKS = 64 };
+enum { ROWS_AT_ONCE = 4 };
 
 /* `run` with the number of rows known to the compiler, at most ROWS_AT_ONCE. */
 #define BY_ROWS(rows, run) \
@@ -39,15 +39,6 @@ static int FN(is_3x3)(const ck_conv *g)
     return CK_FAST_MASKS && g->f == g->c && g->k[1] == 3 && g->k[2] == 3 && g->d[1] == 1 &&
            g->d[2] == 1 && g->s[1] == g->s[2] && g->s[1] <= 2 &&
            CK_MAX(g->in[2], g->out[2] * g->s[1]) <= MOST_BLOCKS * VL;
-}
-
-/* The lanes of a vector that begins at column x that are one of `width` columns. */
-static MASK FN(mask_columns)(idx x, idx width)
-{
-    unsigned bits = 0;
-    for (idx lane = 0; lane < VL; lane++)
-        bits |= (unsigned)(x + lane >= 0 && x + lane < width) << lane;
-    return FN(mask_of)(bits);
 }
 
 /* pixels: the lanes' number in a row of results. */

@@ -122,19 +122,10 @@ static void FN(depthwise_dx_chunk)(const depthwise_job *job, idx number, VEC *w,
     for (idx m = 0; m < job->many; m++)
         for (idx t = 0; t < taps; t++)
             w[m * taps + t] = (VEC){0} + weights[m * taps + j->phase->tap[t]];
-    idx y0 = c.first * j->sy, y1 = CK_MIN(j->height, (c.first + c.rows) * j->sy);
-    for (idx y = y0; y < y1; y++) {
-        REAL *row = (REAL *)j->out + (c.plane * j->height + y) * j->width;
-        const plane_phase *phases = j->phase + y % j->sy * j->sx;
-        const REAL *from = dout + (y / j->sy - c.first) * s->pitch;
-        idx room = (y1 - y) * j->width;
-        if (j->sx == 1)
-            FN(depthwise_row_back)(job, from, w, phases, 1, row, room);
-        else if (j->sx == 2)
-            FN(depthwise_row_back)(job, from, w, phases, 2, row, room);
-        else
-            FN(depthwise_row_back)(job, from, w, phases, j->sx, row, room);
-    }
+#define CK_ROW(from, phases, sx, row, room) \
+    FN(depthwise_row_back)(job, from, w, phases, sx, row, room)
+    PUT_ROWS(j, c, dout, CK_ROW)
+#undef CK_ROW
 }
 
 static void FN(depthwise_dx_task)(void *context, idx task, void *memory)

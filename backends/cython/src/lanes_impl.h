@@ -46,7 +46,50 @@ CK_INLINE void FN(take_larger)(VEC *best, IVEC *arg, VEC v, IVEC place)
 #endif
 }
 
-/* The same where no lane holds a NaN. */
+/* The lanes where a or b is NaN. */
+CK_INLINE IVEC FN(unordered)(VEC a, VEC b)
+{
+#if defined(__AVX512F__) && CK_VECTOR_BYTES == 64 && defined(REAL_IS_DOUBLE)
+    return (IVEC)_mm512_movm_epi64(_mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_UNORD_Q));
+#elif defined(__AVX512F__) && CK_VECTOR_BYTES == 64
+    return (IVEC)_mm512_movm_epi32(_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_UNORD_Q));
+#else
+    return (IVEC)(a != a) | (IVEC)(b != b);
+#endif
+}
+
+CK_INLINE int FN(any_lane)(IVEC v)
+{
+#if defined(__AVX512F__) && CK_VECTOR_BYTES == 64
+    return _mm512_test_epi32_mask((__m512i)v, (__m512i)v) != 0;
+#elif defined(__AVX2__) && CK_VECTOR_BYTES == 32
+    return !_mm256_testz_si256((__m256i)v, (__m256i)v);
+#else
+    LANE any = 0;
+    for (idx lane = 0; lane < VL; lane++)
+        any |= v[lane];
+    return any != 0;
+#endif
+}
+
+/* Lane by lane yes where a equals b, otherwise no. */
+CK_INLINE IVEC FN(where_equal)(VEC a, VEC b, IVEC yes, IVEC no)
+{
+#if defined(__AVX512F__) && CK_VECTOR_BYTES == 64 && defined(REAL_IS_DOUBLE)
+    return (IVEC)_mm512_mask_mov_epi64((__m512i)no,
+                                       _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_EQ_OQ),
+                                       (__m512i)yes);
+#elif defined(__AVX512F__) && CK_VECTOR_BYTES == 64
+    return (IVEC)_mm512_mask_mov_epi32((__m512i)no,
+                                       _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ),
+                                       (__m512i)yes);
+#else
+    IVEC equal = (IVEC)(a == b);
+    return (equal & yes) | (~equal & no);
+#endif
+}
+
+/* Like take_larger, where no lane holds a NaN. */
 CK_INLINE void FN(take_greater)(VEC *best, IVEC *arg, VEC v, IVEC place)
 {
 #if defined(__AVX512F__) && CK_VECTOR_BYTES == 64

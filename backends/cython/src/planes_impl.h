@@ -10,6 +10,9 @@
 #define CK_PLANES_IMPL
 enum { PLANE_STRIP_BYTES = 48 << 10 };
 
+/* Kernels that read rows straight from the image keep masks for their blocks of VL pixels. */
+enum { MOST_BLOCKS = 64 };
+
 /* The taps that reach one phase of the results: where each lies in the strip, and (backward) which
  * one it is. */
 typedef struct {
@@ -35,6 +38,7 @@ typedef struct {
     switch (taps) { \
     case 1: run(1); break; \
     case 2: run(2); break; \
+    case 3: run(3); break; \
     case 4: run(4); break; \
     case 9: run(9); break; \
     default: run(taps); break; \
@@ -135,6 +139,15 @@ static void *FN(plan_pixels)(plane_job *j, const ck_pool *g)
     return phase;
 }
 
+/* The lanes of a vector that begins at column x that are one of `width` columns. */
+static MASK FN(mask_columns)(idx x, idx width)
+{
+    unsigned bits = 0;
+    for (idx lane = 0; lane < VL; lane++)
+        bits |= (unsigned)(x + lane >= 0 && x + lane < width) << lane;
+    return FN(mask_of)(bits);
+}
+
 /* Store the first n lanes of v, n <= VL or all; `room` says how many there may be written, for what
  * lies behind is the next row's, which comes later. */
 CK_INLINE void FN(put)(REAL *to, VEC v, idx n, idx room)
@@ -179,4 +192,21 @@ CK_INLINE void FN(put_every)(const plane_job *j, REAL *row, idx i, idx p, VEC v)
         else \
             for (idx p = 0; p < (sx); p++) \
                 FN(put_every)(j, row, i, p, value(p, i)); \
+    }
+
+/* All rows of dx of chunk c, by `put_row(strip row, phases, sx, row of dx, room)` with the number of
+ * column phases known to the compiler, where it is a usual one. */
+#define PUT_ROWS(j, c, values, put_row) \
+    for (idx y = (c).first * (j)->sy, end = CK_MIN((j)->height, ((c).first + (c).rows) * (j)->sy); \
+         y < end; y++) { \
+        REAL *row = (REAL *)(j)->out + ((c).plane * (j)->height + y) * (j)->width; \
+        const plane_phase *phases = (j)->phase + y % (j)->sy * (j)->sx; \
+        const REAL *from = (values) + (y / (j)->sy - (c).first) * (j)->strip.pitch; \
+        idx room = (end - y) * (j)->width; \
+        if ((j)->sx == 1) \
+            put_row(from, phases, 1, row, room); \
+        else if ((j)->sx == 2) \
+            put_row(from, phases, 2, row, room); \
+        else \
+            put_row(from, phases, (j)->sx, row, room); \
     }

@@ -1,14 +1,5 @@
 /* Average pooling of images over the strips of planes_impl.h. Included by isa_rows.c once per
- * dtype, after pool_rows_impl.h. */
-
-/* What the sums of a row of windows are divided by. */
-static void FN(divisors)(const ck_pool *g, idx oh, REAL *to)
-{
-    for (idx i = 0; i < g->out[2]; i++)
-        to[i] = (REAL)((double)g->counts[1][oh] * g->counts[2][i]);
-    for (idx i = g->out[2]; i < g->out[2] + VL; i++)
-        to[i] = 1;
-}
+ * dtype, after average_overlap_impl.h. */
 
 /* The sum over a phase's taps at entry i of a row of the strip. */
 CK_INLINE VEC FN(sum_taps)(const REAL *strip, const plane_phase *p, const idx taps, idx i)
@@ -20,14 +11,14 @@ CK_INLINE VEC FN(sum_taps)(const REAL *strip, const plane_phase *p, const idx ta
 }
 
 CK_INLINE void FN(average_row)(const plane_job *j, const REAL *strip, const idx taps,
-                               const REAL *divisors, REAL *out, idx room)
+                               const REAL *shares, REAL *out, idx room)
 {
     for (idx x = 0; x < j->width; x += VL)
-        FN(put)(out + x, FN(sum_taps)(strip, j->phase, taps, x) / FN(lanes_at)(divisors + x),
+        FN(put)(out + x, FN(sum_taps)(strip, j->phase, taps, x) * FN(lanes_at)(shares + x),
                 j->width - x, room - x);
 }
 
-static void FN(average_forward_chunk)(const plane_job *j, idx number, REAL *divisors, REAL *strip)
+static void FN(average_forward_chunk)(const plane_job *j, idx number, REAL *shares, REAL *strip)
 {
     const ck_pool *g = j->g;
     plane_chunk c = chunk_of(j, number);
@@ -35,9 +26,9 @@ static void FN(average_forward_chunk)(const plane_job *j, idx number, REAL *divi
     for (idx r = 0; r < c.rows; r++, strip += j->strip.pitch) {
         idx oh = c.first + r, room = (c.rows - r) * g->out[2];
         if (r == 0 || g->counts[1][oh] != g->counts[1][oh - 1])
-            FN(divisors)(g, oh, divisors);
+            FN(shares)(g, oh, shares);
         REAL *out = (REAL *)j->out + (c.plane * g->out[1] + oh) * g->out[2];
-#define CK_ROW(taps) FN(average_row)(j, strip, taps, divisors, out, room)
+#define CK_ROW(taps) FN(average_row)(j, strip, taps, shares, out, room)
         BY_TAPS(j->phase->taps, CK_ROW)
 #undef CK_ROW
     }
@@ -58,50 +49,90 @@ CK_INLINE void FN(average_row_back)(const plane_job *j, const REAL *strip,
 #undef CK_VALUE
 }
 
-/* Divide the gradients in the strip by what their windows' sums were divided by. */
-static void FN(share_out)(const plane_job *j, idx first, REAL *divisors, REAL *strip)
+/* Give the gradients in the strip, which are those of averages, each pixel's share. */
+static void FN(share_out)(const plane_job *j, idx first, REAL *shares, REAL *strip)
 {
     const strip_shape *s = &j->strip;
     idx begin, end, before = -1;
     FN(phase_columns)(s, 0, &begin, &end);
-    const REAL *by = divisors + begin - s->left;
+    const REAL *by = shares + begin - s->left;
     for (idx r = 0; r < s->rows; r++, strip += s->pitch) {
         idx oh = first - s->top + r;
         if (oh < 0 || oh >= s->src_h)
             continue;
         if (before < 0 || j->g->counts[1][oh] != j->g->counts[1][before])
-            FN(divisors)(j->g, oh, divisors);
+            FN(shares)(j->g, oh, shares);
         before = oh;
         idx i = begin;
         for (; i + VL <= end; i += VL)
-            *(VECU *)(strip + i) /= FN(lanes_at)(by + i - begin);
-        for (; i < end; i++)
-            strip[i] /= by[i - begin];
+            *(VECU *)(strip + i) *= FN(lanes_at)(by + i - begin);
+        if (i < end) {
+            VEC part = FN(load_part)(strip + i, end - i) * FN(lanes_at)(by + i - begin);
+            FN(store_part)(strip + i, part, end - i);
+        }
     }
 }
 
-static void FN(average_backward_chunk)(const plane_job *j, idx number, REAL *divisors, REAL *strip)
+static void FN(average_backward_chunk)(const plane_job *j, idx number, REAL *shares, REAL *strip)
 {
     plane_chunk c = chunk_of(j, number);
     const strip_shape *s = &j->strip;
     FN(fill_channel)(s, (const REAL *)j->in + c.plane * s->src_h * s->src_w, c.first, strip);
-    FN(share_out)(j, c.first, divisors, strip);
-    idx y0 = c.first * j->sy, y1 = CK_MIN(j->height, (c.first + c.rows) * j->sy);
-    for (idx y = y0; y < y1; y++) {
-        REAL *row = (REAL *)j->out + (c.plane * j->height + y) * j->width;
-        const plane_phase *phases = j->phase + y % j->sy * j->sx;
-        const REAL *from = strip + (y / j->sy - c.first) * s->pitch;
-        idx room = (y1 - y) * j->width;
-        if (j->sx == 1)
-            FN(average_row_back)(j, from, phases, 1, row, room);
-        else if (j->sx == 2)
-            FN(average_row_back)(j, from, phases, 2, row, room);
-        else
-            FN(average_row_back)(j, from, phases, j->sx, row, room);
+    FN(share_out)(j, c.first, shares, strip);
+#define CK_ROW(from, phases, sx, row, room) \
+    FN(average_row_back)(j, from, phases, sx, row, room)
+    PUT_ROWS(j, c, strip, CK_ROW)
+#undef CK_ROW
+}
+
+/* Whether windows of two columns lie side by side on the image, none of them over its end: then
+ * every gradient goes to pixels of its own, in equal shares. */
+static int FN(averages_tile)(const ck_pool *g)
+{
+    return g->k[1] == g->s[1] && g->k[2] == 2 && g->s[2] == 2 && g->d[1] == 1 && g->d[2] == 1 &&
+           g->p[1] == 0 && g->p[2] == 0 && g->out[1] * g->k[1] <= g->in[1] &&
+           g->out[2] * 2 <= g->in[2];
+}
+
+/* The rows of dx under one row of windows, from the last vector to the first: what the last one of a
+ * row writes behind its end belongs to the next row. */
+CK_INLINE void FN(spread_row)(const ck_pool *g, const REAL *dout, REAL share, REAL *to,
+                              const REAL *end)
+{
+    idx width = 2 * g->out[2];
+    for (idx x = (g->out[2] - 1) / VL * VL; x >= 0; x -= VL) {
+        idx n = g->out[2] - x;
+        VEC a, b, v = n >= VL ? FN(lanes_at)(dout + x) : FN(load_part)(dout + x, n);
+        v *= share;
+        FN(join_lanes)(v, v, &a, &b);
+        for (idx kh = 0; kh < g->k[1]; kh++) {
+            REAL *row = to + kh * g->in[2], *at = row + 2 * x;
+            FN(put)(at, a, 2 * n, end - at);
+            if (n > VL / 2)
+                FN(put)(at + VL, b, 2 * n - VL, end - at - VL);
+            for (idx i = width; n <= VL && i < g->in[2]; i++)
+                row[i] = 0;
+        }
     }
 }
 
-static idx FN(divisor_bytes)(const plane_job *j)
+static void FN(average_tiles_task)(void *context, idx task, void *scratch)
+{
+    (void)scratch;
+    const pool_job *job = context;
+    const ck_pool *g = job->g;
+    idx last = CK_MIN(g->planes, (task + 1) * job->per_task), size = g->in[1] * g->in[2];
+    REAL share = (REAL)1 / (REAL)(g->k[1] * g->k[2]);
+    for (idx plane = task * job->per_task; plane < last; plane++) {
+        const REAL *dout = (const REAL *)job->in + plane * g->out[1] * g->out[2];
+        REAL *row = (REAL *)job->out + plane * size, *end = row + size;
+        for (idx oh = 0; oh < g->out[1]; oh++, row += g->k[1] * g->in[2], dout += g->out[2])
+            FN(spread_row)(g, dout, share, row, end);
+        memset(row, 0, (size_t)(end - row) * sizeof(REAL));
+    }
+}
+
+static idx FN(share_bytes)(const plane_job *j)
 {
     return round_up((j->g->out[2] + 2 * VL) * (idx)sizeof(REAL), CK_VECTOR_BYTES);
 }
@@ -109,7 +140,7 @@ static idx FN(divisor_bytes)(const plane_job *j)
 static void FN(average_forward_task)(void *context, idx task, void *memory)
 {
     const plane_job *j = context;
-    REAL *strip = (REAL *)((char *)memory + FN(divisor_bytes)(j));
+    REAL *strip = (REAL *)((char *)memory + FN(share_bytes)(j));
     idx last = CK_MIN(j->g->planes * j->chunks, (task + 1) * j->per_task);
     for (idx number = task * j->per_task; number < last; number++)
         FN(average_forward_chunk)(j, number, memory, strip);
@@ -118,7 +149,7 @@ static void FN(average_forward_task)(void *context, idx task, void *memory)
 static void FN(average_backward_task)(void *context, idx task, void *memory)
 {
     const plane_job *j = context;
-    REAL *strip = (REAL *)((char *)memory + FN(divisor_bytes)(j));
+    REAL *strip = (REAL *)((char *)memory + FN(share_bytes)(j));
     idx last = CK_MIN(j->g->planes * j->chunks, (task + 1) * j->per_task);
     for (idx number = task * j->per_task; number < last; number++)
         FN(average_backward_chunk)(j, number, memory, strip);
@@ -131,7 +162,7 @@ static int FN(run_average)(plane_job *j, void *lists, const void *in, void *out,
     j->in = in;
     j->out = out;
     int failed = ck_parallel(plane_tasks(j), run, j,
-                             FN(strip_bytes)(j) + (size_t)FN(divisor_bytes)(j),
+                             FN(strip_bytes)(j) + (size_t)FN(share_bytes)(j),
                              pool_work(j->g) / 4);
     free(lists);
     return failed;
@@ -139,6 +170,8 @@ static int FN(run_average)(plane_job *j, void *lists, const void *in, void *out,
 
 int FN(ck_average_rows_forward)(const ck_pool *g, const void *x, void *out)
 {
+    if (FN(can_overlap)(g))
+        return FN(average_overlap_forward)(g, x, out);
     plane_job j;
     void *lists = FN(plan_windows)(&j, g);
     return FN(run_average)(&j, lists, x, out, FN(average_forward_task));
@@ -146,6 +179,12 @@ int FN(ck_average_rows_forward)(const ck_pool *g, const void *x, void *out)
 
 int FN(ck_average_rows_backward)(const ck_pool *g, const void *dout, void *dx)
 {
+    if (FN(averages_tile)(g)) {
+        pool_job job = {.g = g, .in = dout, .out = dx};
+        return run_planes(&job, FN(average_tiles_task));
+    }
+    if (FN(can_overlap)(g) && g->s[1] == 1 && g->s[2] == 1)
+        return FN(average_overlap_backward)(g, dout, dx);
     plane_job j;
     void *lists = FN(plan_pixels)(&j, g);
     return FN(run_average)(&j, lists, dout, dx, FN(average_backward_task));

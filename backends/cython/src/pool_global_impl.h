@@ -10,50 +10,57 @@ static idx FN(largest)(const REAL *x, idx size)
     return where;
 }
 
-/* The same in vectors, without NaN: exchange halves, quarters … and keep the larger, of equal ones
- * the first. */
-#define EXCHANGE(s) \
-    { \
-        VEC other = SHUFFLE(best, best, EACH_LANE(TURNED_LANE, s)); \
-        IVEC there = SHUFFLE(arg, arg, EACH_LANE(TURNED_LANE, s)); \
-        IVEC take = (other > best) | ((other == best) & (there < arg)); \
-        best = (VEC)((take & (IVEC)other) | (~take & (IVEC)best)); \
-        arg = (take & there) | (~take & arg); \
-    }
+/* The larger of two values and the smaller of two places, lane by lane. */
+CK_INLINE VEC FN(larger)(VEC a, VEC b)
+{
+    IVEC unused = {0};
+    FN(take_greater)(&b, &unused, a, unused);
+    return b;
+}
 
+CK_INLINE IVEC FN(first_place)(IVEC a, IVEC b)
+{
+#if defined(__AVX512F__) && CK_VECTOR_BYTES == 64 && defined(REAL_IS_DOUBLE)
+    return (IVEC)_mm512_min_epi64((__m512i)a, (__m512i)b);
+#elif defined(__AVX512F__) && CK_VECTOR_BYTES == 64
+    return (IVEC)_mm512_min_epi32((__m512i)a, (__m512i)b);
+#else
+    IVEC less = a < b;
+    return (less & a) | (~less & b);
+#endif
+}
+
+/* The same in vectors, without NaN: the largest in each lane and the first place where it stood;
+ * then the largest of all, and of the lanes that have it the first place. Turning a vector by
+ * halves, quarters … lets every lane see all others. */
 static idx FN(largest_in_lanes)(const REAL *x, idx size)
 {
-    IVEC arg = {0}, place;
+    IVEC arg = {0}, place, none = {0};
     for (idx lane = 0; lane < VL; lane++)
         arg[lane] = (LANE)lane;
     place = arg;
     VEC best = FN(lanes_at)(x);
-    IVEC nan = best != best;
+    IVEC nan = FN(unordered)(best, best);
     for (idx i = VL; i < size; i += VL) {
         idx at = CK_MIN(i, size - VL); /* the last vector may overlap the one before it */
         place += (LANE)(at == i ? VL : at - (i - VL));
         VEC v = FN(lanes_at)(x + at);
-        nan |= v != v;
+        nan |= FN(unordered)(v, v);
         FN(take_greater)(&best, &arg, v, place);
     }
-    LANE any = 0;
-    for (idx lane = 0; lane < VL; lane++)
-        any |= nan[lane];
-    if (any)
+    if (FN(any_lane)(nan))
         return FN(largest)(x, size);
-#if LANES > 8
-    EXCHANGE(8)
-#endif
-#if LANES > 4
-    EXCHANGE(4)
-#endif
-#if LANES > 2
-    EXCHANGE(2)
-#endif
-    EXCHANGE(1)
+    VEC all = best;
+    none += (LANE)size;
+#define CK_ALL(s) all = FN(larger)(all, SHUFFLE(all, all, EACH_LANE(TURNED_LANE, s)));
+#define CK_FIRST(s) arg = FN(first_place)(arg, SHUFFLE(arg, arg, EACH_LANE(TURNED_LANE, s)));
+    EACH_HALF(CK_ALL)
+    arg = FN(where_equal)(best, all, arg, none);
+    EACH_HALF(CK_FIRST)
+#undef CK_ALL
+#undef CK_FIRST
     return (idx)arg[0];
 }
-#undef EXCHANGE
 
 static void FN(max_global_plane)(const pool_job *r, idx plane, idx size)
 {

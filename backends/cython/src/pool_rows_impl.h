@@ -7,10 +7,10 @@
 CK_INLINE VEC FN(lanes_at)(const REAL *p) { return *(const VECU *)p; }
 
 /* n places (all if room allows, see put), `at` the number of the first output. */
-CK_INLINE void FN(put_args)(const plane_job *j, idx at, IVEC args, idx n, idx room)
+CK_INLINE void FN(put_args)(void *arg, int arg_bytes, idx at, IVEC args, idx n, idx room)
 {
-    if (j->arg_bytes == 1) {
-        uint8_t *to = (uint8_t *)j->arg + at, some[LANES];
+    if (arg_bytes == 1) {
+        uint8_t *to = (uint8_t *)arg + at, some[LANES];
         if (room >= VL) {
             FN(to_bytes)(to, args);
         } else {
@@ -19,7 +19,7 @@ CK_INLINE void FN(put_args)(const plane_job *j, idx at, IVEC args, idx n, idx ro
         }
     } else {
         for (idx i = 0; i < CK_MIN(n, VL); i++)
-            put_arg(j->arg, j->arg_bytes, at + i, (idx)args[i]);
+            put_arg(arg, arg_bytes, at + i, (idx)args[i]);
     }
 }
 
@@ -44,7 +44,7 @@ CK_INLINE void FN(max_row)(const plane_job *j, const REAL *strip, const idx *off
         }
         FN(put)(out + x, best, j->width - x, room - x);
         if (j->arg)
-            FN(put_args)(j, at + x, arg, j->width - x, room - x);
+            FN(put_args)(j->arg, j->arg_bytes, at + x, arg, j->width - x, room - x);
     }
 }
 
@@ -56,9 +56,7 @@ static void FN(max_forward_chunk)(const plane_job *j, idx number, REAL *strip, c
     FN(filler) f = {{0}, {0}};
     f.pad -= (REAL)INFINITY;
     FN(fill_strip)(&j->strip, &f, image, c.first, strip, 1);
-    LANE nan = 0;
-    for (idx lane = 0; lane < VL; lane++)
-        nan |= f.nan[lane];
+    int nan = FN(any_lane)(f.nan);
     const plane_phase *p = j->phase;
     for (idx r = 0; r < c.rows; r++, strip += j->strip.pitch) {
         idx kh0, kh1, at = (c.plane * g->out[1] + c.first + r) * g->out[2];
@@ -92,7 +90,8 @@ static void FN(max_forward_task)(void *context, idx task, void *memory)
         FN(max_forward_chunk)(j, number, strip, first);
 }
 
-int FN(ck_max_rows_forward)(const ck_pool *g, const void *x, void *out, void *arg, int arg_bytes)
+static int FN(max_rows_forward)(const ck_pool *g, const void *x, void *out, void *arg,
+                                int arg_bytes)
 {
     plane_job j;
     void *memory = FN(plan_windows)(&j, g);

@@ -31,15 +31,21 @@
 #define TURN_LANE(s, l) ((s) * (LANES / 2) + (l) / 2 + (l) % 2 * LANES)
 #endif
 
+/* EACH_HALF: for the half, the quarter … of the lanes' number, down to 1. */
 #undef EACH_LANE
+#undef EACH_HALF
 #if LANES == 2
 #define EACH_LANE EACH_OF_2
+#define EACH_HALF(m) m(1)
 #elif LANES == 4
 #define EACH_LANE EACH_OF_4
+#define EACH_HALF(m) m(2) m(1)
 #elif LANES == 8
 #define EACH_LANE EACH_OF_8
+#define EACH_HALF(m) m(4) m(2) m(1)
 #else
 #define EACH_LANE EACH_OF_16
+#define EACH_HALF(m) m(8) m(4) m(2) m(1)
 #endif
 
 /* The lanes of a vector whose bits are set; memory of the others is not touched, and loaded as 0.
@@ -145,6 +151,15 @@ CK_INLINE VEC FN(load_lanes_or)(VEC rest, const REAL *p, unsigned bits)
 #endif
 }
 
+CK_INLINE VEC FN(load_masked_or)(VEC rest, const REAL *p, MASK mask)
+{
+#if defined(__AVX2__) && CK_VECTOR_BYTES == 32
+    return (VEC)((IVEC)FN(load_masked)(p, mask) | (~(IVEC)mask & (IVEC)rest));
+#else
+    return FN(load_lanes_or)(rest, p, mask);
+#endif
+}
+
 /* The first n lanes, 0 <= n <= VL. */
 CK_INLINE VEC FN(load_part)(const REAL *p, idx n) { return FN(load_lanes)(p, FIRST_LANES(n)); }
 CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n) { FN(store_lanes)(p, v, FIRST_LANES(n)); }
@@ -166,16 +181,9 @@ CK_INLINE void FN(join_lanes)(VEC even, VEC odd, VEC *a, VEC *b)
 /* The sum of all lanes, by halves, which is quicker and rounds less than one after the other. */
 CK_INLINE REAL FN(sum_lanes)(VEC v)
 {
-#if LANES > 8
-    v += SHUFFLE(v, v, EACH_LANE(TURNED_LANE, 8));
-#endif
-#if LANES > 4
-    v += SHUFFLE(v, v, EACH_LANE(TURNED_LANE, 4));
-#endif
-#if LANES > 2
-    v += SHUFFLE(v, v, EACH_LANE(TURNED_LANE, 2));
-#endif
-    v += SHUFFLE(v, v, EACH_LANE(TURNED_LANE, 1));
+#define CK_ADD(s) v += SHUFFLE(v, v, EACH_LANE(TURNED_LANE, s));
+    EACH_HALF(CK_ADD)
+#undef CK_ADD
     return v[0];
 }
 

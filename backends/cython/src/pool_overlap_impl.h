@@ -280,6 +280,9 @@ static int FN(max_overlap_forward)(const ck_pool *g, const void *x, void *out, v
 
 int FN(ck_max_rows_forward)(const ck_pool *g, const void *x, void *out, void *arg, int arg_bytes)
 {
-    return (FN(can_overlap)(g) ? FN(max_overlap_forward) : FN(max_rows_forward))(g, x, out, arg,
-                                                                             arg_bytes);
+    int overlap = FN(can_overlap)(g);
+#if defined(REAL_IS_DOUBLE) && CK_VECTOR_BYTES == 64
+    overlap = overlap && g->s[2] > 1; /* the strip takes four fifths of the time here */
+#endif
+    return (overlap ? FN(max_overlap_forward) : FN(max_rows_forward))(g, x, out, arg, arg_bytes);
 }

@@ -199,7 +199,8 @@ static int FN(rows_are_better)(const gemm_job *j, idx rows, idx cols, idx m)
     return by_row <= packed;
 }
 
-/* dx of stride > 1: put a pass's results, [m][rows][cols], in their places. */
+/* dx of stride > 1: put a pass's results, [m][rows][cols], in their places; zeros where no tap
+ * reaches them. */
 static void FN(interleave)(const gemm_job *j, const gemm_pass *p, const REAL *from, idx m,
                            idx first_row, idx rows, REAL *out)
 {
@@ -208,7 +209,36 @@ static void FN(interleave)(const gemm_job *j, const gemm_pass *p, const REAL *fr
             REAL *to = out + (i * j->out_h + (first_row + r) * p->sy + p->y0) * j->out_w + p->x0;
             const REAL *row = from + (i * rows + r) * p->cols;
             for (idx x = 0; x < p->cols; x++)
-                to[x * p->sx] = row[x];
+                to[x * p->sx] = p->taps ? row[x] : 0;
+        }
+}
+
+/* The same for two passes that have the even and the odd columns. */
+static void FN(interleave_two)(const gemm_job *j, const gemm_pass *p, const REAL *even,
+                               const REAL *odd, idx m, idx first_row, idx rows, REAL *out)
+{
+    for (idx i = 0; i < m; i++)
+        for (idx r = 0; r < rows; r++) {
+            REAL *to = out + (i * j->out_h + (first_row + r) * p->sy + p->y0) * j->out_w;
+            const REAL *e = even + (i * rows + r) * p[0].cols;
+            const REAL *o = odd + (i * rows + r) * p[1].cols;
+            for (idx x = 0; x < p->cols; x += VL) {
+                VEC a, b, ev = {0}, ov = {0};
+                if (p[0].taps)
+                    ev = *(const VECU *)(e + x);
+                if (p[1].taps)
+                    ov = *(const VECU *)(o + x);
+                FN(join_lanes)(ev, ov, &a, &b);
+                idx left = j->out_w - 2 * x;
+                if (left >= 2 * VL) {
+                    *(VECU *)(to + 2 * x) = a;
+                    *(VECU *)(to + 2 * x + VL) = b;
+                } else {
+                    FN(store_part)(to + 2 * x, a, CK_MIN(left, VL));
+                    if (left > VL)
+                        FN(store_part)(to + 2 * x + VL, b, left - VL);
+                }
+            }
         }
 }
 
@@ -258,16 +288,9 @@ static void FN(gemm_task)(void *context, idx task, void *scratch)
             b.out = interleaved ? to
                                 : (REAL *)j->out + ((n0 * j->groups + group) * j->m + m0) * out_plane +
                                       first * j->out_w;
+            if (rows == 0 || p->cols == 0 || p->taps == 0)
+                continue;
             to += images * m * rows * p->cols;
-            if (rows == 0 || p->cols == 0)
-                continue;
-            if (p->taps == 0) {
-                if (c0 == 0)
-                    for (idx n = 0; n < images; n++)
-                        for (idx r = 0; r < m; r++)
-                            FN(zero)(b.out + n * b.out_image + r * b.ldc, rows * p->cols);
-                continue;
-            }
             for (idx c = 0, k = 0; c < cs; c++)
                 for (idx t = 0; t < p->taps; t++)
                     koff[k++] = c * j->strip.channel_size + p->toff[t];
@@ -290,10 +313,20 @@ static void FN(gemm_task)(void *context, idx task, void *scratch)
     const REAL *from = results;
     for (idx i = 0; i < j->passes; i++) {
         const gemm_pass *p = &j->pass[i];
-        idx rows = FN(pass_rows)(j, p, first, j->rows);
-        for (idx n = 0; n < images; n++, from += m * rows * p->cols)
-            FN(interleave)(j, p, from, m, first, rows,
-                           (REAL *)j->out + (((n0 + n) * j->groups + group) * j->m + m0) * out_plane);
+        int two = p->sx == 2;
+        idx rows = FN(pass_rows)(j, p, first, j->rows), size = m * rows * p->cols;
+        idx next_size = two ? m * rows * p[1].cols : 0;
+        const REAL *next = from + (p->taps ? images * size : 0);
+        for (idx n = 0; n < images; n++) {
+            REAL *to =
+                (REAL *)j->out + (((n0 + n) * j->groups + group) * j->m + m0) * out_plane;
+            if (two)
+                FN(interleave_two)(j, p, from + n * size, next + n * next_size, m, first, rows, to);
+            else
+                FN(interleave)(j, p, from + n * size, m, first, rows, to);
+        }
+        from = next + (two && p[1].taps ? images * next_size : 0);
+        i += two;
     }
 }
 

@@ -37,8 +37,12 @@ static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
         j->mb = CK_MAX(CK_MIN(j->m, 4 * TILE_ROWS),
                        blocks_of(j->m, blocks_of(LEAST_TASKS / 2, tasks)));
     j->mb = even_block(j->m, j->mb);
-    if (passes > 1) {
-        idx fit = RESULT_BYTES / (idx)sizeof(REAL) / (j->images * j->rows * row_pixels);
+    idx result_pixels = 0; /* of all passes that compute any, in a row */
+    for (idx i = 0; i < passes && passes > 1; i++)
+        result_pixels += j->pass[i].taps ? j->pass[i].cols : 0;
+    result_pixels *= j->images * j->rows;
+    if (result_pixels) {
+        idx fit = RESULT_BYTES / (idx)sizeof(REAL) / result_pixels;
         j->mb = even_block(j->m, CK_MIN(j->mb, CK_MAX(1, fit)));
     }
     FN(size_strip)(s, j->rows + rows_reach);
@@ -56,8 +60,7 @@ static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
     if (!j->direct_source)
         at += round_up(j->images * j->cb * s->channel_size * (idx)sizeof(REAL) + slack, 64);
     j->offset_result = at;
-    if (passes > 1)
-        at += round_up(j->images * j->mb * j->rows * row_pixels * (idx)sizeof(REAL), 64);
+    at += round_up(j->mb * result_pixels * (idx)sizeof(REAL) + slack, 64);
     j->offset_a = at;
     if (!j->prepacked)
         at += round_up(j->mb * j->cb * most_taps * (idx)sizeof(REAL), 64);

@@ -68,11 +68,19 @@ CK_INLINE void FN(size_strip)(strip_shape *s, idx rows)
     s->channel_size = s->phases * s->phase_size;
 }
 
-/* What copying a row does: fills with `pad`, and notes NaNs in `nan` where asked. */
+/* What copying a row does: fills with `pad`, and notes NaNs in `nan` where asked. A row `ahead`
+ * behind it is on its way into the cache meanwhile: hardware does not follow from plane to plane. */
 typedef struct {
     VEC pad;
     IVEC nan;
+    idx ahead;
 } FN(filler);
+
+CK_INLINE void FN(prefetch_row)(const FN(filler) *f, const REAL *row, idx n)
+{
+    for (idx i = 0; i < n && f->ahead; i += 64 / (idx)sizeof(REAL))
+        __builtin_prefetch(row + f->ahead + i);
+}
 
 CK_INLINE void FN(fill_pad)(const FN(filler) *f, REAL *to, idx n)
 {
@@ -131,6 +139,16 @@ CK_INLINE VEC FN(pixels_at)(FN(filler) *f, const REAL *row, idx x, idx width, co
     return v;
 }
 
+/* Every second pixel of a row from column x on, and those between them. */
+CK_INLINE void FN(two_vectors)(const strip_shape *s, FN(filler) *f, const REAL *row, idx x,
+                               VEC *even, VEC *odd, const int find_nan)
+{
+    VEC a = FN(pixels_at)(f, row, x, s->src_w, find_nan), b = f->pad;
+    if (x + VL < s->src_w)
+        b = FN(pixels_at)(f, row, x + VL, s->src_w, find_nan);
+    FN(split_lanes)(a, b, even, odd);
+}
+
 /* Copy the rows of one phase, the first of them source row y (then y + sh …). Rows are written in
  * ascending order and in whole vectors: what one writes behind its end, the next overwrites. */
 CK_INLINE void FN(fill_phase)(const strip_shape *s, FN(filler) *f, idx p, const REAL *plane, idx y,
@@ -142,9 +160,18 @@ CK_INLINE void FN(fill_phase)(const strip_shape *s, FN(filler) *f, idx p, const 
         const REAL *from = plane + y * s->src_w;
         if (y < 0 || y >= s->src_h) {
             FN(fill_pad)(f, row, s->pitch);
-        } else if (s->sw == 1) {
+            continue;
+        }
+        FN(prefetch_row)(f, from, s->src_w);
+        if (s->sw == 1) {
             for (idx q = 0; q < s->pitch; q += VL)
                 *(VECU *)(row + q) = FN(pixels_at)(f, from, q + shift, s->src_w, find_nan);
+        } else if (s->sw == 2) {
+            for (idx q = 0; q < s->pitch; q += VL) {
+                VEC v, other;
+                FN(two_vectors)(s, f, from, 2 * q + shift, &v, &other, find_nan);
+                *(VECU *)(row + q) = v;
+            }
         } else {
             FN(fill_pad)(f, row, begin);
             FN(copy_strided)(f, row + begin, from + begin * s->sw + shift, end - begin, s->sw,
@@ -166,12 +193,10 @@ CK_INLINE void FN(fill_two_phases)(const strip_shape *s, FN(filler) *f, const RE
             continue;
         }
         const REAL *from = plane + y * s->src_w;
+        FN(prefetch_row)(f, from, s->src_w);
         for (idx q = 0; q < s->pitch; q += VL) {
-            idx x = 2 * q - s->left;
-            VEC e, o, a = FN(pixels_at)(f, from, x, s->src_w, find_nan), b = f->pad;
-            if (x + VL < s->src_w)
-                b = FN(pixels_at)(f, from, x + VL, s->src_w, find_nan);
-            FN(split_lanes)(a, b, &e, &o);
+            VEC e, o;
+            FN(two_vectors)(s, f, from, 2 * q - s->left, &e, &o, find_nan);
             *(VECU *)(even + q) = e;
             *(VECU *)(odd + q) = o;
         }
@@ -197,6 +222,6 @@ CK_INLINE void FN(fill_strip)(const strip_shape *s, FN(filler) *f, const REAL *p
 
 static void FN(fill_channel)(const strip_shape *s, const REAL *plane, idx first, REAL *to)
 {
-    FN(filler) zeros = {{0}, {0}};
+    FN(filler) zeros = {{0}, {0}, s->src_h * s->src_w};
     FN(fill_strip)(s, &zeros, plane, first, to, 0);
 }

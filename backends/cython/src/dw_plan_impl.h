@@ -1,6 +1,7 @@
 /* Cutting dw into blocks and tasks for dw_impl.h, by the shape alone. Included by isa_gemm.c once
  * per dtype. */
 
+#define GAPLESS_DW 0
 /* Pixels are cut into chunks of whole rows, or of whole images where those are small. */
 static void FN(dw_pixels)(dw_job *j, idx most)
 {
@@ -119,7 +120,7 @@ ck_conv_dw_fn FN(ck_direct_dw);
 
 int FN(ck_gemm_dw)(const ck_conv *g, const void *dout, const void *x, void *dw, void *db)
 {
-    idx taps = g->k[1] * g->k[2], toff[MOST_TAPS], number[MOST_TAPS];
+    idx taps = g->k[1] * g->k[2], toff[MOST_TAPS];
     int bad = 0;
     if (g->n == 0) {
         memset(dw, 0, (size_t)(g->f * (g->c / g->groups) * taps) * sizeof(REAL));
@@ -132,14 +133,11 @@ int FN(ck_gemm_dw)(const ck_conv *g, const void *dout, const void *x, void *dw, 
     strip_shape *s = &j.strip;
     s->src_h = g->in[1], s->src_w = g->in[2], s->sh = g->s[1], s->sw = g->s[2];
     s->top = g->p[1], s->left = g->p[2];
-    s->pitch = g->out[2] + (g->k[2] - 1) * g->d[2] / s->sw;
-    for (idx t = 0; t < taps; t++)
-        number[t] = phase_number(s, t / g->k[2] * g->d[1] % s->sh, t % g->k[2] * g->d[2] % s->sw);
+    s->gapless = GAPLESS_DW;
+    enter_taps(s, g);
     FN(dw_blocks)(&j);
     FN(size_strip)(s, j.rows + (g->k[1] - 1) * g->d[1] / s->sh);
-    for (idx t = 0; t < taps; t++)
-        toff[t] = number[t] * s->phase_size + t / g->k[2] * g->d[1] / s->sh * s->pitch +
-                  t % g->k[2] * g->d[2] / s->sw;
+    tap_offsets(s, g, toff);
     j.flat = taps == 1 && g->s[1] == 1 && g->s[2] == 1 && g->in[1] == g->out[1] &&
              g->in[2] == g->out[2];
     if (j.flat)

@@ -302,7 +302,11 @@ static void FN(gemm_task)(void *context, idx task, void *scratch)
                 FN(pack_weights)(j, p, group, m0, m, c0, cs, a);
                 b.a = a;
             }
-            if (FN(rows_are_better)(j, rows, p->cols, m))
+            if (j->strip.gapless && p->cols == j->strip.pitch) { /* one long row */
+                b.cols *= rows;
+                b.rows = 1;
+            }
+            if (FN(rows_are_better)(j, b.rows, b.cols, m))
                 FN(run_rows)(&b);
             else
                 FN(run_packed)(&b);

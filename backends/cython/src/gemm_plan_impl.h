@@ -90,10 +90,25 @@ static int FN(run_gemm)(gemm_job *j)
     return failed;
 }
 
+/* Whether vectors that run on over rows are worth a copy of the strip for each of `columns` columns
+ * of taps: cycles, roughly, per channel and row of results of each way, see rows_are_better. */
+static int FN(gapless_is_better)(const gemm_job *j, idx rows, idx cols, idx taps, idx columns)
+{
+    if (j->strip.sw > 2) /* copied one by one */
+        return 0;
+    double m = (double)CK_MIN(j->m, 128), vectors = (double)cols / VL;
+    double by_row = (double)blocks_of(cols, VL) * taps * m;
+    double packed = vectors * taps * (m + 2.6 * (1 + 1 / vectors));
+    double by_image = (double)blocks_of(rows * cols, VL) / rows * taps * m;
+    double packed_gapless = vectors * taps * (m + 2.6);
+    double copies = 4.0 * (double)((columns - 1) * blocks_of(cols, VL));
+    return copies + CK_MIN(by_image, packed_gapless) < CK_MIN(by_row, packed);
+}
+
 int FN(ck_gemm_forward)(const ck_conv *g, const void *x, const void *w, const void *b, void *out,
                         int relu)
 {
-    idx taps = g->k[1] * g->k[2], toff[MOST_TAPS], wtap[MOST_TAPS], number[MOST_TAPS];
+    idx taps = g->k[1] * g->k[2], toff[MOST_TAPS], wtap[MOST_TAPS];
     gemm_pass pass = {.taps = taps, .sy = 1, .sx = 1, .cols = g->out[2], .in_order = 1,
                       .toff = toff, .wtap = wtap};
     gemm_job j = {.n = g->n, .groups = g->groups, .m = g->f / g->groups, .c = g->c / g->groups,
@@ -106,22 +121,19 @@ int FN(ck_gemm_forward)(const ck_conv *g, const void *x, const void *w, const vo
     s->src_h = g->in[1], s->src_w = g->in[2], s->sh = g->s[1], s->sw = g->s[2];
     s->top = g->p[1], s->left = g->p[2];
     idx reach = (g->k[1] - 1) * g->d[1] / s->sh;
-    s->pitch = g->out[2] + (g->k[2] - 1) * g->d[2] / s->sw;
     j.direct_source = taps == 1 && s->sh == 1 && s->sw == 1 && j.out_h == s->src_h &&
                       j.out_w == s->src_w && s->top == 0 && s->left == 0;
+    s->gapless = FN(gapless_is_better)(&j, g->out[1], g->out[2], taps, g->k[2]);
+    enter_taps(s, g);
     if (j.direct_source) { /* rows do not matter: one long row */
         s->src_w *= s->src_h, s->src_h = 1;
         j.out_w *= j.out_h, j.out_h = 1;
         pass.cols = s->pitch = j.out_w;
     }
-    for (idx t = 0; t < taps; t++)
-        number[t] = phase_number(s, t / g->k[2] * g->d[1] % s->sh, t % g->k[2] * g->d[2] % s->sw);
     FN(plan_blocks)(&j, reach);
-    for (idx t = 0; t < taps; t++) {
+    tap_offsets(s, g, toff);
+    for (idx t = 0; t < taps; t++)
         wtap[t] = t;
-        toff[t] = number[t] * s->phase_size + t / g->k[2] * g->d[1] / s->sh * s->pitch +
-                  t % g->k[2] * g->d[2] / s->sw;
-    }
     return FN(run_gemm)(&j);
 }
 
@@ -129,7 +141,7 @@ int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
 {
     idx sh = g->s[1], sw = g->s[2], passes = sh * sw, taps = g->k[1] * g->k[2];
     gemm_pass *pass = calloc((size_t)passes, sizeof *pass);
-    idx *lists = malloc((size_t)(2 * taps + 4 * MOST_TAPS) * sizeof(idx));
+    idx *lists = malloc((size_t)(3 * taps + 4 * MOST_TAPS) * sizeof(idx));
     if (!pass || !lists) {
         free(pass);
         free(lists);
@@ -148,8 +160,11 @@ int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
     idx low_w = floor_div(g->p[2] - (g->k[2] - 1) * g->d[2], sw);
     idx reach = floor_div(sh - 1 + g->p[1], sh) - low_h;
     s->top = -low_h, s->left = -low_w;
-    s->pitch = (g->in[2] - 1) / sw + 1 + floor_div(sw - 1 + g->p[2], sw) - low_w;
-    s->phases = 1;
+    idx pass_cols = (g->in[2] - 1) / sw + 1, reach_w = floor_div(sw - 1 + g->p[2], sw) - low_w;
+    s->gapless = FN(gapless_is_better)(&j, (g->in[1] - 1) / sh + 1, pass_cols,
+                                       blocks_of(taps, passes),
+                                       CK_MIN(blocks_of(g->k[2], sw), reach_w + 1));
+    s->pitch = pass_cols + (s->gapless ? 0 : reach_w);
     j.direct_source = taps == 1 && passes == 1 && j.out_h == s->src_h && j.out_w == s->src_w &&
                       g->p[1] == 0 && g->p[2] == 0;
     if (j.direct_source) {
@@ -158,7 +173,8 @@ int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
         s->pitch = j.out_w;
         reach = 0;
     }
-    idx *toff = lists, *wtap = lists + taps, *kh = lists + 2 * taps, *oh = kh + MOST_TAPS;
+    idx *toff = lists, *wtap = lists + taps, *column = lists + 2 * taps;
+    idx *kh = lists + 3 * taps, *oh = kh + MOST_TAPS;
     idx *kw = oh + MOST_TAPS, *ow = kw + MOST_TAPS;
     for (idx i = 0; i < passes; i++) {
         gemm_pass *p = &pass[i];
@@ -170,12 +186,17 @@ int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
         for (idx a = 0; a < rows; a++)
             for (idx b = 0; b < cols; b++) {
                 wtap[p->taps] = kh[a] * g->k[2] + kw[b];
-                toff[p->taps++] = j.direct_source ? 0 : (oh[a] - low_h) * s->pitch + ow[b] - low_w;
+                idx col = ow[b] - low_w;
+                column[p->toff - lists + p->taps] = s->gapless ? phase_number(s, 0, col) : col;
+                toff[p->taps++] = j.direct_source ? 0 : (oh[a] - low_h) * s->pitch;
             }
         toff += p->taps;
         wtap += p->taps;
     }
+    s->phases = CK_MAX(s->phases, 1);
     FN(plan_blocks)(&j, reach);
+    for (idx t = 0; t < taps && !j.direct_source; t++)
+        lists[t] += column[t] * (s->gapless ? s->phase_size : 1);
     int failed = FN(run_gemm)(&j);
     free(pass);
     free(lists);

@@ -1,8 +1,9 @@
 /* Strips: the part of an image that a block of outputs reads, copied once into padded memory.
  *
  * A strip is split into stride x stride phases, so that for any stride every tap is a contiguous
- * load at a constant offset: output (row, col) reads lane row * pitch + col + toff[tap]. Included
- * once per dtype, after vector_impl.h.
+ * load at a constant offset: output (row, col) reads lane row * pitch + col + toff[tap]. A gapless
+ * strip has a phase for every column of taps instead, just as wide as the output: then vectors of
+ * pixels run on over rows without a gap, too. Included once per dtype, after vector_impl.h.
  */
 
 #ifndef CK_STRIP_IMPL
@@ -15,6 +16,7 @@ typedef struct {
     idx src_h, src_w, sh, sw, top, left;
     idx rows, pitch;           /* of one phase */
     idx phases;                /* those that some tap reads */
+    int gapless;
     idx phase_size, channel_size;
     int ph[MOST_TAPS], pw[MOST_TAPS];
 } strip_shape;
@@ -39,9 +41,9 @@ static idx reaching_taps(idx k, idx s, idx d, idx p, idx r, idx *tap, idx *shift
 }
 
 /* The number of phase (ph, pw) in the strip, entered where it is new. */
-static idx phase_number(strip_shape *s, idx ph, idx pw)
+static int phase_number(strip_shape *s, idx ph, idx pw)
 {
-    idx i = 0;
+    int i = 0;
     while (i < s->phases && (s->ph[i] != ph || s->pw[i] != pw))
         i++;
     if (i == s->phases) {
@@ -50,6 +52,28 @@ static idx phase_number(strip_shape *s, idx ph, idx pw)
         s->phases++;
     }
     return i;
+}
+
+/* Enter the phases of a convolution's taps and choose the pitch. */
+static void enter_taps(strip_shape *s, const ck_conv *g)
+{
+    idx reach = (g->k[2] - 1) * g->d[2];
+    s->pitch = g->out[2] + (s->gapless ? 0 : reach / s->sw);
+    for (idx a = 0; a < g->k[1]; a++)
+        for (idx b = 0; b <= reach; b += g->d[2])
+            phase_number(s, a * g->d[1] % s->sh, s->gapless ? b : b % s->sw);
+}
+
+/* Where each tap's pixels begin, once the phases have their size. */
+static void tap_offsets(strip_shape *s, const ck_conv *g, idx *toff)
+{
+    for (idx t = 0; t < g->k[1] * g->k[2]; t++) {
+        idx row = t / g->k[2] * g->d[1], col = t % g->k[2] * g->d[2];
+        int phase = phase_number(s, row % s->sh, s->gapless ? col : col % s->sw);
+        toff[t] = phase * s->phase_size + row / s->sh * s->pitch;
+        if (!s->gapless)
+            toff[t] += col / s->sw;
+    }
 }
 #endif
 
@@ -149,19 +173,41 @@ CK_INLINE void FN(two_vectors)(const strip_shape *s, FN(filler) *f, const REAL *
     FN(split_lanes)(a, b, even, odd);
 }
 
+/* Rows that are not wider than a vector: which of its lanes are pixels is the same for all of them. */
+CK_INLINE void FN(fill_narrow)(const strip_shape *s, FN(filler) *f, const REAL *from, idx rows,
+                               idx shift, REAL *to, const int find_nan)
+{
+    idx low = CK_MIN(CK_MAX(-shift, 0), VL), high = CK_MAX(CK_MIN(s->src_w - shift, VL), 0);
+    unsigned bits = FIRST_LANES(high) & ~FIRST_LANES(low);
+    for (idx r = 0; r < rows; r++, to += s->pitch, from += s->sh * s->src_w) {
+        FN(prefetch_row)(f, from, s->src_w);
+        VEC v = bits == FIRST_LANES(VL) ? *(const VECU *)(from + shift)
+                                        : FN(load_lanes_or)(f->pad, from + shift, bits);
+        *(VECU *)to = v;
+        if (find_nan)
+            f->nan |= v != v;
+    }
+}
+
 /* Copy the rows of one phase, the first of them source row y (then y + sh …). Rows are written in
  * ascending order and in whole vectors: what one writes behind its end, the next overwrites. */
 CK_INLINE void FN(fill_phase)(const strip_shape *s, FN(filler) *f, idx p, const REAL *plane, idx y,
                               REAL *row, const int find_nan)
 {
     idx begin, end, shift = s->pw[p] - s->left;
+    idx first = y < 0 ? CK_MIN(blocks_of(-y, s->sh), s->rows) : 0;
+    idx last = y < s->src_h ? CK_MIN(blocks_of(s->src_h - y, s->sh), s->rows) : 0;
+    last = CK_MAX(first, last);
+    const REAL *from = plane + (y + first * s->sh) * s->src_w;
+    FN(fill_pad)(f, row, first * s->pitch);
+    row += first * s->pitch;
+    if (s->sw == 1 && s->pitch <= VL) {
+        FN(fill_narrow)(s, f, from, last - first, shift, row, find_nan);
+        FN(fill_pad)(f, row + (last - first) * s->pitch, (s->rows - last) * s->pitch);
+        return;
+    }
     FN(phase_columns)(s, p, &begin, &end);
-    for (idx r = 0; r < s->rows; r++, row += s->pitch, y += s->sh) {
-        const REAL *from = plane + y * s->src_w;
-        if (y < 0 || y >= s->src_h) {
-            FN(fill_pad)(f, row, s->pitch);
-            continue;
-        }
+    for (idx r = first; r < last; r++, row += s->pitch, from += s->sh * s->src_w) {
         FN(prefetch_row)(f, from, s->src_w);
         if (s->sw == 1) {
             for (idx q = 0; q < s->pitch; q += VL)
@@ -179,11 +225,12 @@ CK_INLINE void FN(fill_phase)(const strip_shape *s, FN(filler) *f, idx p, const 
             FN(fill_pad)(f, row + end, s->pitch - end);
         }
     }
+    FN(fill_pad)(f, row, (s->rows - last) * s->pitch);
 }
 
-/* The same for phases p and p + 1, which have the even and the odd columns. */
-CK_INLINE void FN(fill_two_phases)(const strip_shape *s, FN(filler) *f, const REAL *plane, idx y,
-                                   REAL *even, const int find_nan)
+/* The same for phases p and p + 1, of which the second begins a column further. */
+CK_INLINE void FN(fill_two_phases)(const strip_shape *s, FN(filler) *f, idx p, const REAL *plane,
+                                   idx y, REAL *even, const int find_nan)
 {
     REAL *odd = even + s->phase_size;
     for (idx r = 0; r < s->rows; r++, even += s->pitch, odd += s->pitch, y += s->sh) {
@@ -196,7 +243,8 @@ CK_INLINE void FN(fill_two_phases)(const strip_shape *s, FN(filler) *f, const RE
         FN(prefetch_row)(f, from, s->src_w);
         for (idx q = 0; q < s->pitch; q += VL) {
             VEC e, o;
-            FN(two_vectors)(s, f, from, 2 * q - s->left, &e, &o, find_nan);
+            FN(two_vectors)(s, f, from, 2 * q + s->pw[p] - s->left, &e, &o,
+                            find_nan);
             *(VECU *)(even + q) = e;
             *(VECU *)(odd + q) = o;
         }
@@ -211,8 +259,9 @@ CK_INLINE void FN(fill_strip)(const strip_shape *s, FN(filler) *f, const REAL *p
     for (idx p = 0; p < s->phases; p++) {
         idx y = first * s->sh + s->ph[p] - s->top;
         REAL *row = to + p * s->phase_size;
-        if (s->sw == 2 && p + 1 < s->phases && s->ph[p + 1] == s->ph[p] && s->pw[p] == 0) {
-            FN(fill_two_phases)(s, f, plane, y, row, find_nan);
+        if (s->sw == 2 && p + 1 < s->phases && s->ph[p + 1] == s->ph[p] &&
+            s->pw[p + 1] == s->pw[p] + 1) {
+            FN(fill_two_phases)(s, f, p, plane, y, row, find_nan);
             p++;
         } else {
             FN(fill_phase)(s, f, p, plane, y, row, find_nan);
@@ -222,6 +271,7 @@ CK_INLINE void FN(fill_strip)(const strip_shape *s, FN(filler) *f, const REAL *p
 
 static void FN(fill_channel)(const strip_shape *s, const REAL *plane, idx first, REAL *to)
 {
-    FN(filler) zeros = {{0}, {0}, s->src_h * s->src_w};
+    int whole = s->rows * s->sh >= s->src_h; /* then planes follow each other in memory */
+    FN(filler) zeros = {{0}, {0}, whole ? 0 : s->src_h * s->src_w};
     FN(fill_strip)(s, &zeros, plane, first, to, 0);
 }

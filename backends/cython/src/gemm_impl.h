@@ -57,8 +57,30 @@ static idx even_block(idx total, idx most)
 
 static FN(tile) *const FN(packed_tiles)[2][15];
 static FN(tile) *const FN(strip_tiles)[3][15];
+#define LANE_NUMBER(s, l) (l)
+static const idx FN(each_lane)[LANES] = {EACH_LANE(LANE_NUMBER, 0)};
+#undef LANE_NUMBER
 
 /* ---- packing ------------------------------------------------------------------------------- */
+
+/* to[i * rows + r] = from[r * step + pick[i]], i < count, where pick ascends, in whole vectors: reads
+ * up to a vector behind the last pick, and writes, in ascending order, up to a vector behind the
+ * last row. */
+static void FN(pack_picks)(const REAL *from, idx step, idx rows, const idx *pick, idx count, REAL *to)
+{
+    VEC square[TILE_ROWS + 2 * LANES];
+    idx blocks = blocks_of(rows, VL);
+    for (idx i = 0, t = 0; i < count; t += VL) {
+        if (pick[i] >= t + VL)
+            continue;
+        for (idx b = 0; b < blocks; b++)
+            FN(transpose)(from + b * VL * step + t, step, CK_MIN(VL, rows - b * VL),
+                          (REAL *)(square + b * VL), VL);
+        for (; i < count && pick[i] < t + VL; i++)
+            for (idx b = 0; b < blocks; b++)
+                *(VECU *)(to + i * rows + b * VL) = square[b * VL + pick[i] - t];
+    }
+}
 
 /* Pack the weights of result channels m0 .. m0+count-1 and summed channels c0 .. c0+cs-1: panels
  * of at most TILE_ROWS rows, each [k][rows]. */
@@ -66,24 +88,37 @@ static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, i
                              idx c0, idx cs, REAL *to)
 {
     const REAL *w = (const REAL *)j->w + group * j->wg + c0 * j->wc;
+    const REAL *w_end = (const REAL *)j->w + j->groups * j->m * j->c * j->all_taps;
     idx panels = blocks_of(count, TILE_ROWS);
     if (!p->taps) /* a phase of a strided dx that no tap reaches */
         return;
     for (idx i = 0, m = m0; i < panels; i++) {
         idx rows = (count - (m - m0) + panels - i - 1) / (panels - i);
+        idx extra = round_up(rows, VL) - rows, width = round_up(j->all_taps, VL);
+        int in_vectors = !p->in_order && rows * p->taps > 5 * width * blocks_of(rows, VL);
+        const REAL *first = w + m * j->wm, *end = to + cs * p->taps * rows;
         idx k = 0, contiguous = p->in_order ? cs * p->taps : 0;
-        const REAL *first = w + m * j->wm;
-        /* Whole vectors while a vector stored at the last row stays inside the panel. */
-        for (; 2 * rows >= VL && rows <= VL && k + VL < contiguous; k += VL)
-            FN(transpose)(first + k, j->wm, rows, to + k * rows, rows);
-        to += k * rows;
+        for (; k + VL <= contiguous && to + VL * rows + extra <= end; k += VL, to += VL * rows) {
+            if (rows <= VL)
+                FN(transpose)(first + k, j->wm, rows, to, rows);
+            else
+                FN(pack_picks)(first + k, j->wm, rows, FN(each_lane), VL, to);
+        }
         idx c = k / p->taps, tap = k % p->taps;
-        for (; c < cs; c++, tap = 0)
-            for (; tap < p->taps; tap++, to += rows) {
-                const REAL *from = first + c * j->wc + p->wtap[tap];
-                for (idx r = 0; r < rows; r++)
-                    to[r] = from[r * j->wm];
+        for (; c < cs; c++, tap = 0) {
+            const REAL *from = first + c * j->wc;
+            for (idx r = 0; r < rows * j->wm && !p->in_order; r += 64 / (idx)sizeof(REAL))
+                __builtin_prefetch(from + 3 * j->wc + r);
+            if (in_vectors && to + p->taps * rows + extra <= end &&
+                from + (rows - 1) * j->wm + width <= w_end) {
+                FN(pack_picks)(from, j->wm, rows, p->wtap, p->taps, to);
+                to += p->taps * rows;
+                continue;
             }
+            for (; tap < p->taps; tap++, to += rows)
+                for (idx r = 0; r < rows; r++)
+                    to[r] = from[r * j->wm + p->wtap[tap]];
+        }
         m += rows;
     }
 }

@@ -217,9 +217,8 @@ static void FN(dw_task)(void *context, idx task, void *scratch)
         rows_of_x.count = j->flat ? FN(list_pixels)(rows_of_x.vectors, images, g->c * plane, 1, 0,
                                                     rows * g->out[2])
                                   : FN(list_pixels)(rows_of_x.vectors, images,
-                                                    c * j->strip.channel_size, 
-                                                    j->strip.gapless ? 1 : rows, j->strip.pitch,
-                                                    j->strip.gapless ? rows * g->out[2] : g->out[2]);
+                                                    c * j->strip.channel_size, rows,
+                                                    j->strip.pitch, g->out[2]);
         if (j->outer) {
             FN(transpose_dout)(j, dout_rows, f, pixels, a);
             FN(outer_block)(a, f, &rows_of_x, k, pixels, (REAL *)(at + j->offset_panel), dw, ldw,

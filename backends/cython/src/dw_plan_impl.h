@@ -1,7 +1,6 @@
 /* Cutting dw into blocks and tasks for dw_impl.h, by the shape alone. Included by isa_gemm.c once
  * per dtype. */
 
-#define GAPLESS_DW 0
 /* Pixels are cut into chunks of whole rows, or of whole images where those are small. */
 static void FN(dw_pixels)(dw_job *j, idx most)
 {
@@ -133,7 +132,8 @@ int FN(ck_gemm_dw)(const ck_conv *g, const void *dout, const void *x, void *dw, 
     strip_shape *s = &j.strip;
     s->src_h = g->in[1], s->src_w = g->in[2], s->sh = g->s[1], s->sw = g->s[2];
     s->top = g->p[1], s->left = g->p[2];
-    s->gapless = GAPLESS_DW;
+    /* A copy for each column of taps saves pieces of vectors for as many taps as are in it. */
+    s->gapless = s->sw == 1 && g->out[2] < VL && g->k[1] > 3;
     enter_taps(s, g);
     FN(dw_blocks)(&j);
     FN(size_strip)(s, j.rows + (g->k[1] - 1) * g->d[1] / s->sh);

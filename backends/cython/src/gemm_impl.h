@@ -9,6 +9,7 @@
 #define CK_GEMM_IMPL
 enum {
     K_BLOCK = CK_VECTOR_BYTES == 64 ? 192 : 256, /* rows of a panel, which stays in L1 */
+    L1_BYTES = CK_VECTOR_BYTES == 64 ? 24 << 10 : 16 << 10, /* for a panel or its like */
     STRIP_BYTES = 320 << 10,
     RESULT_BYTES = 320 << 10,
     CHUNK_PIXELS = 1024,
@@ -53,6 +54,28 @@ static idx even_block(idx total, idx most)
 {
     return blocks_of(total, blocks_of(total, CK_MAX(most, 1)));
 }
+
+/* Enter the phases of a convolution's taps and choose the pitch. */
+static void enter_taps(strip_shape *s, const ck_conv *g)
+{
+    idx reach = (g->k[2] - 1) * g->d[2];
+    s->pitch = g->out[2] + (s->gapless ? 0 : reach / s->sw);
+    for (idx a = 0; a < g->k[1]; a++)
+        for (idx b = 0; b <= reach; b += g->d[2])
+            phase_number(s, a * g->d[1] % s->sh, s->gapless ? b : b % s->sw);
+}
+
+/* Where each tap's pixels begin, once the phases have their size. */
+static void tap_offsets(strip_shape *s, const ck_conv *g, idx *toff)
+{
+    for (idx t = 0; t < g->k[1] * g->k[2]; t++) {
+        idx row = t / g->k[2] * g->d[1], col = t % g->k[2] * g->d[2];
+        int phase = phase_number(s, row % s->sh, s->gapless ? col : col % s->sw);
+        toff[t] = phase * s->phase_size + row / s->sh * s->pitch;
+        if (!s->gapless)
+            toff[t] += col / s->sw;
+    }
+}
 #endif
 
 static FN(tile) *const FN(packed_tiles)[2][15];
@@ -63,10 +86,11 @@ static const idx FN(each_lane)[LANES] = {EACH_LANE(LANE_NUMBER, 0)};
 
 /* ---- packing ------------------------------------------------------------------------------- */
 
-/* to[i * rows + r] = from[r * step + pick[i]], i < count, where pick ascends, in whole vectors: reads
- * up to a vector behind the last pick, and writes, in ascending order, up to a vector behind the
- * last row. */
-static void FN(pack_picks)(const REAL *from, idx step, idx rows, const idx *pick, idx count, REAL *to)
+/* to[i * rows + r] = from[r * step + pick[i]], i < count, where pick ascends, in whole vectors:
+ * reads up to a vector behind the last pick, and writes, in ascending order, up to a vector behind
+ * the last row. */
+static void FN(pack_picks)(const REAL *from, idx step, idx rows, const idx *pick, idx count,
+                           REAL *to)
 {
     VEC square[TILE_ROWS + 2 * LANES];
     idx blocks = blocks_of(rows, VL);
@@ -95,6 +119,7 @@ static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, i
     for (idx i = 0, m = m0; i < panels; i++) {
         idx rows = (count - (m - m0) + panels - i - 1) / (panels - i);
         idx extra = round_up(rows, VL) - rows, width = round_up(j->all_taps, VL);
+        /* A transpose takes about as long as five values for each of its rows. */
         int in_vectors = !p->in_order && rows * p->taps > 5 * width * blocks_of(rows, VL);
         const REAL *first = w + m * j->wm, *end = to + cs * p->taps * rows;
         idx k = 0, contiguous = p->in_order ? cs * p->taps : 0;
@@ -107,6 +132,7 @@ static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, i
         idx c = k / p->taps, tap = k % p->taps;
         for (; c < cs; c++, tap = 0) {
             const REAL *from = first + c * j->wc;
+            /* Far apart, so that hardware does not see what comes next. */
             for (idx r = 0; r < rows * j->wm && !p->in_order; r += 64 / (idx)sizeof(REAL))
                 __builtin_prefetch(from + 3 * j->wc + r);
             if (in_vectors && to + p->taps * rows + extra <= end &&
@@ -223,163 +249,23 @@ static void FN(run_packed)(const FN(block) *b)
     }
 }
 
+/* Whether what a tile reads of a gapless strip stays in L1 until the next rows of weights come;
+ * with gaps, taps of a row share most of what they read. */
+static int FN(strip_fits)(const strip_shape *s, idx channels, idx phases, idx reach, idx m)
+{
+    return m <= TILE_ROWS ||
+           channels * phases * (2 * VL + reach * s->pitch) * (idx)sizeof(REAL) <= L1_BYTES;
+}
+
 /* Cycles, roughly, of either way; packing costs a load and a store per vector and k. */
 static int FN(rows_are_better)(const gemm_job *j, idx rows, idx cols, idx m)
 {
-    if (j->direct_source)
+    const strip_shape *s = &j->strip;
+    if (j->direct_source ||
+        (s->gapless && !FN(strip_fits)(s, j->cb, s->phases, s->rows - j->rows, m)))
         return 0;
     double by_row = (double)rows * blocks_of(cols, VL) * m / 2;
     double pieces = 1 + (double)VL / cols;
     double packed = (double)(rows * cols) / VL * (m / 2.0 + 1.3 * pieces);
     return by_row <= packed;
-}
-
-/* dx of stride > 1: put a pass's results, [m][rows][cols], in their places; zeros where no tap
- * reaches them. */
-static void FN(interleave)(const gemm_job *j, const gemm_pass *p, const REAL *from, idx m,
-                           idx first_row, idx rows, REAL *out)
-{
-    for (idx i = 0; i < m; i++)
-        for (idx r = 0; r < rows; r++) {
-            REAL *to = out + (i * j->out_h + (first_row + r) * p->sy + p->y0) * j->out_w + p->x0;
-            const REAL *row = from + (i * rows + r) * p->cols;
-            for (idx x = 0; x < p->cols; x++)
-                to[x * p->sx] = p->taps ? row[x] : 0;
-        }
-}
-
-/* The same for two passes that have the even and the odd columns. */
-static void FN(interleave_two)(const gemm_job *j, const gemm_pass *p, const REAL *even,
-                               const REAL *odd, idx m, idx first_row, idx rows, REAL *out)
-{
-    for (idx i = 0; i < m; i++)
-        for (idx r = 0; r < rows; r++) {
-            REAL *to = out + (i * j->out_h + (first_row + r) * p->sy + p->y0) * j->out_w;
-            const REAL *e = even + (i * rows + r) * p[0].cols;
-            const REAL *o = odd + (i * rows + r) * p[1].cols;
-            for (idx x = 0; x < p->cols; x += VL) {
-                VEC a, b, ev = {0}, ov = {0};
-                if (p[0].taps)
-                    ev = *(const VECU *)(e + x);
-                if (p[1].taps)
-                    ov = *(const VECU *)(o + x);
-                FN(join_lanes)(ev, ov, &a, &b);
-                idx left = j->out_w - 2 * x;
-                if (left >= 2 * VL) {
-                    *(VECU *)(to + 2 * x) = a;
-                    *(VECU *)(to + 2 * x + VL) = b;
-                } else {
-                    FN(store_part)(to + 2 * x, a, CK_MIN(left, VL));
-                    if (left > VL)
-                        FN(store_part)(to + 2 * x + VL, b, left - VL);
-                }
-            }
-        }
-}
-
-/* The rows of a pass that a chunk of output rows [y, y_end) (in units of the stride) holds. */
-static idx FN(pass_rows)(const gemm_job *j, const gemm_pass *p, idx first, idx rows)
-{
-    idx all = (j->out_h - p->y0 + p->sy - 1) / p->sy;
-    return CK_MAX(0, CK_MIN(rows, all - first));
-}
-
-static void FN(gemm_task)(void *context, idx task, void *scratch)
-{
-    const gemm_job *j = context;
-    idx mi = task % j->chunks_m, rest = task / j->chunks_m;
-    idx ri = rest % j->chunks_r, ni = rest / j->chunks_r % j->chunks_n;
-    idx group = rest / j->chunks_r / j->chunks_n;
-    idx m0 = mi * j->mb, m = CK_MIN(j->mb, j->m - m0);
-    idx n0 = ni * j->images, images = CK_MIN(j->images, j->n - n0);
-    idx first = ri * j->rows;
-    REAL *strip = (REAL *)((char *)scratch + j->offset_strip);
-    REAL *results = (REAL *)((char *)scratch + j->offset_result);
-    idx *koff = (idx *)((char *)scratch + j->offset_koff);
-    idx plane = j->strip.src_h * j->strip.src_w, out_plane = j->out_h * j->out_w;
-    int interleaved = j->passes > 1;
-
-    for (idx c0 = 0; c0 < j->c; c0 += j->cb) {
-        idx cs = CK_MIN(j->cb, j->c - c0);
-        const REAL *src = (const REAL *)j->src + ((n0 * j->groups + group) * j->c + c0) * plane;
-        for (idx n = 0; n < images && !j->direct_source; n++)
-            for (idx c = 0; c < cs; c++)
-                FN(fill_channel)(&j->strip, src + (n * j->groups * j->c + c) * plane, first,
-                                 strip + (n * cs + c) * j->strip.channel_size);
-        REAL *to = results;
-        for (idx i = 0; i < j->passes; i++) {
-            const gemm_pass *p = &j->pass[i];
-            idx rows = FN(pass_rows)(j, p, first, j->rows);
-            FN(block) b = {.j = j, .koff = koff, .m = m, .k = cs * p->taps, .images = images,
-                           .rows = rows, .cols = p->cols};
-            b.panel = (REAL *)((char *)scratch + j->offset_panel);
-            b.strip = j->direct_source ? src : strip;
-            b.image_size = j->direct_source ? j->groups * j->c * plane
-                                            : cs * j->strip.channel_size;
-            b.bias = j->bias && c0 == 0 ? (const REAL *)j->bias + group * j->m + m0 : NULL;
-            b.flags = (c0 ? TILE_ADD : 0) | (j->relu && c0 + cs == j->c ? TILE_RELU : 0);
-            b.ldc = interleaved ? rows * p->cols : out_plane;
-            b.out_image = interleaved ? m * b.ldc : j->groups * j->m * out_plane;
-            b.out = interleaved ? to
-                                : (REAL *)j->out + ((n0 * j->groups + group) * j->m + m0) * out_plane +
-                                      first * j->out_w;
-            if (rows == 0 || p->cols == 0 || p->taps == 0)
-                continue;
-            to += images * m * rows * p->cols;
-            for (idx c = 0, k = 0; c < cs; c++)
-                for (idx t = 0; t < p->taps; t++)
-                    koff[k++] = c * j->strip.channel_size + p->toff[t];
-            if (j->prepacked) {
-                b.a = (const REAL *)j->a + p->a + (group * j->m + m0) * j->c * p->taps +
-                      c0 * p->taps * m;
-            } else {
-                REAL *a = (REAL *)((char *)scratch + j->offset_a);
-                FN(pack_weights)(j, p, group, m0, m, c0, cs, a);
-                b.a = a;
-            }
-            if (j->strip.gapless && p->cols == j->strip.pitch) { /* one long row */
-                b.cols *= rows;
-                b.rows = 1;
-            }
-            if (FN(rows_are_better)(j, b.rows, b.cols, m))
-                FN(run_rows)(&b);
-            else
-                FN(run_packed)(&b);
-        }
-    }
-    if (!interleaved)
-        return;
-    const REAL *from = results;
-    for (idx i = 0; i < j->passes; i++) {
-        const gemm_pass *p = &j->pass[i];
-        int two = p->sx == 2;
-        idx rows = FN(pass_rows)(j, p, first, j->rows), size = m * rows * p->cols;
-        idx next_size = two ? m * rows * p[1].cols : 0;
-        const REAL *next = from + (p->taps ? images * size : 0);
-        for (idx n = 0; n < images; n++) {
-            REAL *to =
-                (REAL *)j->out + (((n0 + n) * j->groups + group) * j->m + m0) * out_plane;
-            if (two)
-                FN(interleave_two)(j, p, from + n * size, next + n * next_size, m, first, rows, to);
-            else
-                FN(interleave)(j, p, from + n * size, m, first, rows, to);
-        }
-        from = next + (two && p[1].taps ? images * next_size : 0);
-        i += two;
-    }
-}
-
-static void FN(prepack_task)(void *context, idx task, void *scratch)
-{
-    (void)scratch;
-    const gemm_job *j = context;
-    idx mi = task % j->chunks_m, group = task / j->chunks_m;
-    idx m0 = mi * j->mb, m = CK_MIN(j->mb, j->m - m0);
-    for (idx i = 0; i < j->passes; i++)
-        for (idx c0 = 0; c0 < j->c; c0 += j->cb) {
-            const gemm_pass *p = &j->pass[i];
-            FN(pack_weights)(j, p, group, m0, m, c0, CK_MIN(j->cb, j->c - c0),
-                             (REAL *)j->a + p->a + (group * j->m + m0) * j->c * p->taps +
-                                 c0 * p->taps * m);
-        }
 }

@@ -92,16 +92,22 @@ static int FN(run_gemm)(gemm_job *j)
 
 /* Whether vectors that run on over rows are worth a copy of the strip for each of `columns` columns
  * of taps: cycles, roughly, per channel and row of results of each way, see rows_are_better. */
-static int FN(gapless_is_better)(const gemm_job *j, idx rows, idx cols, idx taps, idx columns)
+static int FN(gapless_is_better)(const gemm_job *j, idx rows, idx cols, idx reach, idx taps,
+                                 idx columns)
 {
-    if (j->strip.sw > 2) /* copied one by one */
+    idx channels = CK_MIN(j->c, CK_MAX(1, K_BLOCK / taps));
+    idx row_bytes = channels * columns * cols * (idx)sizeof(REAL);
+    /* Strides above 2 are copied one by one; a strip of few rows is mostly rows copied again. */
+    if (j->strip.sw > 2 || (CK_MIN(rows, 8) + reach) * row_bytes > STRIP_BYTES)
         return 0;
     double m = (double)CK_MIN(j->m, 128), vectors = (double)cols / VL;
     double by_row = (double)blocks_of(cols, VL) * taps * m;
     double packed = vectors * taps * (m + 2.6 * (1 + 1 / vectors));
     double by_image = (double)blocks_of(rows * cols, VL) / rows * taps * m;
     double packed_gapless = vectors * taps * (m + 2.6);
-    double copies = 4.0 * (double)((columns - 1) * blocks_of(cols, VL));
+    double copies = (cols <= VL ? 4.0 : 8.0) * (double)((columns - 1) * blocks_of(cols, VL));
+    if (!FN(strip_fits)(&j->strip, channels, columns, reach, j->m))
+        by_image = packed_gapless;
     return copies + CK_MIN(by_image, packed_gapless) < CK_MIN(by_row, packed);
 }
 
@@ -123,7 +129,8 @@ int FN(ck_gemm_forward)(const ck_conv *g, const void *x, const void *w, const vo
     idx reach = (g->k[1] - 1) * g->d[1] / s->sh;
     j.direct_source = taps == 1 && s->sh == 1 && s->sw == 1 && j.out_h == s->src_h &&
                       j.out_w == s->src_w && s->top == 0 && s->left == 0;
-    s->gapless = FN(gapless_is_better)(&j, g->out[1], g->out[2], taps, g->k[2]);
+    s->pitch = g->out[2];
+    s->gapless = FN(gapless_is_better)(&j, g->out[1], g->out[2], reach, taps, g->k[2]);
     enter_taps(s, g);
     if (j.direct_source) { /* rows do not matter: one long row */
         s->src_w *= s->src_h, s->src_h = 1;
@@ -161,7 +168,8 @@ int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
     idx reach = floor_div(sh - 1 + g->p[1], sh) - low_h;
     s->top = -low_h, s->left = -low_w;
     idx pass_cols = (g->in[2] - 1) / sw + 1, reach_w = floor_div(sw - 1 + g->p[2], sw) - low_w;
-    s->gapless = FN(gapless_is_better)(&j, (g->in[1] - 1) / sh + 1, pass_cols,
+    s->pitch = pass_cols;
+    s->gapless = FN(gapless_is_better)(&j, (g->in[1] - 1) / sh + 1, pass_cols, reach,
                                        blocks_of(taps, passes),
                                        CK_MIN(blocks_of(g->k[2], sw), reach_w + 1));
     s->pitch = pass_cols + (s->gapless ? 0 : reach_w);

@@ -232,7 +232,7 @@ static void run_on_pool(idx tasks, int helpers)
     atomic_fetch_add(&pool.generation, 1);
     if (atomic_load(&pool.sleepers)) {
         pthread_mutex_lock(&pool.sleep);
-        keep_off(pool.places + 1, helpers);
+        keep_off(pool.places + 1, pool.started); /* those without a task are waited for, too */
         pthread_cond_broadcast(&pool.wake);
         pthread_mutex_unlock(&pool.sleep);
     }

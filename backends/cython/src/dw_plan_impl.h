@@ -137,6 +137,7 @@ int FN(ck_gemm_dw)(const ck_conv *g, const void *dout, const void *x, void *dw, 
     enter_taps(s, g);
     FN(dw_blocks)(&j);
     FN(size_strip)(s, j.rows + (g->k[1] - 1) * g->d[1] / s->sh);
+    fetch_ahead(s, j.cb);
     tap_offsets(s, g, toff);
     j.flat = taps == 1 && g->s[1] == 1 && g->s[2] == 1 && g->in[1] == g->out[1] &&
              g->in[2] == g->out[2];

@@ -65,6 +65,14 @@ static void enter_taps(strip_shape *s, const ck_conv *g)
             phase_number(s, a * g->d[1] % s->sh, s->gapless ? b : b % s->sw);
 }
 
+/* Parts of many planes are copied one after the other: prefetch the plane after the next, for
+ * copying one is quicker than fetching. Whole planes follow each other in memory anyway. */
+static void fetch_ahead(strip_shape *s, idx channels)
+{
+    int parts = s->rows * s->sh < s->src_h;
+    s->ahead = parts && channels >= 8 ? 2 * s->src_h * s->src_w : 0;
+}
+
 /* Where each tap's pixels begin, once the phases have their size. */
 static void tap_offsets(strip_shape *s, const ck_conv *g, idx *toff)
 {
@@ -254,7 +262,7 @@ static void FN(run_packed)(const FN(block) *b)
 static int FN(strip_fits)(const strip_shape *s, idx channels, idx phases, idx reach, idx m)
 {
     return m <= TILE_ROWS ||
-           channels * phases * (2 * VL + reach * s->pitch) * (idx)sizeof(REAL) <= L1_BYTES;
+           channels * phases * ((2 * VL + reach * s->pitch) * (idx)sizeof(REAL) + 64) <= L1_BYTES;
 }
 
 /* Cycles, roughly, of either way; packing costs a load and a store per vector and k. */

@@ -46,6 +46,7 @@ static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
         j->mb = even_block(j->m, CK_MIN(j->mb, CK_MAX(1, fit)));
     }
     FN(size_strip)(s, j->rows + rows_reach);
+    fetch_ahead(s, j->cb);
     if (j->direct_source)
         s->channel_size = s->src_h * s->src_w;
     j->chunks_n = blocks_of(j->n, j->images);
@@ -105,7 +106,8 @@ static int FN(gapless_is_better)(const gemm_job *j, idx rows, idx cols, idx reac
     double packed = vectors * taps * (m + 2.6 * (1 + 1 / vectors));
     double by_image = (double)blocks_of(rows * cols, VL) / rows * taps * m;
     double packed_gapless = vectors * taps * (m + 2.6);
-    double copies = (cols <= VL ? 4.0 : 8.0) * (double)((columns - 1) * blocks_of(cols, VL));
+    double copy = (cols <= VL ? 4 : 8) * (CK_VECTOR_BYTES == 64 ? 1 : 2);
+    double copies = copy * (double)((columns - 1) * blocks_of(cols, VL));
     if (!FN(strip_fits)(&j->strip, channels, columns, reach, j->m))
         by_image = packed_gapless;
     return copies + CK_MIN(by_image, packed_gapless) < CK_MIN(by_row, packed);

@@ -16,6 +16,7 @@ typedef struct {
     idx src_h, src_w, sh, sw, top, left;
     idx rows, pitch;           /* of one phase */
     idx phases;                /* those that some tap reads */
+    idx ahead; /* 0, or how far ahead of a row to prefetch */
     int gapless;
     idx phase_size, channel_size;
     int ph[MOST_TAPS], pw[MOST_TAPS];
@@ -249,8 +250,6 @@ CK_INLINE void FN(fill_strip)(const strip_shape *s, FN(filler) *f, const REAL *p
 
 static void FN(fill_channel)(const strip_shape *s, const REAL *plane, idx first, REAL *to)
 {
-    /* Whole planes follow each other in memory. Two ahead: copying one is quicker than fetching. */
-    int whole = s->rows * s->sh >= s->src_h;
-    FN(filler) zeros = {{0}, {0}, whole ? 0 : 2 * s->src_h * s->src_w};
+    FN(filler) zeros = {{0}, {0}, s->ahead};
     FN(fill_strip)(s, &zeros, plane, first, to, 0);
 }

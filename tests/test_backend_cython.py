@@ -101,6 +101,17 @@ CONVS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "many filters": ((1, 20, 6, 5), (300, 20, 3, 3), {"pad": 1}),
     "deep stride": ((2, 40, 14, 14), (48, 40, 3, 3), {"stride": 2, "pad": 1}),
     "big map": ((1, 16, 60, 61), (16, 16, 3, 3), {"pad": 1}),
+    "rows narrower than a vector": ((5, 3, 10, 9), (16, 3, 5, 5), {}),
+    "rows run on": ((3, 20, 14, 14), (30, 20, 3, 3), {"pad": 1}),
+    "rows run on, many taps": ((1, 24, 21, 27), (40, 24, 5, 5), {"pad": 2}),
+    "rows run on, every second column": (
+        (2, 6, 15, 19),
+        (40, 6, 3, 3),
+        {"stride": 2, "dilation": (1, 2), "pad": 2},
+    ),
+    "odd width, every second column": ((2, 7, 11, 25), (20, 7, 3, 3), {"stride": 2, "pad": 1}),
+    "1x1, every second column": ((2, 19, 7, 49), (17, 19, 1, 1), {"stride": 2}),
+    "1x1, every second column of one": ((2, 3, 5, 1), (4, 3, 1, 1), {"stride": 2}),
     "1-D": ((2, 5, 40), (6, 5, 7), {"stride": 2, "pad": 3, "dilation": 2}),
     "3-D": (
         (2, 4, 7, 8, 9),

@@ -132,10 +132,15 @@ int FN(ck_gemm_dw)(const ck_conv *g, const void *dout, const void *x, void *dw, 
     strip_shape *s = &j.strip;
     s->src_h = g->in[1], s->src_w = g->in[2], s->sh = g->s[1], s->sw = g->s[2];
     s->top = g->p[1], s->left = g->p[2];
-    s->pitch = g->out[2] + (g->k[2] - 1) * g->d[2] / s->sw;
+    int phases[2 * MOST_TAPS];
+    s->ph = phases, s->pw = phases + MOST_TAPS;
+    /* A copy for each column of taps saves pieces of vectors for as many taps as are in it. */
+    s->gapless = s->sw == 1 && g->out[2] < VL && g->k[1] > 3;
+    s->pitch = g->out[2] + (s->gapless ? 0 : (g->k[2] - 1) * g->d[2] / s->sw);
     number_taps(s, g->k, g->d, toff);
     FN(dw_blocks)(&j);
     FN(size_strip)(s, j.rows + (g->k[1] - 1) * g->d[1] / s->sh);
+    fetch_ahead(s, j.cb);
     place_taps(s, g->k, g->d, toff);
     j.flat = taps == 1 && g->s[1] == 1 && g->s[2] == 1 && g->in[1] == g->out[1] &&
              g->in[2] == g->out[2];

@@ -65,6 +65,10 @@ static idx FN(list_pixels)(FN(pixels) *list, idx images, idx image_size, idx row
 {
     idx lane = 0, count = 0;
     list->runs = 0;
+    if (pitch == cols) { /* no gap between the rows */
+        cols *= rows;
+        rows = 1;
+    }
     for (idx n = 0; n < images; n++)
         for (idx r = 0; r < rows; r++)
             for (idx c = 0; c < cols;) {

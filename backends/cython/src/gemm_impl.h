@@ -9,6 +9,7 @@
 #define CK_GEMM_IMPL
 enum {
     K_BLOCK = CK_VECTOR_BYTES == 64 ? 192 : 256, /* rows of a panel, which stays in L1 */
+    L1_BYTES = CK_VECTOR_BYTES == 64 ? 24 << 10 : 16 << 10, /* for a panel or its like */
     STRIP_BYTES = 320 << 10,
     RESULT_BYTES = 320 << 10,
     CHUNK_PIXELS = 1024,
@@ -53,12 +54,43 @@ static idx even_block(idx total, idx most)
 {
     return blocks_of(total, blocks_of(total, CK_MAX(most, 1)));
 }
+
+/* Parts of many planes are copied one after the other: prefetch the plane after the next, for
+ * copying one is quicker than fetching. Whole planes follow each other in memory anyway. */
+static void fetch_ahead(strip_shape *s, idx channels)
+{
+    int parts = s->rows * s->sh < s->src_h;
+    s->ahead = parts && channels >= 8 ? 2 * s->src_h * s->src_w : 0;
+}
 #endif
 
 static FN(tile) *const FN(packed_tiles)[2][15];
 static FN(tile) *const FN(strip_tiles)[3][15];
+#define LANE_NUMBER(s, l) (l)
+static const idx FN(each_lane)[LANES] = {EACH_LANE(LANE_NUMBER, 0)};
+#undef LANE_NUMBER
 
 /* ---- packing ------------------------------------------------------------------------------- */
+
+/* to[i * rows + r] = from[r * step + pick[i]], i < count, where pick ascends, in whole vectors:
+ * reads up to a vector behind the last pick, and writes, in ascending order, up to a vector behind
+ * the last row. */
+static void FN(pack_picks)(const REAL *from, idx step, idx rows, const idx *pick, idx count,
+                           REAL *to)
+{
+    VEC square[TILE_ROWS + 2 * LANES];
+    idx blocks = blocks_of(rows, VL);
+    for (idx i = 0, t = 0; i < count; t += VL) {
+        if (pick[i] >= t + VL)
+            continue;
+        for (idx b = 0; b < blocks; b++)
+            FN(transpose)(from + b * VL * step + t, step, CK_MIN(VL, rows - b * VL),
+                          (REAL *)(square + b * VL), VL);
+        for (; i < count && pick[i] < t + VL; i++)
+            for (idx b = 0; b < blocks; b++)
+                *(VECU *)(to + i * rows + b * VL) = square[b * VL + pick[i] - t];
+    }
+}
 
 /* Pack the weights of result channels m0 .. m0+count-1 and summed channels c0 .. c0+cs-1: panels
  * of at most TILE_ROWS rows, each [k][rows]. */
@@ -66,24 +98,39 @@ static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, i
                              idx c0, idx cs, REAL *to)
 {
     const REAL *w = (const REAL *)j->w + group * j->wg + c0 * j->wc;
+    const REAL *w_end = (const REAL *)j->w + j->groups * j->m * j->c * j->all_taps;
     idx panels = blocks_of(count, TILE_ROWS);
     if (!p->taps) /* a phase of a strided dx that no tap reaches */
         return;
     for (idx i = 0, m = m0; i < panels; i++) {
         idx rows = (count - (m - m0) + panels - i - 1) / (panels - i);
+        idx extra = round_up(rows, VL) - rows, width = round_up(j->all_taps, VL);
+        /* A transpose takes about as long as five values for each of its rows. */
+        int in_vectors = !p->in_order && rows * p->taps > 5 * width * blocks_of(rows, VL);
+        const REAL *first = w + m * j->wm, *end = to + cs * p->taps * rows;
         idx k = 0, contiguous = p->in_order ? cs * p->taps : 0;
-        const REAL *first = w + m * j->wm;
-        /* Whole vectors while a vector stored at the last row stays inside the panel. */
-        for (; 2 * rows >= VL && rows <= VL && k + VL < contiguous; k += VL)
-            FN(transpose)(first + k, j->wm, rows, to + k * rows, rows);
-        to += k * rows;
+        for (; k + VL <= contiguous && to + VL * rows + extra <= end; k += VL, to += VL * rows) {
+            if (rows <= VL)
+                FN(transpose)(first + k, j->wm, rows, to, rows);
+            else
+                FN(pack_picks)(first + k, j->wm, rows, FN(each_lane), VL, to);
+        }
         idx c = k / p->taps, tap = k % p->taps;
-        for (; c < cs; c++, tap = 0)
-            for (; tap < p->taps; tap++, to += rows) {
-                const REAL *from = first + c * j->wc + p->wtap[tap];
-                for (idx r = 0; r < rows; r++)
-                    to[r] = from[r * j->wm];
+        for (; c < cs; c++, tap = 0) {
+            const REAL *from = first + c * j->wc;
+            /* Far apart, so that hardware does not see what comes next. */
+            for (idx r = 0; r < rows * j->wm && !p->in_order; r += 64 / (idx)sizeof(REAL))
+                __builtin_prefetch(from + 3 * j->wc + r);
+            if (in_vectors && to + p->taps * rows + extra <= end &&
+                from + (rows - 1) * j->wm + width <= w_end) {
+                FN(pack_picks)(from, j->wm, rows, p->wtap, p->taps, to);
+                to += p->taps * rows;
+                continue;
             }
+            for (; tap < p->taps; tap++, to += rows)
+                for (idx r = 0; r < rows; r++)
+                    to[r] = from[r * j->wm + p->wtap[tap]];
+        }
         m += rows;
     }
 }
@@ -188,126 +235,23 @@ static void FN(run_packed)(const FN(block) *b)
     }
 }
 
+/* Whether what a tile reads of a gapless strip stays in L1 until the next rows of weights come;
+ * with gaps, taps of a row share most of what they read. */
+static int FN(strip_fits)(const strip_shape *s, idx channels, idx phases, idx reach, idx m)
+{
+    return m <= TILE_ROWS ||
+           channels * phases * ((2 * VL + reach * s->pitch) * (idx)sizeof(REAL) + 64) <= L1_BYTES;
+}
+
 /* Cycles, roughly, of either way; packing costs a load and a store per vector and k. */
 static int FN(rows_are_better)(const gemm_job *j, idx rows, idx cols, idx m)
 {
-    if (j->direct_source)
+    const strip_shape *s = &j->strip;
+    if (j->direct_source ||
+        (s->gapless && !FN(strip_fits)(s, j->cb, s->phases, s->rows - j->rows, m)))
         return 0;
     double by_row = (double)rows * blocks_of(cols, VL) * m / 2;
     double pieces = 1 + (double)VL / cols;
     double packed = (double)(rows * cols) / VL * (m / 2.0 + 1.3 * pieces);
     return by_row <= packed;
-}
-
-/* dx of stride > 1: put a pass's results, [m][rows][cols], in their places. */
-static void FN(interleave)(const gemm_job *j, const gemm_pass *p, const REAL *from, idx m,
-                           idx first_row, idx rows, REAL *out)
-{
-    for (idx i = 0; i < m; i++)
-        for (idx r = 0; r < rows; r++) {
-            REAL *to = out + (i * j->out_h + (first_row + r) * p->sy + p->y0) * j->out_w + p->x0;
-            const REAL *row = from + (i * rows + r) * p->cols;
-            for (idx x = 0; x < p->cols; x++)
-                to[x * p->sx] = row[x];
-        }
-}
-
-/* The rows of a pass that a chunk of output rows [y, y_end) (in units of the stride) holds. */
-static idx FN(pass_rows)(const gemm_job *j, const gemm_pass *p, idx first, idx rows)
-{
-    idx all = (j->out_h - p->y0 + p->sy - 1) / p->sy;
-    return CK_MAX(0, CK_MIN(rows, all - first));
-}
-
-static void FN(gemm_task)(void *context, idx task, void *scratch)
-{
-    const gemm_job *j = context;
-    idx mi = task % j->chunks_m, rest = task / j->chunks_m;
-    idx ri = rest % j->chunks_r, ni = rest / j->chunks_r % j->chunks_n;
-    idx group = rest / j->chunks_r / j->chunks_n;
-    idx m0 = mi * j->mb, m = CK_MIN(j->mb, j->m - m0);
-    idx n0 = ni * j->images, images = CK_MIN(j->images, j->n - n0);
-    idx first = ri * j->rows;
-    REAL *strip = (REAL *)((char *)scratch + j->offset_strip);
-    REAL *results = (REAL *)((char *)scratch + j->offset_result);
-    idx *koff = (idx *)((char *)scratch + j->offset_koff);
-    idx plane = j->strip.src_h * j->strip.src_w, out_plane = j->out_h * j->out_w;
-    int interleaved = j->passes > 1;
-
-    for (idx c0 = 0; c0 < j->c; c0 += j->cb) {
-        idx cs = CK_MIN(j->cb, j->c - c0);
-        const REAL *src = (const REAL *)j->src + ((n0 * j->groups + group) * j->c + c0) * plane;
-        for (idx n = 0; n < images && !j->direct_source; n++)
-            for (idx c = 0; c < cs; c++)
-                FN(fill_channel)(&j->strip, src + (n * j->groups * j->c + c) * plane, first,
-                                 strip + (n * cs + c) * j->strip.channel_size);
-        REAL *to = results;
-        for (idx i = 0; i < j->passes; i++) {
-            const gemm_pass *p = &j->pass[i];
-            idx rows = FN(pass_rows)(j, p, first, j->rows);
-            FN(block) b = {.j = j, .koff = koff, .m = m, .k = cs * p->taps, .images = images,
-                           .rows = rows, .cols = p->cols};
-            b.panel = (REAL *)((char *)scratch + j->offset_panel);
-            b.strip = j->direct_source ? src : strip;
-            b.image_size = j->direct_source ? j->groups * j->c * plane
-                                            : cs * j->strip.channel_size;
-            b.bias = j->bias && c0 == 0 ? (const REAL *)j->bias + group * j->m + m0 : NULL;
-            b.flags = (c0 ? TILE_ADD : 0) | (j->relu && c0 + cs == j->c ? TILE_RELU : 0);
-            b.ldc = interleaved ? rows * p->cols : out_plane;
-            b.out_image = interleaved ? m * b.ldc : j->groups * j->m * out_plane;
-            b.out = interleaved ? to
-                                : (REAL *)j->out + ((n0 * j->groups + group) * j->m + m0) * out_plane +
-                                      first * j->out_w;
-            to += images * m * rows * p->cols;
-            if (rows == 0 || p->cols == 0)
-                continue;
-            if (p->taps == 0) {
-                if (c0 == 0)
-                    for (idx n = 0; n < images; n++)
-                        for (idx r = 0; r < m; r++)
-                            FN(zero)(b.out + n * b.out_image + r * b.ldc, rows * p->cols);
-                continue;
-            }
-            for (idx c = 0, k = 0; c < cs; c++)
-                for (idx t = 0; t < p->taps; t++)
-                    koff[k++] = c * j->strip.channel_size + p->toff[t];
-            if (j->prepacked) {
-                b.a = (const REAL *)j->a + p->a + (group * j->m + m0) * j->c * p->taps +
-                      c0 * p->taps * m;
-            } else {
-                REAL *a = (REAL *)((char *)scratch + j->offset_a);
-                FN(pack_weights)(j, p, group, m0, m, c0, cs, a);
-                b.a = a;
-            }
-            if (FN(rows_are_better)(j, rows, p->cols, m))
-                FN(run_rows)(&b);
-            else
-                FN(run_packed)(&b);
-        }
-    }
-    if (!interleaved)
-        return;
-    const REAL *from = results;
-    for (idx i = 0; i < j->passes; i++) {
-        const gemm_pass *p = &j->pass[i];
-        idx rows = FN(pass_rows)(j, p, first, j->rows);
-        for (idx n = 0; n < images; n++, from += m * rows * p->cols)
-            FN(interleave)(j, p, from, m, first, rows,
-                           (REAL *)j->out + (((n0 + n) * j->groups + group) * j->m + m0) * out_plane);
-    }
-}
-
-static void FN(prepack_task)(void *context, idx task, void *scratch)
-{
-    (void)scratch;
-    const gemm_job *j = context;
-    idx mi = task % j->chunks_m, group = task / j->chunks_m;
-    idx m0 = mi * j->mb, m = CK_MIN(j->mb, j->m - m0);
-    for (idx i = 0; i < j->passes; i++)
-        for (idx c0 = 0; c0 < j->c; c0 += j->cb) {
-            const gemm_pass *p = &j->pass[i];
-            FN(pack_weights)(j, p, group, m0, m, c0, CK_MIN(j->cb, j->c - c0),
-                             (REAL *)j->a + p->a + (group * j->m + m0) * j->c * p->taps +
-                                 c0 * p->taps * m);
-        }
 }

@@ -1,6 +1,18 @@
 /* Cutting a convolution into passes, blocks and tasks for gemm_impl.h. Included by isa_gemm.c
  * once per dtype. Every choice here depends on the shape alone, so the bits do too. */
 
+#ifndef CK_GEMM_PLAN
+#define CK_GEMM_PLAN
+/* The columns of all passes that compute any, whose results are put together at the end. */
+static idx result_columns(const gemm_job *j)
+{
+    idx columns = 0;
+    for (idx i = 0; i < j->passes && j->passes > 1; i++)
+        columns += j->pass[i].taps ? j->pass[i].cols : 0;
+    return columns;
+}
+#endif
+
 /* A problem of one task and one block, where cutting would cost as much as computing. The general
  * way would cut it no finer. */
 static int FN(is_one_block)(const gemm_job *j, idx most_taps, idx rows_reach)
@@ -15,7 +27,7 @@ static int FN(is_one_block)(const gemm_job *j, idx most_taps, idx rows_reach)
 static void FN(cut_blocks)(gemm_job *j, idx most_taps, idx rows_reach)
 {
     strip_shape *s = &j->strip;
-    idx passes = j->passes, sy = j->pass[0].sy;
+    idx sy = j->pass[0].sy;
     j->cb = even_block(j->c, K_BLOCK / most_taps);
     idx out_rows = blocks_of(j->out_h, sy); /* in units of the stride */
     idx row_pixels = j->out_w * sy;
@@ -44,8 +56,9 @@ static void FN(cut_blocks)(gemm_job *j, idx most_taps, idx rows_reach)
         j->mb = CK_MAX(CK_MIN(j->m, 4 * TILE_ROWS),
                        blocks_of(j->m, blocks_of(LEAST_TASKS / 2, tasks)));
     j->mb = even_block(j->m, j->mb);
-    if (passes > 1) {
-        idx fit = RESULT_BYTES / (idx)sizeof(REAL) / (j->images * j->rows * row_pixels);
+    idx result_pixels = j->images * j->rows * result_columns(j);
+    if (result_pixels) {
+        idx fit = RESULT_BYTES / (idx)sizeof(REAL) / result_pixels;
         j->mb = even_block(j->m, CK_MIN(j->mb, CK_MAX(1, fit)));
     }
     j->chunks_n = blocks_of(j->n, j->images);
@@ -68,6 +81,7 @@ static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
         FN(cut_blocks)(j, most_taps, rows_reach);
     }
     FN(size_strip)(s, j->rows + rows_reach);
+    fetch_ahead(s, j->cb);
     if (j->direct_source)
         s->channel_size = s->src_h * s->src_w;
     idx slack = 2 * CK_VECTOR_BYTES, at = 0;
@@ -79,8 +93,7 @@ static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
     if (!j->direct_source)
         at += round_up(j->images * j->cb * s->channel_size * (idx)sizeof(REAL) + slack, 64);
     j->offset_result = at;
-    if (passes > 1)
-        at += round_up(j->images * j->mb * j->rows * j->out_w * j->pass[0].sy * (idx)sizeof(REAL), 64);
+    at += round_up(j->mb * j->images * j->rows * result_columns(j) * (idx)sizeof(REAL) + slack, 64);
     j->offset_a = at;
     if (!j->prepacked)
         at += round_up(j->mb * j->cb * most_taps * (idx)sizeof(REAL), 64);
@@ -110,6 +123,30 @@ static int FN(run_gemm)(gemm_job *j)
     return failed;
 }
 
+/* Whether vectors that run on over rows are worth a copy of the strip for each of `columns` columns
+ * of taps: cycles, roughly, per channel and row of results of each way, see rows_are_better. */
+static int FN(gapless_is_better)(const gemm_job *j, idx rows, idx cols, idx reach, idx taps,
+                                 idx columns)
+{
+    if (j->m <= TILE_ROWS && j->n * rows * cols <= LEAST_PIXELS)
+        return 0; /* one block, which is over before the choice is made */
+    idx channels = CK_MIN(j->c, CK_MAX(1, K_BLOCK / taps));
+    idx row_bytes = channels * columns * cols * (idx)sizeof(REAL);
+    /* Strides above 2 are copied one by one; a strip of few rows is mostly rows copied again. */
+    if (j->strip.sw > 2 || (CK_MIN(rows, 8) + reach) * row_bytes > STRIP_BYTES)
+        return 0;
+    double m = (double)CK_MIN(j->m, 128), vectors = (double)cols / VL;
+    double by_row = (double)blocks_of(cols, VL) * taps * m;
+    double packed = vectors * taps * (m + 2.6 * (1 + 1 / vectors));
+    double by_image = (double)blocks_of(rows * cols, VL) / rows * taps * m;
+    double packed_gapless = vectors * taps * (m + 2.6);
+    double copy = (cols <= VL ? 4 : 8) * (CK_VECTOR_BYTES == 64 ? 1 : 2);
+    double copies = copy * (double)((columns - 1) * blocks_of(cols, VL));
+    if (!FN(strip_fits)(&j->strip, channels, columns, reach, j->m))
+        by_image = packed_gapless;
+    return copies + CK_MIN(by_image, packed_gapless) < CK_MIN(by_row, packed);
+}
+
 int FN(ck_gemm_forward)(const ck_conv *g, const void *x, const void *w, const void *b, void *out,
                         int relu)
 {
@@ -125,10 +162,14 @@ int FN(ck_gemm_forward)(const ck_conv *g, const void *x, const void *w, const vo
     strip_shape *s = &j.strip;
     s->src_h = g->in[1], s->src_w = g->in[2], s->sh = g->s[1], s->sw = g->s[2];
     s->top = g->p[1], s->left = g->p[2];
+    int phases[2 * MOST_TAPS];
+    s->ph = phases, s->pw = phases + MOST_TAPS;
     idx reach = quotient((g->k[1] - 1) * g->d[1], s->sh);
-    s->pitch = g->out[2] + quotient((g->k[2] - 1) * g->d[2], s->sw);
     j.direct_source = taps == 1 && s->sh == 1 && s->sw == 1 && j.out_h == s->src_h &&
                       j.out_w == s->src_w && s->top == 0 && s->left == 0;
+    s->pitch = g->out[2];
+    s->gapless = FN(gapless_is_better)(&j, g->out[1], g->out[2], reach, taps, g->k[2]);
+    s->pitch += s->gapless ? 0 : quotient((g->k[2] - 1) * g->d[2], s->sw);
     if (j.direct_source) { /* rows do not matter: one long row */
         s->src_w *= s->src_h, s->src_h = 1;
         j.out_w *= j.out_h, j.out_h = 1;
@@ -146,7 +187,7 @@ int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
 {
     idx sh = g->s[1], sw = g->s[2], passes = sh * sw, taps = g->k[1] * g->k[2];
     gemm_pass *pass = calloc((size_t)passes, sizeof *pass);
-    idx *lists = malloc((size_t)(2 * taps + 4 * MOST_TAPS) * sizeof(idx));
+    idx *lists = malloc((size_t)(3 * taps + 4 * MOST_TAPS) * sizeof(idx));
     if (!pass || !lists) {
         free(pass);
         free(lists);
@@ -165,8 +206,12 @@ int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
     idx low_w = floor_div(g->p[2] - (g->k[2] - 1) * g->d[2], sw);
     idx reach = floor_div(sh - 1 + g->p[1], sh) - low_h;
     s->top = -low_h, s->left = -low_w;
-    s->pitch = (g->in[2] - 1) / sw + 1 + floor_div(sw - 1 + g->p[2], sw) - low_w;
-    s->phases = 1;
+    idx pass_cols = (g->in[2] - 1) / sw + 1, reach_w = floor_div(sw - 1 + g->p[2], sw) - low_w;
+    s->pitch = pass_cols;
+    s->gapless = FN(gapless_is_better)(&j, (g->in[1] - 1) / sh + 1, pass_cols, reach,
+                                       blocks_of(taps, passes),
+                                       CK_MIN(blocks_of(g->k[2], sw), reach_w + 1));
+    s->pitch = pass_cols + (s->gapless ? 0 : reach_w);
     j.direct_source = taps == 1 && passes == 1 && j.out_h == s->src_h && j.out_w == s->src_w &&
                       g->p[1] == 0 && g->p[2] == 0;
     if (j.direct_source) {
@@ -175,7 +220,11 @@ int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
         s->pitch = j.out_w;
         reach = 0;
     }
-    idx *toff = lists, *wtap = lists + taps, *kh = lists + 2 * taps, *oh = kh + MOST_TAPS;
+    int phases[2 * MOST_TAPS];
+    s->ph = phases, s->pw = phases + MOST_TAPS;
+    s->ph[0] = s->pw[0] = 0;
+    idx *toff = lists, *wtap = lists + taps, *column = lists + 2 * taps;
+    idx *kh = lists + 3 * taps, *oh = kh + MOST_TAPS;
     idx *kw = oh + MOST_TAPS, *ow = kw + MOST_TAPS;
     for (idx i = 0; i < passes; i++) {
         gemm_pass *p = &pass[i];
@@ -187,12 +236,17 @@ int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
         for (idx a = 0; a < rows; a++)
             for (idx b = 0; b < cols; b++) {
                 wtap[p->taps] = kh[a] * g->k[2] + kw[b];
-                toff[p->taps++] = j.direct_source ? 0 : (oh[a] - low_h) * s->pitch + ow[b] - low_w;
+                idx col = ow[b] - low_w;
+                column[p->toff - lists + p->taps] = s->gapless ? phase_number(s, 0, col) : col;
+                toff[p->taps++] = j.direct_source ? 0 : (oh[a] - low_h) * s->pitch;
             }
         toff += p->taps;
         wtap += p->taps;
     }
+    s->phases = CK_MAX(s->phases, 1);
     FN(plan_blocks)(&j, reach);
+    for (idx t = 0; t < taps && !j.direct_source; t++)
+        lists[t] += column[t] * (s->gapless ? s->phase_size : 1);
     int failed = FN(run_gemm)(&j);
     free(pass);
     free(lists);

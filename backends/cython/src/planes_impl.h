@@ -87,7 +87,7 @@ static size_t FN(strip_bytes)(const plane_job *j)
 static void *FN(plan_windows)(plane_job *j, const ck_pool *g)
 {
     idx taps = g->k[1] * g->k[2];
-    plane_phase *phase = malloc(sizeof *phase + (size_t)taps * sizeof(idx));
+    plane_phase *phase = malloc(sizeof *phase + (size_t)taps * (sizeof(idx) + 2 * sizeof(int)));
     if (!phase)
         return NULL;
     *j = (plane_job){.g = g, .sy = 1, .sx = 1, .height = g->out[1], .width = g->out[2],
@@ -97,6 +97,7 @@ static void *FN(plan_windows)(plane_job *j, const ck_pool *g)
     strip_shape *s = &j->strip;
     s->src_h = g->in[1], s->src_w = g->in[2], s->sh = g->s[1], s->sw = g->s[2];
     s->top = g->p[1], s->left = g->p[2];
+    s->ph = (int *)(phase->offset + taps), s->pw = s->ph + taps;
     s->pitch = g->out[2] + quotient((g->k[2] - 1) * g->d[2], s->sw);
     number_taps(s, g->k, g->d, phase->offset);
     FN(cut_planes)(j, quotient((g->k[1] - 1) * g->d[1], s->sh));
@@ -109,7 +110,8 @@ static void *FN(plan_pixels)(plane_job *j, const ck_pool *g)
 {
     idx sh = g->s[1], sw = g->s[2], phases = sh * sw, taps = g->k[1] * g->k[2];
     idx lists = 2 * taps + 2 * (g->k[1] + g->k[2]);
-    plane_phase *phase = malloc((size_t)phases * sizeof *phase + (size_t)lists * sizeof(idx));
+    plane_phase *phase = malloc((size_t)phases * sizeof *phase + (size_t)lists * sizeof(idx) +
+                                2 * sizeof(int));
     if (!phase)
         return NULL;
     *j = (plane_job){.g = g, .sy = sh, .sx = sw, .height = g->in[1], .width = g->in[2],
@@ -123,6 +125,8 @@ static void *FN(plan_pixels)(plane_job *j, const ck_pool *g)
     FN(cut_planes)(j, floor_div(sh - 1 + g->p[1], sh) - low_h);
     idx *offset = (idx *)(phase + phases), *tap = offset + taps;
     idx *kh = tap + taps, *oh = kh + g->k[1], *kw = oh + g->k[1], *ow = kw + g->k[2];
+    s->ph = (int *)(ow + g->k[2]), s->pw = s->ph + 1;
+    s->ph[0] = s->pw[0] = 0;
     for (idx i = 0; i < phases; i++) {
         plane_phase *p = &phase[i];
         *p = (plane_phase){0, offset, tap};

@@ -1,13 +1,14 @@
 /* Strips: the part of an image that a block of outputs reads, copied once into padded memory.
  *
  * A strip is split into stride x stride phases, so that for any stride every tap is a contiguous
- * load at a constant offset: output (row, col) reads lane row * pitch + col + toff[tap]. Included
- * once per dtype, after vector_impl.h.
+ * load at a constant offset: output (row, col) reads lane row * pitch + col + toff[tap]. A gapless
+ * strip has a phase for every column of taps instead, just as wide as the output: then vectors of
+ * pixels run on over rows without a gap, too. Included once per dtype, after vector_impl.h.
  */
 
 #ifndef CK_STRIP_IMPL
 #define CK_STRIP_IMPL
-enum { MOST_TAPS = 512, MOST_PHASES = 64 }; /* as table.py admits */
+enum { MOST_TAPS = 512 }; /* as table.py admits, and no more phases */
 
 /* How a strip's memory is laid out, and which source pixel lies where: row s, column q of phase
  * (ph, pw) is source row (first + s) * sh + ph - top, column q * sw + pw - left, or zero outside. */
@@ -15,8 +16,10 @@ typedef struct {
     idx src_h, src_w, sh, sw, top, left;
     idx rows, pitch;           /* of one phase */
     idx phases;                /* those that some tap reads */
+    idx ahead; /* 0, or how far ahead of a row to prefetch */
+    int gapless;
     idx phase_size, channel_size;
-    uint8_t ph[MOST_PHASES], pw[MOST_PHASES]; /* below the stride; small, for a job holds them */
+    int *ph, *pw; /* the caller's memory, for as many phases as there are taps */
 } strip_shape;
 
 static idx round_up(idx value, idx to) { return (value + to - 1) / to * to; }
@@ -45,8 +48,8 @@ static idx phase_number(strip_shape *s, idx ph, idx pw)
     while (i < s->phases && (s->ph[i] != ph || s->pw[i] != pw))
         i++;
     if (i == s->phases) {
-        s->ph[i] = (uint8_t)ph;
-        s->pw[i] = (uint8_t)pw;
+        s->ph[i] = (int)ph;
+        s->pw[i] = (int)pw;
         s->phases++;
     }
     return i;
@@ -57,8 +60,10 @@ static void number_taps(strip_shape *s, const idx *k, const idx *d, idx *at)
 {
     for (idx kh = 0; kh < k[1]; kh++) {
         idx ph = kh * d[1] - quotient(kh * d[1], s->sh) * s->sh;
-        for (idx kw = 0; kw < k[2]; kw++)
-            *at++ = phase_number(s, ph, kw * d[2] - quotient(kw * d[2], s->sw) * s->sw);
+        for (idx kw = 0; kw < k[2]; kw++) {
+            idx col = kw * d[2];
+            *at++ = phase_number(s, ph, s->gapless ? col : col - quotient(col, s->sw) * s->sw);
+        }
     }
 }
 
@@ -68,7 +73,7 @@ static void place_taps(const strip_shape *s, const idx *k, const idx *d, idx *at
     for (idx kh = 0; kh < k[1]; kh++) {
         idx row = quotient(kh * d[1], s->sh) * s->pitch;
         for (idx kw = 0; kw < k[2]; kw++, at++)
-            *at = *at * s->phase_size + row + quotient(kw * d[2], s->sw);
+            *at = *at * s->phase_size + row + (s->gapless ? 0 : quotient(kw * d[2], s->sw));
     }
 }
 #endif
@@ -88,11 +93,19 @@ CK_INLINE void FN(size_strip)(strip_shape *s, idx rows)
     s->channel_size = s->phases * s->phase_size;
 }
 
-/* What copying a row does: fills with `pad`, and notes NaNs in `nan` where asked. */
+/* What copying a row does: fills with `pad`, and notes NaNs in `nan` where asked. A row `ahead`
+ * behind it is on its way into the cache meanwhile: hardware does not follow to other planes. */
 typedef struct {
     VEC pad;
     IVEC nan;
+    idx ahead;
 } FN(filler);
+
+CK_INLINE void FN(prefetch_row)(const FN(filler) *f, const REAL *row, idx n)
+{
+    for (idx i = 0; i < n && f->ahead; i += 64 / (idx)sizeof(REAL))
+        __builtin_prefetch(row + f->ahead + i);
+}
 
 CK_INLINE void FN(fill_pad)(const FN(filler) *f, REAL *to, idx n)
 {
@@ -151,20 +164,61 @@ CK_INLINE VEC FN(pixels_at)(FN(filler) *f, const REAL *row, idx x, idx width, co
     return v;
 }
 
+/* Every second pixel of a row from column x on, and those between them. */
+CK_INLINE void FN(two_vectors)(const strip_shape *s, FN(filler) *f, const REAL *row, idx x,
+                               VEC *even, VEC *odd, const int find_nan)
+{
+    VEC a = FN(pixels_at)(f, row, x, s->src_w, find_nan), b = f->pad;
+    if (x + VL < s->src_w)
+        b = FN(pixels_at)(f, row, x + VL, s->src_w, find_nan);
+    FN(split_lanes)(a, b, even, odd);
+}
+
+/* Rows that are not wider than a vector: the same of its lanes are pixels in all of them. */
+CK_INLINE void FN(fill_narrow)(const strip_shape *s, FN(filler) *f, const REAL *from, idx rows,
+                               idx shift, REAL *to, const int find_nan)
+{
+    idx low = CK_MIN(CK_MAX(-shift, 0), VL), high = CK_MAX(CK_MIN(s->src_w - shift, VL), 0);
+    unsigned bits = FIRST_LANES(high) & ~FIRST_LANES(low);
+    for (idx r = 0; r < rows; r++, to += s->pitch, from += s->sh * s->src_w) {
+        FN(prefetch_row)(f, from, s->src_w);
+        VEC v = bits == FIRST_LANES(VL) ? *(const VECU *)(from + shift)
+                                        : FN(load_lanes_or)(f->pad, from + shift, bits);
+        *(VECU *)to = v;
+        if (find_nan)
+            f->nan |= v != v;
+    }
+}
+
 /* Copy the rows of one phase, the first of them source row y (then y + sh …). Rows are written in
  * ascending order and in whole vectors: what one writes behind its end, the next overwrites. */
 CK_INLINE void FN(fill_phase)(const strip_shape *s, FN(filler) *f, idx p, const REAL *plane, idx y,
                               REAL *row, const int find_nan)
 {
     idx begin, end, shift = s->pw[p] - s->left;
+    idx first = y < 0 ? CK_MIN(blocks_of(-y, s->sh), s->rows) : 0;
+    idx last = y < s->src_h ? CK_MIN(blocks_of(s->src_h - y, s->sh), s->rows) : 0;
+    last = CK_MAX(first, last);
+    const REAL *from = plane + (y + first * s->sh) * s->src_w;
+    FN(fill_pad)(f, row, first * s->pitch);
+    row += first * s->pitch;
+    if (s->sw == 1 && s->pitch <= VL) {
+        FN(fill_narrow)(s, f, from, last - first, shift, row, find_nan);
+        FN(fill_pad)(f, row + (last - first) * s->pitch, (s->rows - last) * s->pitch);
+        return;
+    }
     FN(phase_columns)(s, p, &begin, &end);
-    for (idx r = 0; r < s->rows; r++, row += s->pitch, y += s->sh) {
-        const REAL *from = plane + y * s->src_w;
-        if (y < 0 || y >= s->src_h) {
-            FN(fill_pad)(f, row, s->pitch);
-        } else if (s->sw == 1) {
+    for (idx r = first; r < last; r++, row += s->pitch, from += s->sh * s->src_w) {
+        FN(prefetch_row)(f, from, s->src_w);
+        if (s->sw == 1) {
             for (idx q = 0; q < s->pitch; q += VL)
                 *(VECU *)(row + q) = FN(pixels_at)(f, from, q + shift, s->src_w, find_nan);
+        } else if (s->sw == 2) {
+            for (idx q = 0; q < s->pitch; q += VL) {
+                VEC v, other;
+                FN(two_vectors)(s, f, from, 2 * q + shift, &v, &other, find_nan);
+                *(VECU *)(row + q) = v;
+            }
         } else {
             FN(fill_pad)(f, row, begin);
             FN(copy_strided)(f, row + begin, from + begin * s->sw + shift, end - begin, s->sw,
@@ -172,11 +226,12 @@ CK_INLINE void FN(fill_phase)(const strip_shape *s, FN(filler) *f, idx p, const 
             FN(fill_pad)(f, row + end, s->pitch - end);
         }
     }
+    FN(fill_pad)(f, row, (s->rows - last) * s->pitch);
 }
 
-/* The same for phases p and p + 1, which have the even and the odd columns. */
-CK_INLINE void FN(fill_two_phases)(const strip_shape *s, FN(filler) *f, const REAL *plane, idx y,
-                                   REAL *even, const int find_nan)
+/* The same for phases p and p + 1, of which the second begins a column further. */
+CK_INLINE void FN(fill_two_phases)(const strip_shape *s, FN(filler) *f, idx p, const REAL *plane,
+                                   idx y, REAL *even, const int find_nan)
 {
     REAL *odd = even + s->phase_size;
     for (idx r = 0; r < s->rows; r++, even += s->pitch, odd += s->pitch, y += s->sh) {
@@ -186,12 +241,11 @@ CK_INLINE void FN(fill_two_phases)(const strip_shape *s, FN(filler) *f, const RE
             continue;
         }
         const REAL *from = plane + y * s->src_w;
+        FN(prefetch_row)(f, from, s->src_w);
         for (idx q = 0; q < s->pitch; q += VL) {
-            idx x = 2 * q - s->left;
-            VEC e, o, a = FN(pixels_at)(f, from, x, s->src_w, find_nan), b = f->pad;
-            if (x + VL < s->src_w)
-                b = FN(pixels_at)(f, from, x + VL, s->src_w, find_nan);
-            FN(split_lanes)(a, b, &e, &o);
+            VEC e, o;
+            FN(two_vectors)(s, f, from, 2 * q + s->pw[p] - s->left, &e, &o,
+                            find_nan);
             *(VECU *)(even + q) = e;
             *(VECU *)(odd + q) = o;
         }
@@ -206,8 +260,9 @@ CK_INLINE void FN(fill_strip)(const strip_shape *s, FN(filler) *f, const REAL *p
     for (idx p = 0; p < s->phases; p++) {
         idx y = first * s->sh + s->ph[p] - s->top;
         REAL *row = to + p * s->phase_size;
-        if (s->sw == 2 && p + 1 < s->phases && s->ph[p + 1] == s->ph[p] && s->pw[p] == 0) {
-            FN(fill_two_phases)(s, f, plane, y, row, find_nan);
+        if (s->sw == 2 && p + 1 < s->phases && s->ph[p + 1] == s->ph[p] &&
+            s->pw[p + 1] == s->pw[p] + 1) {
+            FN(fill_two_phases)(s, f, p, plane, y, row, find_nan);
             p++;
         } else {
             FN(fill_phase)(s, f, p, plane, y, row, find_nan);
@@ -217,6 +272,6 @@ CK_INLINE void FN(fill_strip)(const strip_shape *s, FN(filler) *f, const REAL *p
 
 static void FN(fill_channel)(const strip_shape *s, const REAL *plane, idx first, REAL *to)
 {
-    FN(filler) zeros = {{0}, {0}};
+    FN(filler) zeros = {{0}, {0}, s->ahead};
     FN(fill_strip)(s, &zeros, plane, first, to, 0);
 }

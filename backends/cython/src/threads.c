@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "placement.h"
+
 enum { MAX_THREADS = 256, SPINS = 2000 };
 static const size_t KEEP_BYTES = 2u << 20; /* scratch above this is given back after the call */
 static const double SERIAL_WORK = 2e6;     /* about 0.1 ms of multiply-adds on one thread */
@@ -23,11 +25,17 @@ typedef struct {
     size_t bytes;
 } arena;
 
+/* The tasks that a thread begins with, in a cache line of their own. */
+typedef struct {
+    _Alignas(64) _Atomic(idx) next;
+    idx end;
+} share;
+
 typedef struct {
     ck_task run;
     void *context;
-    idx tasks;
-    _Atomic(idx) next;
+    int threads;
+    share shares[MAX_THREADS];
 } job;
 
 static struct {
@@ -40,6 +48,7 @@ static struct {
     atomic_int sleepers;
     atomic_int wanted;          /* workers that take part in the current job */
     job current;
+    placement places[MAX_THREADS];
     arena scratch[MAX_THREADS]; /* [0] is the caller's */
 } pool = {.busy = PTHREAD_MUTEX_INITIALIZER,
           .sleep = PTHREAD_MUTEX_INITIALIZER,
@@ -128,17 +137,23 @@ static void release(arena *a)
     *a = (arena){NULL, 0};
 }
 
-static void take_tasks(job *j, void *scratch)
+/* Neighbouring tasks write neighbouring memory, so that each thread begins with a run of its own:
+ * threads that are the first to touch a result's pages would otherwise wait for each other there.
+ * Then it helps the others. */
+static void take_tasks(job *j, int number, void *scratch)
 {
-    for (;;) {
-        idx task = atomic_fetch_add_explicit(&j->next, 1, memory_order_relaxed);
-        if (task >= j->tasks)
-            return;
-        j->run(j->context, task, scratch);
+    for (int i = 0; i < j->threads; i++) {
+        share *s = &j->shares[(number + i) % j->threads];
+        for (;;) {
+            idx task = atomic_fetch_add_explicit(&s->next, 1, memory_order_relaxed);
+            if (task >= s->end)
+                break;
+            j->run(j->context, task, scratch);
+        }
     }
 }
 
-static void wait_for_job(unsigned seen)
+static void wait_for_job(int number, unsigned seen)
 {
     for (int i = 0; i < SPINS; i++) {
         if (atomic_load_explicit(&pool.generation, memory_order_acquire) != seen)
@@ -147,8 +162,10 @@ static void wait_for_job(unsigned seen)
     }
     pthread_mutex_lock(&pool.sleep);
     atomic_fetch_add(&pool.sleepers, 1);
+    note_place(&pool.places[number]);
     while (atomic_load(&pool.generation) == seen)
         pthread_cond_wait(&pool.wake, &pool.sleep);
+    leave_place(&pool.places[number]);
     atomic_fetch_sub(&pool.sleepers, 1);
     pthread_mutex_unlock(&pool.sleep);
 }
@@ -164,10 +181,10 @@ static void *worker(void *argument)
     free(argument);
     unsigned seen = start.seen;
     for (;;) {
-        wait_for_job(seen);
+        wait_for_job(start.number, seen);
         seen = atomic_load_explicit(&pool.generation, memory_order_acquire);
         if (start.number <= atomic_load(&pool.wanted))
-            take_tasks(&pool.current, pool.scratch[start.number].memory);
+            take_tasks(&pool.current, start.number, pool.scratch[start.number].memory);
         if (atomic_fetch_sub(&pool.running, 1) == 1) {
             pthread_mutex_lock(&pool.sleep);
             pthread_cond_signal(&pool.done);
@@ -184,11 +201,12 @@ static void start_workers(int count)
         if (!start)
             return;
         *start = (worker_start){pool.started + 1, atomic_load(&pool.generation)};
-        pthread_t thread;
+        placement *at = &pool.places[pool.started + 1];
+        *at = (placement){.cpu = -1};
         pthread_attr_t attributes;
         pthread_attr_init(&attributes);
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        int failed = pthread_create(&thread, &attributes, worker, start);
+        int failed = pthread_create(&at->thread, &attributes, worker, start);
         pthread_attr_destroy(&attributes);
         if (failed) {
             free(start);
@@ -198,18 +216,24 @@ static void start_workers(int count)
     }
 }
 
-static void run_on_pool(int helpers)
+static void run_on_pool(idx tasks, int helpers)
 {
-    atomic_store(&pool.current.next, 0);
+    job *j = &pool.current;
+    j->threads = helpers + 1;
+    for (int i = 0; i <= helpers; i++) {
+        atomic_store(&j->shares[i].next, tasks * i / j->threads);
+        j->shares[i].end = tasks * (i + 1) / j->threads;
+    }
     atomic_store(&pool.wanted, helpers);
     atomic_store(&pool.running, pool.started);
     atomic_fetch_add(&pool.generation, 1);
     if (atomic_load(&pool.sleepers)) {
         pthread_mutex_lock(&pool.sleep);
+        keep_off(pool.places + 1, pool.started); /* those without a task are waited for, too */
         pthread_cond_broadcast(&pool.wake);
         pthread_mutex_unlock(&pool.sleep);
     }
-    take_tasks(&pool.current, pool.scratch[0].memory);
+    take_tasks(j, 0, pool.scratch[0].memory);
     for (int i = 0; i < SPINS; i++) {
         if (atomic_load_explicit(&pool.running, memory_order_acquire) == 0)
             return;
@@ -251,8 +275,7 @@ int ck_parallel(idx tasks, ck_task run, void *context, size_t scratch_bytes, dou
         if (helpers > 0) {
             pool.current.run = run;
             pool.current.context = context;
-            pool.current.tasks = tasks;
-            run_on_pool(helpers);
+            run_on_pool(tasks, helpers);
         } else {
             for (idx task = 0; task < tasks; task++)
                 run(context, task, pool.scratch[0].memory);

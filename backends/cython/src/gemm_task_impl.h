@@ -1,0 +1,153 @@
+/* One task of gemm_impl.h: a block of results from the strip to the output, all passes of it; and
+ * packing all weights ahead. Included by isa_gemm.c once per dtype, after gemm_impl.h. */
+
+/* dx of stride > 1: put a pass's results, [m][rows][cols], in their places; zeros where no tap
+ * reaches them. */
+static void FN(interleave)(const gemm_job *j, const gemm_pass *p, const REAL *from, idx m,
+                           idx first_row, idx rows, REAL *out)
+{
+    for (idx i = 0; i < m; i++)
+        for (idx r = 0; r < rows; r++) {
+            REAL *to = out + (i * j->out_h + (first_row + r) * p->sy + p->y0) * j->out_w + p->x0;
+            const REAL *row = from + (i * rows + r) * p->cols;
+            for (idx x = 0; x < p->cols; x++)
+                to[x * p->sx] = p->taps ? row[x] : 0;
+        }
+}
+
+/* The same for two passes that have the even and the odd columns. */
+static void FN(interleave_two)(const gemm_job *j, const gemm_pass *p, const REAL *even,
+                               const REAL *odd, idx m, idx first_row, idx rows, REAL *out)
+{
+    for (idx i = 0; i < m; i++)
+        for (idx r = 0; r < rows; r++) {
+            REAL *to = out + (i * j->out_h + (first_row + r) * p->sy + p->y0) * j->out_w;
+            const REAL *e = even + (i * rows + r) * p[0].cols;
+            const REAL *o = odd + (i * rows + r) * p[1].cols;
+            for (idx x = 0; x < p->cols; x += VL) {
+                VEC a, b, ev = {0}, ov = {0};
+                if (p[0].taps)
+                    ev = *(const VECU *)(e + x);
+                if (p[1].taps)
+                    ov = *(const VECU *)(o + x);
+                FN(join_lanes)(ev, ov, &a, &b);
+                idx left = j->out_w - 2 * x;
+                if (left >= 2 * VL) {
+                    *(VECU *)(to + 2 * x) = a;
+                    *(VECU *)(to + 2 * x + VL) = b;
+                } else {
+                    FN(store_part)(to + 2 * x, a, CK_MIN(left, VL));
+                    if (left > VL)
+                        FN(store_part)(to + 2 * x + VL, b, left - VL);
+                }
+            }
+        }
+}
+
+/* The rows of a pass that a chunk of output rows [y, y_end) (in units of the stride) holds. */
+static idx FN(pass_rows)(const gemm_job *j, const gemm_pass *p, idx first, idx rows)
+{
+    idx all = (j->out_h - p->y0 + p->sy - 1) / p->sy;
+    return CK_MAX(0, CK_MIN(rows, all - first));
+}
+
+static void FN(gemm_task)(void *context, idx task, void *scratch)
+{
+    const gemm_job *j = context;
+    idx mi = task % j->chunks_m, rest = task / j->chunks_m;
+    idx ri = rest % j->chunks_r, ni = rest / j->chunks_r % j->chunks_n;
+    idx group = rest / j->chunks_r / j->chunks_n;
+    idx m0 = mi * j->mb, m = CK_MIN(j->mb, j->m - m0);
+    idx n0 = ni * j->images, images = CK_MIN(j->images, j->n - n0);
+    idx first = ri * j->rows;
+    REAL *strip = (REAL *)((char *)scratch + j->offset_strip);
+    REAL *results = (REAL *)((char *)scratch + j->offset_result);
+    idx *koff = (idx *)((char *)scratch + j->offset_koff);
+    idx plane = j->strip.src_h * j->strip.src_w, out_plane = j->out_h * j->out_w;
+    int interleaved = j->passes > 1;
+
+    for (idx c0 = 0; c0 < j->c; c0 += j->cb) {
+        idx cs = CK_MIN(j->cb, j->c - c0);
+        const REAL *src = (const REAL *)j->src + ((n0 * j->groups + group) * j->c + c0) * plane;
+        for (idx n = 0; n < images && !j->direct_source; n++)
+            for (idx c = 0; c < cs; c++)
+                FN(fill_channel)(&j->strip, src + (n * j->groups * j->c + c) * plane, first,
+                                 strip + (n * cs + c) * j->strip.channel_size);
+        REAL *to = results;
+        for (idx i = 0; i < j->passes; i++) {
+            const gemm_pass *p = &j->pass[i];
+            idx rows = FN(pass_rows)(j, p, first, j->rows);
+            FN(block) b = {.j = j, .koff = koff, .m = m, .k = cs * p->taps, .images = images,
+                           .rows = rows, .cols = p->cols};
+            b.panel = (REAL *)((char *)scratch + j->offset_panel);
+            b.strip = j->direct_source ? src : strip;
+            b.image_size = j->direct_source ? j->groups * j->c * plane
+                                            : cs * j->strip.channel_size;
+            b.bias = j->bias && c0 == 0 ? (const REAL *)j->bias + group * j->m + m0 : NULL;
+            b.flags = (c0 ? TILE_ADD : 0) | (j->relu && c0 + cs == j->c ? TILE_RELU : 0);
+            b.ldc = interleaved ? rows * p->cols : out_plane;
+            b.out_image = interleaved ? m * b.ldc : j->groups * j->m * out_plane;
+            b.out = to;
+            if (!interleaved)
+                b.out = (REAL *)j->out + ((n0 * j->groups + group) * j->m + m0) * out_plane +
+                        first * j->out_w;
+            if (rows == 0 || p->cols == 0 || p->taps == 0)
+                continue;
+            to += images * m * rows * p->cols;
+            for (idx c = 0, k = 0; c < cs; c++)
+                for (idx t = 0; t < p->taps; t++)
+                    koff[k++] = c * j->strip.channel_size + p->toff[t];
+            if (j->prepacked) {
+                b.a = (const REAL *)j->a + p->a + (group * j->m + m0) * j->c * p->taps +
+                      c0 * p->taps * m;
+            } else {
+                REAL *a = (REAL *)((char *)scratch + j->offset_a);
+                FN(pack_weights)(j, p, group, m0, m, c0, cs, a);
+                b.a = a;
+            }
+            if (j->strip.gapless && p->cols == j->strip.pitch) { /* one long row */
+                b.cols *= rows;
+                b.rows = 1;
+            }
+            if (FN(rows_are_better)(j, b.rows, b.cols, m))
+                FN(run_rows)(&b);
+            else
+                FN(run_packed)(&b);
+        }
+    }
+    if (!interleaved)
+        return;
+    const REAL *from = results;
+    for (idx i = 0; i < j->passes; i++) {
+        const gemm_pass *p = &j->pass[i];
+        int two = p->sx == 2;
+        idx rows = FN(pass_rows)(j, p, first, j->rows), size = m * rows * p->cols;
+        idx next_size = two ? m * rows * p[1].cols : 0;
+        const REAL *next = from + (p->taps ? images * size : 0);
+        for (idx n = 0; n < images; n++) {
+            REAL *to =
+                (REAL *)j->out + (((n0 + n) * j->groups + group) * j->m + m0) * out_plane;
+            if (two)
+                FN(interleave_two)(j, p, from + n * size, next + n * next_size, m, first, rows, to);
+            else
+                FN(interleave)(j, p, from + n * size, m, first, rows, to);
+        }
+        from = next + (two && p[1].taps ? images * next_size : 0);
+        i += two;
+    }
+}
+
+static void FN(prepack_task)(void *context, idx task, void *scratch)
+{
+    (void)scratch;
+    const gemm_job *j = context;
+    idx mi = task % j->chunks_m, group = task / j->chunks_m;
+    idx m0 = mi * j->mb, m = CK_MIN(j->mb, j->m - m0);
+    for (idx i = 0; i < j->passes; i++)
+        for (idx c0 = 0; c0 < j->c; c0 += j->cb) {
+            const gemm_pass *p = &j->pass[i];
+            FN(pack_weights)(j, p, group, m0, m, c0, CK_MIN(j->cb, j->c - c0),
+                             (REAL *)j->a + p->a + (group * j->m + m0) * j->c * p->taps +
+                                 c0 * p->taps * m);
+        }
+}

@@ -134,6 +134,8 @@ def pool(
     try:
         plan = known[key]
     except KeyError:
+        plan = None
+    if plan is None:
         geometry = (kernel, stride, pad, dilation, ceil_mode, count_include_pad)
         native = inputs.native(x)
         if native is not None:

@@ -233,6 +233,25 @@ def test_what_an_earlier_call_left_in_scratch_memory_does_not_matter(isa: str, n
     _kernels.set_num_threads(before)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dw_of_far_taps_does_not_read_what_lies_behind_the_strip(isa: str, dtype: Any) -> None:
+    """A dilation that reaches further than the strip has room for vectors, with NaN left there."""
+    rng = np.random.default_rng(3)
+    backend = convkit_cython.convkit_backend()
+
+    def dw(x: np.ndarray, w: np.ndarray, **keywords: Any) -> np.ndarray:
+        spec = ConvSpec.of(x, w, groups=len(w), **keywords)
+        dout = np.ones(spec.out_shape, dtype) / 7
+        return backend.conv_backward(spec, dout, x, w, None, ("dw",))[1]
+
+    far = rng.standard_normal((2, 4, 200)).astype(dtype), np.ones((4, 1, 3), dtype)
+    clean = dw(*far, pad=64, dilation=64)
+    x, w = np.full((1, 8, 60, 60), np.nan, dtype), np.ones((8, 1, 5, 5), dtype)
+    spec = ConvSpec.of(x, w, groups=8, pad=2)
+    backend.conv_backward(spec, x, x, w, None, ("dx", "dw"))
+    np.testing.assert_array_equal(dw(*far, pad=64, dilation=64), clean)
+
+
 @pytest.mark.parametrize(
     "name",
     ["course", "small images", "groups", "big map", "deep stride", "depthwise", "depthwise 3x3 s2"],

@@ -142,6 +142,19 @@ def test_what_is_not_finite_goes_the_other_way(
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_pixel_that_only_left_over_results_see_goes_the_other_way(
+    isa: str, bad: float, dtype: Any
+) -> None:
+    """Their gradient is 0, and 0 times it is NaN."""
+    problem = Problem(Case((2, 3, 13, 13), (2, 3, 7, 7), {}, {"kernel": 2}), dtype)
+    assert problem.pool.out_shape[2:] == (3, 3)  # of 7x7: the last row and column are left over
+    assert problem.pooled() is not None
+    problem.x[1, 2, 12, 0] = bad
+    assert problem.pooled() is None
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_bits_do_not_depend_on_the_number_of_threads(isa: str, dtype: Any) -> None:
     case = Case((21, 3, 40, 40), (16, 3, 7, 7), {"pad": 3}, {"kernel": 2})
     problem = Problem(case, dtype, integers=False)

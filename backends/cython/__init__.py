@@ -90,7 +90,7 @@ class CythonBackend(_kernels.Calls):
         # What the variables ask for is done, or the backend is not to be had.
         _kernels.active_isa()
         threads = os.environ.get("CONVKIT_NUM_THREADS", "").strip()
-        if threads and not (threads.isdecimal() and int(threads) > 0):
+        if threads and not (threads.isascii() and threads.isdecimal() and int(threads) > 0):
             raise ImportError(
                 f"CONVKIT_NUM_THREADS (={threads!r}) must be a whole number, 1 or more; "
                 "unset it for one thread per CPU"

@@ -39,7 +39,10 @@ def _image(spec: ConvSpec | PoolSpec) -> bool:
 
 def _whole_image(spec: PoolSpec) -> bool:
     return (
-        spec.kernel == spec.x_shape[2:] and max(spec.dilation) == 1 and not any(map(any, spec.pad))
+        spec.kernel == spec.x_shape[2:]
+        and prod(spec.kernel) < 2**31  # places are counted in lanes of 32 bits
+        and max(spec.dilation) == 1
+        and not any(map(any, spec.pad))
     )
 
 

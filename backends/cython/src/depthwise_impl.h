@@ -155,10 +155,11 @@ CK_INLINE void FN(depthwise_dot)(const plane_job *j, const REAL *strip, const RE
     UNROLL for (idx t = 0; t < taps; t++) sums[first + t] = sum[t];
 }
 
-/* Rows of dout laid out as those of the strip, zero between and behind them. */
+/* Rows of dout laid out as those of the strip, zero between and behind them. Returns how many pixels
+ * there are up to the last of dout: behind it the strip may end. */
 static idx FN(lay_out_dout)(const plane_job *j, const REAL *dout, idx rows, REAL *to)
 {
-    idx pitch = j->strip.pitch, count = round_up(rows * pitch, VL);
+    idx pitch = j->strip.pitch, count = round_up((rows - 1) * pitch + j->width, VL);
     FN(filler) zeros = {{0}, {0}};
     for (idx r = 0; r < rows; r++, dout += j->width) {
         FN(copy_strided)(&zeros, to + r * pitch, dout, j->width, 1, 0);

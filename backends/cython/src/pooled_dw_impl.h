@@ -49,14 +49,30 @@ static void conv_rows(const pooled_job *j, idx first, idx last, idx *begin, idx 
 #define RUN_LANES ((idx)(RUN_BYTES / sizeof(REAL)))
 typedef REAL FN(run) __attribute__((vector_size(RUN_BYTES), may_alias, aligned(sizeof(REAL))));
 
-/* Copy what rows [begin, end) of the convolution's results look at; return whether all of it is
- * finite. Rows are written in ascending order and in whole vectors. */
-static int FN(fill_rows)(const pooled_job *j, const REAL *image, idx begin, idx end, REAL *to)
+/* Whether n values are finite, all of them: also those that only results without a gradient see. */
+static int FN(all_finite)(const REAL *values, idx n)
+{
+    IVEC odd = {0};
+    idx i = 0;
+    for (; i + VL <= n; i += VL) {
+        VEC v = FN(lanes_at)(values + i), zero = v - v;
+        odd |= zero != zero;
+    }
+    VEC v = FN(load_part)(values + i, n - i), zero = v - v;
+    odd |= zero != zero;
+    LANE any = 0;
+    for (idx lane = 0; lane < VL; lane++)
+        any |= odd[lane];
+    return !any;
+}
+
+/* Copy what rows [begin, end) of the convolution's results look at. Rows are written in ascending
+ * order and in whole vectors. */
+static void FN(fill_rows)(const pooled_job *j, const REAL *image, idx begin, idx end, REAL *to)
 {
     const ck_conv *g = j->g;
     idx rows = (end - 1 - begin) * g->s[1] + g->k[1], top = begin * g->s[1] - g->p[1];
-    FN(filler) zeros = {{0}, {0}};
-    IVEC odd = {0};
+    FN(filler) zeros = {{0}, {0}, 0};
     for (idx y = top; y < top + rows; y++)
         for (idx c = 0; c < j->c; c++, to += j->pitch) {
             const REAL *from = image + (c * g->in[1] + y) * g->in[2];
@@ -64,17 +80,10 @@ static int FN(fill_rows)(const pooled_job *j, const REAL *image, idx begin, idx 
                 FN(fill_pad)(&zeros, to, j->pitch);
                 continue;
             }
-            for (idx x = 0; x < j->pitch; x += VL) {
-                VEC v = FN(pixels_at)(&zeros, from, x - g->p[2], g->in[2], 0), zero = v - v;
-                odd |= zero != zero;
-                *(VECU *)(to + x) = v;
-            }
+            for (idx x = 0; x < j->pitch; x += VL)
+                *(VECU *)(to + x) = FN(pixels_at)(&zeros, from, x - g->p[2], g->in[2], 0);
         }
     FN(fill_pad)(&zeros, to, 2 * j->pitch + RUN_LANES); /* read with the last runs, not used */
-    LANE any = 0;
-    for (idx lane = 0; lane < VL; lane++)
-        any |= odd[lane];
-    return !any;
 }
 
 /* The gradients of rows [first, last) of a plane of pooled results that reach the convolution: where
@@ -169,10 +178,11 @@ static void FN(pooled_task)(void *context, idx task, void *scratch)
     FN(zero)(db + m0, m1 - m0);
     for (idx n = split * g->n / j->splits; n < (split + 1) * g->n / j->splits; n++) {
         const REAL *image = (const REAL *)j->x + (n * g->c + group * j->c) * g->in[1] * g->in[2];
-        for (idx first = 0; first < j->pool->out[1]; first += j->band) {
+        int finite = FN(all_finite)(image, j->c * g->in[1] * g->in[2]);
+        for (idx first = 0; first < j->pool->out[1] && finite; first += j->band) {
             idx last = CK_MIN(first + j->band, j->pool->out[1]), begin, end;
             conv_rows(j, first, last, &begin, &end);
-            int finite = FN(fill_rows)(j, image, begin, end, strip);
+            FN(fill_rows)(j, image, begin, end, strip);
             for (idx f = m0; f < m1 && finite; f++) {
                 idx count = j->arg_bytes == 1
                     ? FN(list_gradients)(j, n * g->f + f, first, last, begin, 1, patch, grads)
@@ -184,10 +194,10 @@ static void FN(pooled_task)(void *context, idx task, void *scratch)
                                     sums + f * j->size + piece * j->runs * RUN_LANES);
                 finite = db[f] - db[f] == 0;
             }
-            if (!finite) {
-                __atomic_store_n(&j->bad, 1, __ATOMIC_RELAXED);
-                return;
-            }
+        }
+        if (!finite) {
+            __atomic_store_n(&j->bad, 1, __ATOMIC_RELAXED);
+            return;
         }
     }
 }

@@ -260,11 +260,8 @@ static void FN(max_overlap_task)(void *context, idx task, void *memory)
     const FN(overlap_job) *j = context;
     LANE *first = memory;
     REAL *bests = (REAL *)memory + round_up(j->width + VL, VL);
-    idx last = CK_MIN(j->g->planes * j->chunks, (task + 1) * j->per_task), w0, w1;
-    for (idx i = 0; i < j->width; i++) {
-        pool_taps(j->g, 2, i, &w0, &w1);
-        first[i] = (LANE)w0;
-    }
+    idx last = CK_MIN(j->g->planes * j->chunks, (task + 1) * j->per_task);
+    FN(first_taps)(j->g, first);
     for (idx number = task * j->per_task; number < last; number++)
         FN(max_overlap_chunk)(j, number, first, bests);
 }

@@ -76,16 +76,23 @@ static void FN(max_forward_chunk)(const plane_job *j, idx number, REAL *strip, c
 
 static idx FN(first_bytes)(const plane_job *j) { return (j->width + VL) * (idx)sizeof(LANE); }
 
+/* Each window's first real tap along the row. */
+static void FN(first_taps)(const ck_pool *g, LANE *first)
+{
+    idx begin, end;
+    for (idx i = 0; i < g->out[2]; i++) {
+        pool_taps(g, 2, i, &begin, &end);
+        first[i] = (LANE)begin;
+    }
+}
+
 static void FN(max_forward_task)(void *context, idx task, void *memory)
 {
     const plane_job *j = context;
     LANE *first = memory;
     REAL *strip = (REAL *)((char *)memory + round_up(FN(first_bytes)(j), CK_VECTOR_BYTES));
-    idx total = j->g->planes * j->chunks, last = CK_MIN(total, (task + 1) * j->per_task), w0, w1;
-    for (idx i = 0; i < j->width; i++) {
-        pool_taps(j->g, 2, i, &w0, &w1);
-        first[i] = (LANE)w0;
-    }
+    idx total = j->g->planes * j->chunks, last = CK_MIN(total, (task + 1) * j->per_task);
+    FN(first_taps)(j->g, first);
     for (idx number = task * j->per_task; number < last; number++)
         FN(max_forward_chunk)(j, number, strip, first);
 }

@@ -15,7 +15,6 @@ CK_INLINE void FN(max_of_tiles)(const pool_job *job, idx at, const REAL *row, id
 {
     const ck_pool *g = job->g;
     REAL *out = (REAL *)job->out + at;
-    uint8_t *args = (uint8_t *)job->arg_out + at;
     for (idx x = 0; x < g->out[2]; x += VL) {
         idx n = g->out[2] - x;
         VEC even, odd, best = {0};
@@ -34,13 +33,8 @@ CK_INLINE void FN(max_of_tiles)(const pool_job *job, idx at, const REAL *row, id
             place += 2;
         }
         FN(put)(out + x, best, n, room - x);
-        if (keep_args && room - x >= VL) {
-            FN(to_bytes)(args + x, arg);
-        } else if (keep_args) {
-            uint8_t some[LANES];
-            FN(to_bytes)(some, arg);
-            memcpy(args + x, some, (size_t)CK_MIN(n, room - x));
-        }
+        if (keep_args)
+            FN(put_args)(job->arg_out, 1, at + x, arg, n, room - x);
     }
 }
 

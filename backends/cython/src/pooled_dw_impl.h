@@ -60,10 +60,7 @@ static int FN(all_finite)(const REAL *values, idx n)
     }
     VEC v = FN(load_part)(values + i, n - i), zero = v - v;
     odd |= zero != zero;
-    LANE any = 0;
-    for (idx lane = 0; lane < VL; lane++)
-        any |= odd[lane];
-    return !any;
+    return !FN(any_lane)(odd);
 }
 
 /* Copy what rows [begin, end) of the convolution's results look at. Rows are written in ascending
@@ -121,10 +118,7 @@ CK_INLINE REAL FN(total)(const REAL *values, idx n)
     for (; i + VL <= n; i += VL)
         sums += FN(lanes_at)(values + i);
     sums += FN(load_part)(values + i, n - i);
-    REAL total = 0;
-    for (idx lane = 0; lane < VL; lane++)
-        total += sums[lane];
-    return total;
+    return FN(sum_lanes)(sums);
 }
 
 CK_INLINE void FN(add_patches)(const REAL *strip, idx pitch, const idx *patch, const REAL *grads,

@@ -26,8 +26,8 @@ BUILT_FROM := setup.py pyproject.toml $(wildcard MANIFEST.in) \
 
 # What has a page of its own; names that `import convkit` loads on first use are on their module's.
 PAGES := convkit $(addprefix convkit,.contract .spec .errors .watch .handover .verify .gradcheck .layers \
-	.models.three_layer .models.deep .training.data .training.solver .training.optim \
-	.training.sweeps .conformance)
+	.models.three_layer .models.deep .models.affine .training.data .training.solver \
+	.training.optim .training.sweeps .conformance)
 
 .PHONY: run test bench lint docs sanitize mutants clean help
 

@@ -2,8 +2,9 @@
 normalisation, dropout.
 
 They need no backend: each is one matrix product or a few passes over memory, which NumPy does at
-speed. Every ``*_forward`` returns ``(out, cache)`` and its ``*_backward`` takes ``(dout, cache)``,
-with the course's names and shapes. No input is ever written to, except the running statistics in
+speed. (The models leave the products to their backend, :mod:`convkit.models.affine`.) Every
+``*_forward`` returns ``(out, cache)`` and its ``*_backward`` takes ``(dout, cache)``, with the
+course's names and shapes. No input is ever written to, except the running statistics in
 ``bn_param``, which is what they are for.
 """
 
@@ -22,6 +23,7 @@ __all__ = [
     "affine_forward",
     "affine_relu_backward",
     "affine_relu_forward",
+    "affine_shape",
     "batchnorm_backward",
     "batchnorm_forward",
     "dropout_backward",
@@ -42,10 +44,9 @@ Cache: TypeAlias = tuple[Any, ...]
 # --- fully connected and relu ----------------------------------------------------------------
 
 
-def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
-    """Return x w + b, each of the N examples flattened to D numbers.
-
-    x (N, d_1, ..., d_k) with D = d_1 * ... * d_k, w (D, M), b (M,); out (N, M).
+def affine_shape(x: Array, w: Array, b: Array) -> tuple[int, int]:
+    """Return (D, M), the shape that x asks of w and that w has; raise ShapeError where w or b has
+    another.
     """
     size = math.prod(x.shape[1:])
     if w.ndim != 2 or w.shape[0] != size:
@@ -55,6 +56,15 @@ def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
         )
     if b.shape != w.shape[1:]:
         raise ShapeError(f"b.shape (={b.shape}) must be ({w.shape[1]},), one per column of w")
+    return size, w.shape[1]
+
+
+def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
+    """Return x w + b, each of the N examples flattened to D numbers.
+
+    x (N, d_1, ..., d_k) with D = d_1 * ... * d_k, w (D, M), b (M,); out (N, M).
+    """
+    size, _ = affine_shape(x, w, b)
     out = x.reshape(x.shape[0], size) @ w
     out += b
     return out, (x, w)

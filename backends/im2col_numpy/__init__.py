@@ -85,6 +85,8 @@ class Im2colNumpy:
         filters, outputs = self._matrix_sizes(spec)
         matrix = w.reshape(spec.groups, filters, -1).transpose(0, 2, 1)
         rows = dout.reshape(spec.x_shape[0], spec.groups, filters, outputs)
+        if {*spec.kernel, *spec.stride} == {1} and not any(map(any, spec.pad)) and filters > 1:
+            return (matrix @ rows).reshape(spec.x_shape)  # nothing to put back: one tap, at home
         dx = np.zeros(spec.x_shape, spec.dtype)
         taps = list(spec.taps())
         for block in batches(spec, matrix.shape[1] * spec.groups * outputs * dout.itemsize):
@@ -99,11 +101,15 @@ class Im2colNumpy:
         filters, outputs = self._matrix_sizes(spec)
         rows = dout.reshape(spec.x_shape[0], spec.groups, filters, outputs)
         taps = spec.w_shape[1] * math.prod(spec.kernel)
-        total = np.zeros((spec.groups, filters, taps), spec.dtype)
+        dw = np.zeros(spec.w_shape, spec.dtype)
+        total = dw.reshape(spec.groups, filters, taps)
         with np.errstate(invalid="ignore"):  # see below
             for block in batches(spec, taps * spec.groups * outputs * x.itemsize):
-                total += (rows[block] @ columns(spec, x[block]).swapaxes(2, 3)).sum(axis=0)
-        dw = total.reshape(spec.w_shape)
+                matrix = columns(spec, x[block]).swapaxes(2, 3)
+                if spec.x_shape[0] == 1:  # no sum, nor memory for one
+                    np.matmul(rows[0], matrix[0], out=total)
+                else:
+                    total += (rows[block] @ matrix).sum(axis=0)
         if any(map(any, spec.pad)) and not np.isfinite(dw).all():
             # Padding times an infinite dout is NaN in the product above, but is no term of dw.
             return self._dw_by_tap(spec, dout, x)

@@ -15,6 +15,12 @@ import numpy.typing as npt
 
 from convkit import api, layers
 from convkit.errors import ParameterError
+from convkit.models.affine import (
+    affine_backward,
+    affine_forward,
+    affine_relu_backward,
+    affine_relu_forward,
+)
 from convkit.models.common import (
     POOL,
     Array,
@@ -200,10 +206,12 @@ class DeepConvNet:
 
     def _hidden(self, i: int, x: Array, mode: str, tape: list[Backward]) -> Array:
         """affine - relu - [dropout], layer i."""
-        out, cache = layers.affine_relu_forward(x, self.params[f"W{i}"], self.params[f"b{i}"])
+        out, cache = affine_relu_forward(
+            x, self.params[f"W{i}"], self.params[f"b{i}"], backend=self.backend
+        )
 
         def backward(dout: Array, grads: dict[str, Any]) -> Array:
-            dx, grads[f"W{i}"], grads[f"b{i}"] = layers.affine_relu_backward(dout, cache)
+            dx, grads[f"W{i}"], grads[f"b{i}"] = affine_relu_backward(dout, cache)
             return dx
 
         tape.append(backward)
@@ -214,10 +222,12 @@ class DeepConvNet:
         return out
 
     def _affine(self, i: int, x: Array, tape: list[Backward]) -> Array:
-        out, cache = layers.affine_forward(x, self.params[f"W{i}"], self.params[f"b{i}"])
+        out, cache = affine_forward(
+            x, self.params[f"W{i}"], self.params[f"b{i}"], backend=self.backend
+        )
 
         def backward(dout: Array, grads: dict[str, Any]) -> Array:
-            dx, grads[f"W{i}"], grads[f"b{i}"] = layers.affine_backward(dout, cache)
+            dx, grads[f"W{i}"], grads[f"b{i}"] = affine_backward(dout, cache)
             return dx
 
         tape.append(backward)

@@ -12,6 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import api, layers
+from convkit.models.affine import (
+    affine_backward,
+    affine_forward,
+    affine_relu_backward,
+    affine_relu_forward,
+)
 from convkit.models.common import (
     POOL,
     Array,
@@ -113,15 +119,15 @@ class ThreeLayerConvNet:
         pooled, conv_cache = api.conv_relu_pool_forward(
             x, p["W1"], p["b1"], {"stride": 1, "pad": "same"}, POOL, backend=self.backend
         )
-        hidden, hidden_cache = layers.affine_relu_forward(pooled, p["W2"], p["b2"])
-        scores, scores_cache = layers.affine_forward(hidden, p["W3"], p["b3"])
+        hidden, hidden_cache = affine_relu_forward(pooled, p["W2"], p["b2"], backend=self.backend)
+        scores, scores_cache = affine_forward(hidden, p["W3"], p["b3"], backend=self.backend)
         if y is None:
             return scores
 
         loss, dscores = layers.softmax_loss(scores, y)
         grads: dict[str, Any] = {}
-        dhidden, grads["W3"], grads["b3"] = layers.affine_backward(dscores, scores_cache)
-        dpooled, grads["W2"], grads["b2"] = layers.affine_relu_backward(dhidden, hidden_cache)
+        dhidden, grads["W3"], grads["b3"] = affine_backward(dscores, scores_cache)
+        dpooled, grads["W2"], grads["b2"] = affine_relu_backward(dhidden, hidden_cache)
         _, grads["W1"], grads["b1"] = api.conv_relu_pool_backward(
             dpooled, conv_cache, needs=("dw", "db")
         )

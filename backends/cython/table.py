@@ -14,7 +14,7 @@ from math import prod
 
 from convkit.spec import ConvSpec, PoolSpec
 
-ABI = 5  # CK_ABI of the ck.h that this table was written for
+ABI = 6  # CK_ABI of the ck.h that this table was written for
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ def _always(spec: ConvSpec | PoolSpec) -> bool:
 def _image(spec: ConvSpec | PoolSpec) -> bool:
     """One or two spatial axes, and a kernel and a stride that the lists of taps hold."""
     return spec.axes <= 2 and prod(spec.kernel) <= 512 and prod(spec.stride) <= 64
+
+
+def _taps_listed(spec: ConvSpec) -> bool:
+    """The lists of taps hold them."""
+    return prod(spec.kernel) <= 512 and prod(spec.stride) <= 64
 
 
 def _whole_image(spec: PoolSpec) -> bool:
@@ -84,9 +89,9 @@ KERNELS = (
     Kernel("conv_forward", "depthwise", 2, "each channel by itself, row by row", _depthwise),
     Kernel("conv_dx", "depthwise", 2, "each channel by itself, row by row", _depthwise),
     Kernel("conv_dw", "depthwise", 2, "each channel by itself, row by row", _depthwise),
-    Kernel("conv_forward", "gemm", 1, "implicit matrix product over strips", _image),
-    Kernel("conv_dw", "gemm", 1, "sums over blocks of pixels copied without padding", _image),
-    Kernel("conv_dx", "gemm", 1, "one stride-1 pass per phase, flipped weights", _image),
+    Kernel("conv_forward", "gemm", 1, "implicit matrix product over strips", _taps_listed),
+    Kernel("conv_dw", "gemm", 1, "sums over blocks of pixels copied without padding", _taps_listed),
+    Kernel("conv_dx", "gemm", 1, "one stride-1 pass per phase, flipped weights", _taps_listed),
     Kernel("conv_forward", "direct", 0, "the definition, row by row", _always),
     Kernel("conv_dx", "direct", 0, "the definition, row by row", _always),
     Kernel("conv_dw", "direct", 0, "the definition, row by row", _always),

@@ -21,7 +21,8 @@ enum {
 typedef struct {
     const ck_conv *g;
     strip_shape strip;
-    idx m, c, taps;          /* filters and channels per group */
+    depth_shape depth;
+    idx n, m, c, taps;       /* images; filters and summed channels per group; taps of one of them */
     int outer;               /* transposed tiles, otherwise dot tiles */
     idx cb, fb, images, rows; /* blocks */
     idx chunks_n, chunks_r, chunks_c, chunks_f, splits;
@@ -39,7 +40,7 @@ typedef struct {
 
 /* Copy a block of dout into rows of step REALs, zero behind the pixels; sum it where asked, and
  * return NaN if any of it is not finite (or its sum overflows), else 0. */
-static REAL FN(pack_dout)(const dw_job *j, const REAL *dout, idx f, idx images, idx first, idx rows,
+static REAL FN(pack_dout)(const dw_job *j, idx filter, idx f, idx n0, idx images, idx first, idx rows,
                           REAL *to, VEC *sums)
 {
     const ck_conv *g = j->g;
@@ -49,7 +50,8 @@ static REAL FN(pack_dout)(const dw_job *j, const REAL *dout, idx f, idx images, 
         REAL *row = to + i * j->step;
         VEC s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
         for (idx n = 0; n < images; n++, row += count) {
-            const REAL *from = dout + (n * g->f + i) * plane + first * g->out[2];
+            const REAL *from = (const REAL *)j->dout + first * g->out[2] +
+                               result_plane(&j->depth, g->f, filter + i, n0 + n) * plane;
             idx p = 0;
             for (; p + 4 * VL <= count; p += 4 * VL) {
                 const VECU *v = (const VECU *)(from + p);
@@ -201,19 +203,22 @@ static void FN(dw_task)(void *context, idx task, void *scratch)
     idx chunks = j->chunks_n * j->chunks_r;
     idx begin = split * chunks / j->splits, end = (split + 1) * chunks / j->splits;
     for (idx chunk = begin; chunk < end; chunk++) {
-        idx n0 = chunk / j->chunks_r * j->images, images = CK_MIN(j->images, g->n - n0);
+        idx n0 = chunk / j->chunks_r * j->images, images = CK_MIN(j->images, j->n - n0);
         idx first = chunk % j->chunks_r * j->rows, rows = CK_MIN(j->rows, g->out[1] - first);
         idx plane = g->in[1] * g->in[2], pixels = images * rows * g->out[2];
-        const REAL *x = (const REAL *)j->x + (n0 * g->c + group * j->c + c0) * plane;
+        idx channel = group * (g->c / g->groups);
         for (idx n = 0; n < images && !j->flat; n++)
             for (idx i = 0; i < c; i++)
-                FN(fill_channel)(&j->strip, x + (n * g->c + i) * plane, first,
-                                 strip + (n * c + i) * j->strip.channel_size);
-        check += FN(pack_dout)(j, (const REAL *)j->dout +
-                                      (n0 * g->f + filter) * g->out[1] * g->out[2],
-                               f, images, first, rows, dout_rows, with_db ? sums : NULL);
-        FN(x_rows) rows_of_x = {.strip = j->flat ? x + first * g->in[2] : strip, .koff = koff,
+                FN(fill_plane)(&j->strip, j->x,
+                               source_plane(&j->depth, g->c, channel, c0 + i, n0 + n), first,
+                               strip + (n * c + i) * j->strip.channel_size);
+        check += FN(pack_dout)(j, filter, f, n0, images, first, rows, dout_rows,
+                               with_db ? sums : NULL);
+        FN(x_rows) rows_of_x = {.strip = strip, .koff = koff,
                                 .vectors = (FN(pixels) *)(at + j->offset_pixels)};
+        if (j->flat)
+            rows_of_x.strip = (const REAL *)j->x + (n0 * g->c + channel + c0) * plane +
+                              first * g->in[2];
         rows_of_x.count = j->flat ? FN(list_pixels)(rows_of_x.vectors, images, g->c * plane, 1, 0,
                                                     rows * g->out[2])
                                   : FN(list_pixels)(rows_of_x.vectors, images,

@@ -8,8 +8,8 @@ static void FN(dw_pixels)(dw_job *j, idx most)
     j->rows = even_block(g->out[1], CK_MAX(1, CK_MIN(g->out[1], most / g->out[2])));
     j->images = 1;
     if (j->rows == g->out[1])
-        j->images = CK_MAX(1, CK_MIN(g->n, most / (g->out[1] * g->out[2])));
-    j->chunks_n = blocks_of(g->n, j->images);
+        j->images = CK_MAX(1, CK_MIN(j->n, most / (g->out[1] * g->out[2])));
+    j->chunks_n = blocks_of(j->n, j->images);
     j->chunks_r = blocks_of(g->out[1], j->rows);
 }
 
@@ -19,7 +19,7 @@ static void FN(dw_blocks)(dw_job *j)
     idx k = j->c * j->taps, real = (idx)sizeof(REAL);
     /* Transposing costs about a third of a cycle for each value and is paid back by many rows on
      * the other side; dot tiles pay once, for each accumulator, at the end. */
-    double pixels = (double)g->n * g->out[1] * g->out[2] / VL;
+    double pixels = (double)j->n * g->out[1] * g->out[2] / VL;
     double outer = pixels * 0.3 * VL * (CK_MIN(j->m, 256) + CK_MIN(k, 256)) *
                    ((double)j->m * k) / (CK_MIN(j->m, 256) * (double)CK_MIN(k, 256));
     double dot = (double)j->m * k * (4 + 0.04 * pixels) +
@@ -101,7 +101,7 @@ static int FN(run_dw)(dw_job *j, void *dw, void *db)
         j->dw = partial;
         j->db = db ? partial + splits * size : NULL;
     }
-    double work = (double)size * g->n * g->out[1] * g->out[2];
+    double work = (double)size * j->n * g->out[1] * g->out[2];
     int failed = ck_parallel(g->groups * splits * j->chunks_c * j->chunks_f, FN(dw_task), j,
                              (size_t)j->scratch, work);
     if (splits > 1 && !failed) {
@@ -117,18 +117,23 @@ static int FN(run_dw)(dw_job *j, void *dw, void *db)
 
 ck_conv_dw_fn FN(ck_direct_dw);
 
-int FN(ck_gemm_dw)(const ck_conv *g, const void *dout, const void *x, void *dw, void *db)
+int FN(ck_gemm_dw)(const ck_conv *volume, const void *dout, const void *x, void *dw, void *db)
 {
-    idx taps = g->k[1] * g->k[2], toff[MOST_TAPS];
+    const ck_conv flat = without_depth(volume), *g = &flat;
+    idx taps = g->k[1] * g->k[2], toff[MOST_TAPS], shift[MOST_TAPS], weight[MOST_TAPS];
     int bad = 0;
     if (g->n == 0) {
-        memset(dw, 0, (size_t)(g->f * (g->c / g->groups) * taps) * sizeof(REAL));
+        memset(dw, 0, (size_t)(g->f * (g->c / g->groups) * g->k[0] * taps) * sizeof(REAL));
         if (db)
             memset(db, 0, (size_t)g->f * sizeof(REAL));
         return 0;
     }
-    dw_job j = {.g = g, .m = g->f / g->groups, .c = g->c / g->groups, .taps = taps, .x = x,
-                .dout = dout, .toff = toff, .bad = &bad};
+    dw_job j = {.g = g, .m = g->f / g->groups, .taps = taps, .x = x, .dout = dout, .toff = toff,
+                .bad = &bad};
+    j.depth.shift = shift, j.depth.weight = weight;
+    depth_forward(&j.depth, g);
+    j.n = g->n * j.depth.images;
+    j.c = g->c / g->groups * j.depth.taps;
     strip_shape *s = &j.strip;
     s->src_h = g->in[1], s->src_w = g->in[2], s->sh = g->s[1], s->sw = g->s[2];
     s->top = g->p[1], s->left = g->p[2];
@@ -143,11 +148,11 @@ int FN(ck_gemm_dw)(const ck_conv *g, const void *dout, const void *x, void *dw, 
     fetch_ahead(s, j.cb);
     place_taps(s, g->k, g->d, toff);
     j.flat = taps == 1 && g->s[1] == 1 && g->s[2] == 1 && g->in[1] == g->out[1] &&
-             g->in[2] == g->out[2];
+             g->in[2] == g->out[2] && is_flat(g);
     if (j.flat)
         s->channel_size = g->in[1] * g->in[2];
     FN(dw_layout)(&j);
-    for (int a = 1; a < 3; a++) {
+    for (int a = 0; a < 3; a++) {
         idx reach = (g->out[a] - 1) * g->s[a] + (g->k[a] - 1) * g->d[a] + 1 - g->p[a];
         j.padded |= g->p[a] > 0 || reach > g->in[a];
     }

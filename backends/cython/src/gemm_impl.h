@@ -28,9 +28,12 @@ typedef struct {
 
 typedef struct {
     strip_shape strip;
-    idx n, groups, m, c;      /* images; results' and summed channels per group */
+    depth_shape depth;
+    idx runs, n;              /* runs of images that lie at equal distances: of each volume, or one */
+    idx groups, m, c;         /* results' and summed channels per group … */
+    idx channels;             /* … which are so many in the source, times depth's taps */
     idx out_h, out_w;
-    idx wm, wc, wg;           /* w's strides: result channel, summed channel, group */
+    idx wm, wc, wg, w_size;   /* w's strides: result channel, source's channel, group; its size */
     idx passes, all_taps;
     gemm_pass *pass;
     idx direct_source;        /* 1: read the source itself, which needs no strip */
@@ -53,6 +56,13 @@ static idx take_bytes(idx *at, idx bytes)
 static idx even_block(idx total, idx most)
 {
     return blocks_of(total, blocks_of(total, CK_MAX(most, 1)));
+}
+
+/* Where the weights of a summed channel begin in their group's. */
+static idx channel_weights(const gemm_job *j, idx c)
+{
+    idx channel = quotient(c, j->depth.taps);
+    return channel * j->wc + j->depth.weight[c - channel * j->depth.taps];
 }
 
 /* Parts of many planes are copied one after the other: prefetch the plane after the next, for
@@ -97,8 +107,8 @@ static void FN(pack_picks)(const REAL *from, idx step, idx rows, const idx *pick
 static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, idx m0, idx count,
                              idx c0, idx cs, REAL *to)
 {
-    const REAL *w = (const REAL *)j->w + group * j->wg + c0 * j->wc;
-    const REAL *w_end = (const REAL *)j->w + j->groups * j->m * j->c * j->all_taps;
+    const REAL *w = (const REAL *)j->w + group * j->wg;
+    const REAL *w_end = (const REAL *)j->w + j->w_size;
     idx panels = blocks_of(count, TILE_ROWS);
     if (!p->taps) /* a phase of a strided dx that no tap reaches */
         return;
@@ -107,7 +117,7 @@ static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, i
         idx extra = round_up(rows, VL) - rows, width = round_up(j->all_taps, VL);
         /* A transpose takes about as long as five values for each of its rows. */
         int in_vectors = !p->in_order && rows * p->taps > 5 * width * blocks_of(rows, VL);
-        const REAL *first = w + m * j->wm, *end = to + cs * p->taps * rows;
+        const REAL *first = w + m * j->wm + channel_weights(j, c0), *end = to + cs * p->taps * rows;
         idx k = 0, contiguous = p->in_order ? cs * p->taps : 0;
         for (; k + VL <= contiguous && to + VL * rows + extra <= end; k += VL, to += VL * rows) {
             if (rows <= VL)
@@ -117,7 +127,7 @@ static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, i
         }
         idx c = k / p->taps, tap = k % p->taps;
         for (; c < cs; c++, tap = 0) {
-            const REAL *from = first + c * j->wc;
+            const REAL *from = w + m * j->wm + channel_weights(j, c0 + c);
             /* Far apart, so that hardware does not see what comes next. */
             for (idx r = 0; r < rows * j->wm && !p->in_order; r += 64 / (idx)sizeof(REAL))
                 __builtin_prefetch(from + 3 * j->wc + r);

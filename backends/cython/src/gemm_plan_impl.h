@@ -19,7 +19,7 @@ static int FN(is_one_block)(const gemm_job *j, idx most_taps, idx rows_reach)
 {
     idx pixels = j->n * j->out_h * j->out_w;
     idx strip = j->n * j->c * j->strip.phases * (j->out_h + rows_reach) * j->strip.pitch;
-    return j->groups == 1 && j->passes == 1 && pixels <= LEAST_PIXELS && j->m <= TILE_ROWS &&
+    return j->groups == 1 && j->passes == 1 && j->runs == 1 && pixels <= LEAST_PIXELS && j->m <= TILE_ROWS &&
            j->c * most_taps <= K_BLOCK && strip * (idx)sizeof(REAL) <= STRIP_BYTES;
 }
 
@@ -31,7 +31,8 @@ static void FN(cut_blocks)(gemm_job *j, idx most_taps, idx rows_reach)
     j->cb = even_block(j->c, K_BLOCK / most_taps);
     idx out_rows = blocks_of(j->out_h, sy); /* in units of the stride */
     idx row_pixels = j->out_w * sy;
-    idx share = j->n * j->out_h * j->out_w * j->groups / LEAST_TASKS, chunk = CHUNK_PIXELS;
+    idx share = j->runs * j->n * j->out_h * j->out_w * j->groups / LEAST_TASKS;
+    idx chunk = CHUNK_PIXELS;
     idx weights = j->groups * j->m * j->c * j->all_taps * (idx)sizeof(REAL);
     j->prepacked = weights <= PREPACK_BYTES;
     if (j->prepacked) /* otherwise every task packs its own, and there should be few */
@@ -50,8 +51,8 @@ static void FN(cut_blocks)(gemm_job *j, idx most_taps, idx rows_reach)
         j->images = even_block(CK_MAX(j->n, 1), CK_MAX(1, CK_MIN(most, j->n)));
     }
     j->mb = j->m;
-    idx pixel_tasks = CK_MAX(1, blocks_of(j->n, j->images) * blocks_of(out_rows, j->rows));
-    idx tasks = pixel_tasks * j->groups;
+    idx pixel_tasks = j->runs * blocks_of(j->n, j->images) * blocks_of(out_rows, j->rows);
+    idx tasks = CK_MAX(1, pixel_tasks) * j->groups;
     if (tasks < LEAST_TASKS / 2) /* cutting filters repeats the packing of pixels */
         j->mb = CK_MAX(CK_MIN(j->m, 4 * TILE_ROWS),
                        blocks_of(j->m, blocks_of(LEAST_TASKS / 2, tasks)));
@@ -107,7 +108,7 @@ static int FN(run_gemm)(gemm_job *j)
         j->pass[i].a = a;
         a += j->groups * j->m * j->c * j->pass[i].taps;
     }
-    double work = (double)j->n * j->out_h * j->out_w * j->groups * j->m * j->c * j->all_taps /
+    double work = (double)j->runs * j->n * j->out_h * j->out_w * j->groups * j->m * j->c * j->all_taps /
                   j->pass[0].sy / j->pass[0].sx;
     int failed = 0;
     j->a = NULL;
@@ -116,7 +117,7 @@ static int FN(run_gemm)(gemm_job *j)
             return -1;
         failed = ck_parallel(j->groups * j->chunks_m, FN(prepack_task), j, 0, 2.0 * a);
     }
-    idx tasks = j->groups * j->chunks_n * j->chunks_r * j->chunks_m;
+    idx tasks = j->groups * j->runs * j->chunks_n * j->chunks_r * j->chunks_m;
     if (!failed)
         failed = ck_parallel(tasks, FN(gemm_task), j, (size_t)j->scratch, work);
     free(j->a);
@@ -147,18 +148,33 @@ static int FN(gapless_is_better)(const gemm_job *j, idx rows, idx cols, idx reac
     return copies + CK_MIN(by_image, packed_gapless) < CK_MIN(by_row, packed);
 }
 
-int FN(ck_gemm_forward)(const ck_conv *g, const void *x, const void *w, const void *b, void *out,
-                        int relu)
+/* Which images lie at equal distances, and how many channels are summed. */
+static void FN(join_planes)(gemm_job *j, const ck_conv *g)
 {
+    int volumes = j->depth.images > 1;
+    j->runs = volumes ? g->n : 1;
+    j->n = volumes ? j->depth.images : g->n;
+    j->c = j->channels * j->depth.taps;
+}
+
+int FN(ck_gemm_forward)(const ck_conv *volume, const void *x, const void *w, const void *b,
+                        void *out, int relu)
+{
+    const ck_conv flat = without_depth(volume), *g = &flat;
     idx taps = g->k[1] * g->k[2], toff[MOST_TAPS], wtap[MOST_TAPS];
+    idx shift[MOST_TAPS], weight[MOST_TAPS];
     gemm_pass pass = {.taps = taps, .sy = 1, .sx = 1, .cols = g->out[2], .in_order = 1,
                       .toff = toff, .wtap = wtap};
-    gemm_job j = {.n = g->n, .groups = g->groups, .m = g->f / g->groups, .c = g->c / g->groups,
+    gemm_job j = {.groups = g->groups, .m = g->f / g->groups, .channels = g->c / g->groups,
                   .out_h = g->out[1], .out_w = g->out[2], .passes = 1, .all_taps = taps,
                   .pass = &pass, .src = x, .w = w, .bias = b, .out = out, .relu = relu};
+    j.depth.shift = shift, j.depth.weight = weight;
+    depth_forward(&j.depth, g);
+    FN(join_planes)(&j, g);
+    j.wc = g->k[0] * taps;
     j.wm = j.c * taps;
-    j.wc = taps;
-    j.wg = j.m * j.c * taps;
+    j.wg = j.m * j.wm;
+    j.w_size = j.groups * j.wg;
     strip_shape *s = &j.strip;
     s->src_h = g->in[1], s->src_w = g->in[2], s->sh = g->s[1], s->sw = g->s[2];
     s->top = g->p[1], s->left = g->p[2];
@@ -166,7 +182,7 @@ int FN(ck_gemm_forward)(const ck_conv *g, const void *x, const void *w, const vo
     s->ph = phases, s->pw = phases + MOST_TAPS;
     idx reach = quotient((g->k[1] - 1) * g->d[1], s->sh);
     j.direct_source = taps == 1 && s->sh == 1 && s->sw == 1 && j.out_h == s->src_h &&
-                      j.out_w == s->src_w && s->top == 0 && s->left == 0;
+                      j.out_w == s->src_w && s->top == 0 && s->left == 0 && is_flat(g);
     s->pitch = g->out[2];
     s->gapless = FN(gapless_is_better)(&j, g->out[1], g->out[2], reach, taps, g->k[2]);
     s->pitch += s->gapless ? 0 : quotient((g->k[2] - 1) * g->d[2], s->sw);
@@ -183,22 +199,43 @@ int FN(ck_gemm_forward)(const ck_conv *g, const void *x, const void *w, const vo
     return FN(run_gemm)(&j);
 }
 
-int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
+/* What no tap of depth reaches. */
+static void FN(zero_planes)(const gemm_job *j)
+{
+    idx channels = j->groups * j->m, size = j->out_h * j->out_w;
+    for (idx i = 0; i < j->runs * j->n; i++)
+        for (idx c = 0; c < channels; c++)
+            FN(zero)((REAL *)j->out + result_plane(&j->depth, channels, c, i) * size, size);
+}
+
+/* dx's planes first, first + depth's stride … */
+static int FN(dx_of_planes)(const ck_conv *g, idx first, const void *dout, const void *w, void *dx)
 {
     idx sh = g->s[1], sw = g->s[2], passes = sh * sw, taps = g->k[1] * g->k[2];
     gemm_pass *pass = calloc((size_t)passes, sizeof *pass);
-    idx *lists = malloc((size_t)(3 * taps + 4 * MOST_TAPS) * sizeof(idx));
+    idx *lists = malloc((size_t)(3 * taps + 6 * MOST_TAPS) * sizeof(idx));
     if (!pass || !lists) {
         free(pass);
         free(lists);
         return -1;
     }
-    gemm_job j = {.n = g->n, .groups = g->groups, .m = g->c / g->groups, .c = g->f / g->groups,
+    gemm_job j = {.groups = g->groups, .m = g->c / g->groups, .channels = g->f / g->groups,
                   .out_h = g->in[1], .out_w = g->in[2], .passes = passes, .all_taps = taps,
                   .pass = pass, .src = dout, .w = w, .out = dx};
-    j.wm = taps;
-    j.wc = j.m * taps;
-    j.wg = j.c * j.m * taps;
+    j.depth.shift = lists + 3 * taps + 4 * MOST_TAPS;
+    j.depth.weight = j.depth.shift + MOST_TAPS;
+    depth_backward(&j.depth, g, first);
+    FN(join_planes)(&j, g);
+    if (!j.depth.taps) {
+        FN(zero_planes)(&j);
+        free(pass);
+        free(lists);
+        return 0;
+    }
+    j.wm = g->k[0] * taps;
+    j.wc = j.m * j.wm;
+    j.wg = j.channels * j.wc;
+    j.w_size = j.groups * j.wg;
     strip_shape *s = &j.strip;
     s->src_h = g->out[1], s->src_w = g->out[2], s->sh = s->sw = 1;
     /* The strip reaches from the last tap of the first pixel to tap 0 of the last. */
@@ -213,7 +250,7 @@ int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
                                        CK_MIN(blocks_of(g->k[2], sw), reach_w + 1));
     s->pitch = pass_cols + (s->gapless ? 0 : reach_w);
     j.direct_source = taps == 1 && passes == 1 && j.out_h == s->src_h && j.out_w == s->src_w &&
-                      g->p[1] == 0 && g->p[2] == 0;
+                      g->p[1] == 0 && g->p[2] == 0 && is_flat(g);
     if (j.direct_source) {
         s->src_w *= s->src_h, s->src_h = 1;
         j.out_w *= j.out_h, j.out_h = 1;
@@ -250,5 +287,14 @@ int FN(ck_gemm_dx)(const ck_conv *g, const void *dout, const void *w, void *dx)
     int failed = FN(run_gemm)(&j);
     free(pass);
     free(lists);
+    return failed;
+}
+
+int FN(ck_gemm_dx)(const ck_conv *volume, const void *dout, const void *w, void *dx)
+{
+    const ck_conv flat = without_depth(volume), *g = &flat;
+    int failed = 0;
+    for (idx first = 0; first < CK_MIN(g->s[0], g->in[0]) && !failed; first++)
+        failed = FN(dx_of_planes)(g, first, dout, w, dx);
     return failed;
 }

@@ -8,7 +8,8 @@ static void FN(interleave)(const gemm_job *j, const gemm_pass *p, const REAL *fr
 {
     for (idx i = 0; i < m; i++)
         for (idx r = 0; r < rows; r++) {
-            REAL *to = out + (i * j->out_h + (first_row + r) * p->sy + p->y0) * j->out_w + p->x0;
+            idx y = i * j->depth.out_planes * j->out_h + (first_row + r) * p->sy + p->y0;
+            REAL *to = out + y * j->out_w + p->x0;
             const REAL *row = from + (i * rows + r) * p->cols;
             for (idx x = 0; x < p->cols; x++)
                 to[x * p->sx] = p->taps ? row[x] : 0;
@@ -21,7 +22,8 @@ static void FN(interleave_two)(const gemm_job *j, const gemm_pass *p, const REAL
 {
     for (idx i = 0; i < m; i++)
         for (idx r = 0; r < rows; r++) {
-            REAL *to = out + (i * j->out_h + (first_row + r) * p->sy + p->y0) * j->out_w;
+            idx y = i * j->depth.out_planes * j->out_h + (first_row + r) * p->sy + p->y0;
+            REAL *to = out + y * j->out_w;
             const REAL *e = even + (i * rows + r) * p[0].cols;
             const REAL *o = odd + (i * rows + r) * p[1].cols;
             for (idx x = 0; x < p->cols; x += VL) {
@@ -55,24 +57,31 @@ static void FN(gemm_task)(void *context, idx task, void *scratch)
 {
     const gemm_job *j = context;
     idx mi = task % j->chunks_m, rest = task / j->chunks_m;
-    idx ri = rest % j->chunks_r, ni = rest / j->chunks_r % j->chunks_n;
-    idx group = rest / j->chunks_r / j->chunks_n;
+    idx ri = rest % j->chunks_r;
+    rest /= j->chunks_r;
+    idx ni = rest % j->chunks_n, run = rest / j->chunks_n % j->runs;
+    idx group = rest / j->chunks_n / j->runs;
     idx m0 = mi * j->mb, m = CK_MIN(j->mb, j->m - m0);
-    idx n0 = ni * j->images, images = CK_MIN(j->images, j->n - n0);
+    idx images = CK_MIN(j->images, j->n - ni * j->images), n0 = run * j->n + ni * j->images;
     idx first = ri * j->rows;
     REAL *strip = (REAL *)((char *)scratch + j->offset_strip);
     REAL *results = (REAL *)((char *)scratch + j->offset_result);
     idx *koff = (idx *)((char *)scratch + j->offset_koff);
-    idx plane = j->strip.src_h * j->strip.src_w, out_plane = j->out_h * j->out_w;
+    idx out_plane = j->out_h * j->out_w, out_channel = j->depth.out_planes * out_plane;
+    idx next_image = j->depth.images > 1 ? j->depth.out_step * out_plane
+                                         : j->groups * j->m * out_channel;
+    REAL *out = (REAL *)j->out +
+                result_plane(&j->depth, j->groups * j->m, group * j->m + m0, n0) * out_plane;
     int interleaved = j->passes > 1;
 
     for (idx c0 = 0; c0 < j->c; c0 += j->cb) {
         idx cs = CK_MIN(j->cb, j->c - c0);
-        const REAL *src = (const REAL *)j->src + ((n0 * j->groups + group) * j->c + c0) * plane;
+        idx channels = j->groups * j->channels, channel = group * j->channels;
         for (idx n = 0; n < images && !j->direct_source; n++)
             for (idx c = 0; c < cs; c++)
-                FN(fill_channel)(&j->strip, src + (n * j->groups * j->c + c) * plane, first,
-                                 strip + (n * cs + c) * j->strip.channel_size);
+                FN(fill_plane)(&j->strip, j->src,
+                               source_plane(&j->depth, channels, channel, c0 + c, n0 + n), first,
+                               strip + (n * cs + c) * j->strip.channel_size);
         REAL *to = results;
         for (idx i = 0; i < j->passes; i++) {
             const gemm_pass *p = &j->pass[i];
@@ -80,17 +89,18 @@ static void FN(gemm_task)(void *context, idx task, void *scratch)
             FN(block) b = {.j = j, .koff = koff, .m = m, .k = cs * p->taps, .images = images,
                            .rows = rows, .cols = p->cols};
             b.panel = (REAL *)((char *)scratch + j->offset_panel);
-            b.strip = j->direct_source ? src : strip;
-            b.image_size = j->direct_source ? j->groups * j->c * plane
-                                            : cs * j->strip.channel_size;
+            b.strip = strip;
+            b.image_size = cs * j->strip.channel_size;
+            if (j->direct_source) {
+                b.strip = (const REAL *)j->src +
+                          (n0 * channels + channel + c0) * j->strip.channel_size;
+                b.image_size = channels * j->strip.channel_size;
+            }
             b.bias = j->bias && c0 == 0 ? (const REAL *)j->bias + group * j->m + m0 : NULL;
             b.flags = (c0 ? TILE_ADD : 0) | (j->relu && c0 + cs == j->c ? TILE_RELU : 0);
-            b.ldc = interleaved ? rows * p->cols : out_plane;
-            b.out_image = interleaved ? m * b.ldc : j->groups * j->m * out_plane;
-            b.out = to;
-            if (!interleaved)
-                b.out = (REAL *)j->out + ((n0 * j->groups + group) * j->m + m0) * out_plane +
-                        first * j->out_w;
+            b.ldc = interleaved ? rows * p->cols : out_channel;
+            b.out_image = interleaved ? m * b.ldc : next_image;
+            b.out = interleaved ? to : out + first * j->out_w;
             if (rows == 0 || p->cols == 0 || p->taps == 0)
                 continue;
             to += images * m * rows * p->cols;
@@ -125,8 +135,7 @@ static void FN(gemm_task)(void *context, idx task, void *scratch)
         idx next_size = two ? m * rows * p[1].cols : 0;
         const REAL *next = from + (p->taps ? images * size : 0);
         for (idx n = 0; n < images; n++) {
-            REAL *to =
-                (REAL *)j->out + (((n0 + n) * j->groups + group) * j->m + m0) * out_plane;
+            REAL *to = out + n * next_image;
             if (two)
                 FN(interleave_two)(j, p, from + n * size, next + n * next_size, m, first, rows, to);
             else

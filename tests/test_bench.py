@@ -20,14 +20,21 @@ from convkit.errors import ParameterError
 SMALL = Problem("small", "conv", (2, 4, 7, 6), 6, 3, 2, 1, 2)
 SMALL_MAX = Problem("small_max", "max", (2, 3, 7, 7), 3, 3, 2, 1)
 SMALL_AVG = Problem("small_avg", "avg", (2, 3, 7, 7), 3, 3, 2, 1)
-SMALL_ONES = [SMALL, SMALL_MAX, SMALL_AVG]
+SMALL_1D = Problem("small_1d", "conv", (2, 4, 9), 6, 3, 2, 1)
+SMALL_3D = Problem("small_3d", "conv", (2, 4, 3, 5, 6), 6, 2, 1, 1, 2)
+SMALL_MAX_3D = Problem("small_max_3d", "max", (2, 3, 4, 5, 7), 3, 2, 2, 0)
+SMALL_AVG_3D = Problem("small_avg_3d", "avg", (2, 3, 4, 5, 7), 3, 2, 2, 0)
+SMALL_ONES = [SMALL, SMALL_MAX, SMALL_AVG, SMALL_1D, SMALL_3D, SMALL_MAX_3D, SMALL_AVG_3D]
 
 
-def test_every_set_is_made_of_shapes_and_full_is_all_of_them() -> None:
-    assert set(SETS["full"]) == set(SHAPES)
+def test_every_set_is_made_of_shapes_and_full_is_all_images() -> None:
+    full, axes = set(SETS["full"]), set(SETS["axes"])
+    assert full | axes == set(SHAPES)
+    assert {SHAPES[name].axes for name in full} == {2}
+    assert {SHAPES[name].axes for name in axes} == {1, 3}
     for names in SETS.values():
         assert set(names) <= set(SHAPES)
-    assert sum(problem.is_conv for problem in SHAPES.values()) == 31
+    assert sum(SHAPES[name].is_conv for name in full) == 31
 
 
 def test_chosen_takes_sets_and_shapes_each_once() -> None:
@@ -46,6 +53,8 @@ def test_operations_and_traffic_by_hand() -> None:
     assert conv.operations("dx") == conv.operations("dw") == conv.operations("forward")
     assert conv.operations("backward") == 2 * conv.operations("forward")
     assert conv.traffic("forward", np.float64) == 8 * (2 * 3 * 20 + 2 * 7 * 20 + 7 * 27)
+    volume = Problem("v", "conv", (1, 2, 3, 4, 5), 7, 3, 1, 1)
+    assert volume.operations("forward") == 2 * (7 * 3 * 4 * 5) * 2 * 27
     pool = Problem("p", "max", (2, 3, 4, 4), 3, 2, 2, 0)
     assert pool.traffic("forward", np.float32) == 4 * (96 + 24) + 24
     assert SHAPES["mob_dw3"].operations("forward") == 2 * 8 * 128 * 56 * 56 * 9

@@ -24,7 +24,7 @@ POOL_WAYS = ("forward", "backward")
 
 @dataclass(frozen=True)
 class Problem:
-    """One convolution (``kind`` "conv") or square pooling ("max" or "avg")."""
+    """One convolution (``kind`` "conv") or pooling ("max" or "avg"), all axes of a window alike."""
 
     name: str
     kind: str
@@ -41,6 +41,11 @@ class Problem:
         return self.kind == "conv"
 
     @property
+    def axes(self) -> int:
+        """How many spatial axes."""
+        return len(self.x_shape) - 2
+
+    @property
     def depthwise(self) -> bool:
         """Whether every channel is convolved on its own."""
         return self.is_conv and self.groups == self.x_shape[1] > 1
@@ -52,8 +57,8 @@ class Problem:
 
     @property
     def w_shape(self) -> tuple[int, ...]:
-        """Shape of the weights (F, C / groups, K, K)."""
-        return (self.filters, self.x_shape[1] // self.groups, self.kernel, self.kernel)
+        """Shape of the weights (F, C / groups, K, K), with a K for each axis."""
+        return (self.filters, self.x_shape[1] // self.groups, *[self.kernel] * self.axes)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -79,7 +84,7 @@ class Problem:
         """Multiplications and additions of a convolution; comparisons or additions of a pool."""
         outputs = math.prod(self.out_shape)
         if not self.is_conv:
-            return float(outputs * self.kernel**2)
+            return float(outputs * self.kernel**self.axes)
         passes = 2 if way == "backward" else 1
         return 2.0 * outputs * math.prod(self.w_shape[1:]) * passes
 
@@ -154,11 +159,24 @@ _POOLS = {
     "avg_global": ("avg", 32, 512, 7, 7, 1, 0),
 }
 
-SHAPES: dict[str, Problem] = {
+# One and three axes.
+_OTHER_AXES = {
+    "wave_1d": Problem("wave_1d", "conv", (16, 64, 4096), 64, 9, 1, 4),
+    "c3d_c1": Problem("c3d_c1", "conv", (2, 3, 16, 112, 112), 64, 3, 1, 1),
+    "c3d_c2": Problem("c3d_c2", "conv", (1, 64, 16, 56, 56), 128, 3, 1, 1),
+    "r3d_ds": Problem("r3d_ds", "conv", (2, 64, 8, 28, 28), 128, 3, 2, 1),
+    "r3d_sc": Problem("r3d_sc", "conv", (2, 64, 8, 28, 28), 128, 1, 2, 0),
+    "max_3d": Problem("max_3d", "max", (2, 64, 16, 56, 56), 64, 2, 2, 0),
+    "avg_3d": Problem("avg_3d", "avg", (2, 64, 16, 56, 56), 64, 2, 2, 0),
+}
+
+_IMAGES: dict[str, Problem] = {
     **{name: _conv(name, *sizes) for name, sizes in _CONVS.items()},
     **{name: _pool(name, *sizes) for name, sizes in _POOLS.items()},
     "tiny": _conv("tiny", 1, 3, 8, 8, 4, 3, 1, 1, 1),
 }
+
+SHAPES: dict[str, Problem] = _IMAGES | _OTHER_AXES
 
 SETS: dict[str, tuple[str, ...]] = {
     "course": ("seed_3x3s2", "seed_7x7", "seed_pool", "tiny"),
@@ -166,7 +184,8 @@ SETS: dict[str, tuple[str, ...]] = {
         *("seed_3x3s2", "seed_7x7", "cifar_r3", "resnet_3b", "resnet_3ds", "resnet_3a"),
         *("mob_c1", "mob_dw3", "seed_pool", "max_3x3s2", "avg_2x2", "tiny"),
     ),
-    "full": tuple(SHAPES),
+    "full": tuple(_IMAGES),
+    "axes": tuple(_OTHER_AXES),
 }
 
 

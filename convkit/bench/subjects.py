@@ -128,17 +128,19 @@ class Torch:
 
     def _conv(self, problem: Problem, data: Arrays) -> Calls:
         tensor, aten = self.torch.from_numpy, self.torch.ops.aten
-        stride, pad = [problem.stride] * 2, [problem.pad] * 2
+        axes = problem.axes
+        conv = {1: self.torch.conv1d, 2: self.torch.conv2d, 3: self.torch.conv3d}[axes]
+        stride, pad = [problem.stride] * axes, [problem.pad] * axes
         groups, (x, w, b, dout) = problem.groups, (data[n] for n in ("x", "w", "b", "dout"))
 
         def forward() -> Arrays:
-            out = self.torch.conv2d(tensor(x), tensor(w), tensor(b), stride, pad, 1, groups)
+            out = conv(tensor(x), tensor(w), tensor(b), stride, pad, 1, groups)
             return {"out": out.numpy()}
 
         def backward(*mask: bool) -> Arrays:
             found = aten.convolution_backward(
                 tensor(dout), tensor(x), tensor(w), [len(b)], stride, pad,
-                [1, 1], False, [0, 0], groups, mask,
+                [1] * axes, False, [0] * axes, groups, mask,
             )  # fmt: skip
             return {
                 name: value.numpy()
@@ -154,32 +156,31 @@ class Torch:
         }
 
     def _max(self, problem: Problem, data: Arrays) -> Calls:
-        tensor, aten = self.torch.from_numpy, self.torch.ops.aten
-        geometry = [[problem.kernel] * 2, [problem.stride] * 2, [problem.pad] * 2, [1, 1], False]
+        tensor, axes = self.torch.from_numpy, problem.axes
+        pool, back = (
+            getattr(self.torch.ops.aten, f"max_pool{axes}d_with_indices{suffix}")
+            for suffix in ("", "_backward")
+        )
+        sizes = (problem.kernel, problem.stride, problem.pad, 1)
+        geometry = [*([size] * axes for size in sizes), False]
         x, dout = data["x"], data["dout"]
-        _, indices = aten.max_pool2d_with_indices(tensor(x), *geometry)
-
-        def backward() -> Arrays:
-            dx = aten.max_pool2d_with_indices_backward(tensor(dout), tensor(x), *geometry, indices)
-            return {"dx": dx.numpy()}
-
+        _, indices = pool(tensor(x), *geometry)
         return {
-            "forward": lambda: {
-                "out": aten.max_pool2d_with_indices(tensor(x), *geometry)[0].numpy()
-            },
-            "backward": backward,
+            "forward": lambda: {"out": pool(tensor(x), *geometry)[0].numpy()},
+            "backward": lambda: {"dx": back(tensor(dout), tensor(x), *geometry, indices).numpy()},
         }
 
     def _avg(self, problem: Problem, data: Arrays) -> Calls:
-        tensor, aten = self.torch.from_numpy, self.torch.ops.aten
-        geometry = [[problem.kernel] * 2, [problem.stride] * 2, [problem.pad] * 2]
-        geometry_and_rule = [*geometry, False, False, None]
+        tensor, axes = self.torch.from_numpy, problem.axes
+        pool, back = (
+            getattr(self.torch.ops.aten, f"avg_pool{axes}d{suffix}") for suffix in ("", "_backward")
+        )
+        sizes = (problem.kernel, problem.stride, problem.pad)
+        geometry_and_rule = [*([size] * axes for size in sizes), False, False, None]
         x, dout = data["x"], data["dout"]
         return {
-            "forward": lambda: {"out": aten.avg_pool2d(tensor(x), *geometry_and_rule).numpy()},
-            "backward": lambda: {
-                "dx": aten.avg_pool2d_backward(tensor(dout), tensor(x), *geometry_and_rule).numpy()
-            },
+            "forward": lambda: {"out": pool(tensor(x), *geometry_and_rule).numpy()},
+            "backward": lambda: {"dx": back(tensor(dout), tensor(x), *geometry_and_rule).numpy()},
         }
 
 

@@ -30,7 +30,7 @@ def _default_threads() -> int:
     "chosen",
     default="quick",
     show_default=True,
-    help="A set (course, quick, full) or a shape, or several with commas.",
+    help="A set (course, quick, full, axes) or a shape, or several with commas.",
 )
 @click.option("--vs", type=click.Choice(["torch"]), help="A peer to time beside the backends.")
 @click.option("--dtype", type=click.Choice([*DTYPES, "both"]), default="both", show_default=True)

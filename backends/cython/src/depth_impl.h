@@ -40,7 +40,7 @@ static ck_conv without_depth(const ck_conv *g)
 {
     ck_conv flat = *g;
     for (int a = 0; a < 2; a++)
-        if (g->k[a] != 1 || g->s[a] != 1 || g->p[a] || g->in[a] != g->out[a])
+        if (g->k[a] != 1 || g->p[a] || g->in[a] != g->out[a])
             return flat;
     flat.in[1] *= g->in[0], flat.out[1] *= g->out[0];
     flat.in[0] = flat.out[0] = 1;

@@ -299,6 +299,8 @@ POOLS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "2x2, a row and a column left": ((2, 2, 7, 37), {"kernel": 2}),
     "3x2 tiles": ((2, 2, 11, 70), {"kernel": (3, 2)}),
     "global": ((2, 5, 7, 9), {"kernel": (7, 9)}),
+    "global, many planes": ((5, 7, 5, 4), {"kernel": (5, 4)}),
+    "global, few pixels": ((3, 7, 1, 3), {"kernel": (1, 3)}),
     "axes differ": (
         (2, 3, 17, 22),
         {"kernel": (3, 4), "stride": (2, 3), "pad": ((1, 0), (2, 1)), "ceil_mode": True},

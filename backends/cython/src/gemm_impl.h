@@ -76,9 +76,7 @@ static void fetch_ahead(strip_shape *s, idx channels)
 
 static FN(tile) *const FN(packed_tiles)[2][15];
 static FN(tile) *const FN(strip_tiles)[3][15];
-#define LANE_NUMBER(s, l) (l)
 static const idx FN(each_lane)[LANES] = {EACH_LANE(LANE_NUMBER, 0)};
-#undef LANE_NUMBER
 
 /* ---- packing ------------------------------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 
 #include "pool_common.h"
 #include "vector_impl.h"
+#include "transpose_impl.h"
 #include "strip_impl.h"
 #include "planes_impl.h"
 #include "lanes_impl.h"
@@ -23,6 +24,7 @@
 #define REAL_IS_DOUBLE
 #include "isa.h"
 #include "vector_impl.h"
+#include "transpose_impl.h"
 #include "strip_impl.h"
 #include "planes_impl.h"
 #include "lanes_impl.h"

@@ -181,7 +181,7 @@ int FN(ck_average_rows_backward)(const ck_pool *g, const void *dout, void *dx)
 {
     if (FN(averages_tile)(g)) {
         pool_job job = {.g = g, .in = dout, .out = dx};
-        return run_planes(&job, FN(average_tiles_task));
+        return run_planes(&job, FN(average_tiles_task), 1);
     }
     if (FN(can_overlap)(g) && g->s[1] == 1 && g->s[2] == 1)
         return FN(average_overlap_backward)(g, dout, dx);

@@ -50,13 +50,13 @@ static double pool_work(const ck_pool *g)
 
 enum { PLANE_TASK_ELEMENTS = 1 << 15 };
 
-/* Run a kernel that moves each pixel about once, some planes per task. */
-static int run_planes(pool_job *job, ck_task run)
+/* Run a kernel of planes, some of them per task. cost: how many copies of a pixel take as long. */
+static int run_planes(pool_job *job, ck_task run, double cost)
 {
     const ck_pool *g = job->g;
     idx elements = pool_in(g) + pool_out(g);
     job->per_task = elements < PLANE_TASK_ELEMENTS ? PLANE_TASK_ELEMENTS / elements : 1;
     return ck_parallel((g->planes + job->per_task - 1) / job->per_task, run, job, 0,
-                       (double)g->planes * (double)elements);
+                       cost * (double)g->planes * (double)elements);
 }
 #endif

@@ -1,4 +1,5 @@
-/* Included by isa_rows.c once per dtype: one window that is the whole image. */
+/* Included by isa_rows.c once per dtype, after transpose_impl.h and pool_rows_impl.h: one window that is
+ * the whole image. */
 
 /* The largest value of a plane and its place, one by one. */
 static idx FN(largest)(const REAL *x, idx size)
@@ -30,54 +31,67 @@ CK_INLINE IVEC FN(first_place)(IVEC a, IVEC b)
 #endif
 }
 
-/* The same in vectors, without NaN: the largest in each lane and the first place where it stood;
- * then the largest of all, and of the lanes that have it the first place. Turning a vector by
- * halves, quarters … lets every lane see all others. */
-static idx FN(largest_in_lanes)(const REAL *x, idx size)
+/* The largest in each lane and the first place where it stood, without NaN, of which `nan` tells. */
+CK_INLINE void FN(largest_in_lanes)(const REAL *x, idx size, VEC *best, IVEC *arg, IVEC *nan)
 {
-    IVEC arg = {0}, place, none = {0};
-    for (idx lane = 0; lane < VL; lane++)
-        arg[lane] = (LANE)lane;
-    place = arg;
-    VEC best = FN(lanes_at)(x);
-    IVEC nan = FN(unordered)(best, best);
+    VEC lowest = {0};
+    IVEC place = {EACH_LANE(LANE_NUMBER, 0)};
+    *arg = place;
+    *best = size >= VL ? FN(lanes_at)(x)
+                       : FN(load_lanes_or)(lowest - (REAL)INFINITY, x, FIRST_LANES(size));
+    *nan |= FN(unordered)(*best, *best);
     for (idx i = VL; i < size; i += VL) {
         idx at = CK_MIN(i, size - VL); /* the last vector may overlap the one before it */
         place += (LANE)(at == i ? VL : at - (i - VL));
         VEC v = FN(lanes_at)(x + at);
-        nan |= FN(unordered)(v, v);
-        FN(take_greater)(&best, &arg, v, place);
+        *nan |= FN(unordered)(v, v);
+        FN(take_greater)(best, arg, v, place);
     }
-    if (FN(any_lane)(nan))
-        return FN(largest)(x, size);
-    VEC all = best;
-    none += (LANE)size;
-#define CK_ALL(s) all = FN(larger)(all, SHUFFLE(all, all, EACH_LANE(TURNED_LANE, s)));
-#define CK_FIRST(s) arg = FN(first_place)(arg, SHUFFLE(arg, arg, EACH_LANE(TURNED_LANE, s)));
-    EACH_HALF(CK_ALL)
-    arg = FN(where_equal)(best, all, arg, none);
-    EACH_HALF(CK_FIRST)
-#undef CK_ALL
-#undef CK_FIRST
-    return (idx)arg[0];
 }
 
-static void FN(max_global_plane)(const pool_job *r, idx plane, idx size)
+/* The places of the maxima of as many planes as a vector has lanes. Turned, lane p of all vectors
+ * is plane p's: the largest of them, and of those that have it the first place. */
+static void FN(largest_of_planes)(const REAL *x, idx size, idx planes, LANE *where)
 {
-    const REAL *x = (const REAL *)r->in + plane * size;
-    idx where = size >= VL ? FN(largest_in_lanes)(x, size) : FN(largest)(x, size);
-    ((REAL *)r->out)[plane] = x[where];
-    if (r->arg_out)
-        put_arg(r->arg_out, r->arg_bytes, plane, where);
+    VEC best[LANES], args[LANES];
+    IVEC arg, nan = {0}, none = {0};
+    for (idx p = 0; p < planes; p++) {
+        FN(largest_in_lanes)(x + p * size, size, &best[p], &arg, &nan);
+        args[p] = (VEC)arg;
+    }
+    if (FN(any_lane)(nan)) {
+        for (idx p = 0; p < planes; p++)
+            where[p] = (LANE)FN(largest)(x + p * size, size);
+        return;
+    }
+    for (idx p = planes; p < VL; p++)
+        best[p] = args[p] = (VEC){0};
+    FN(turn_square)(best);
+    FN(turn_square)(args);
+    VEC all = best[0];
+    UNROLL for (int i = 1; i < LANES; i++) all = FN(larger)(all, best[i]);
+    arg = none += (LANE)size;
+    UNROLL for (int i = 0; i < LANES; i++) arg =
+        FN(first_place)(arg, FN(where_equal)(best[i], all, (IVEC)args[i], none));
+    *(IVECU *)where = arg;
 }
 
 static void FN(max_global_forward_task)(void *context, idx task, void *memory)
 {
     (void)memory;
     const pool_job *r = context;
-    idx last = CK_MIN(r->g->planes, (task + 1) * r->per_task);
-    for (idx plane = task * r->per_task; plane < last; plane++)
-        FN(max_global_plane)(r, plane, pool_in(r->g));
+    idx size = pool_in(r->g), last = CK_MIN(r->g->planes, (task + 1) * r->per_task);
+    for (idx plane = task * r->per_task; plane < last; plane += VL) {
+        const REAL *x = (const REAL *)r->in + plane * size;
+        LANE where[LANES];
+        idx planes = CK_MIN(VL, last - plane);
+        FN(largest_of_planes)(x, size, planes, where);
+        for (idx p = 0; p < planes; p++) {
+            ((REAL *)r->out)[plane + p] = x[p * size + where[p]];
+            if (r->arg_out)
+                put_arg(r->arg_out, r->arg_bytes, plane + p, where[p]);
+        }
+    }
 }
 
 static void FN(max_global_backward_task)(void *context, idx task, void *memory)
@@ -128,24 +142,24 @@ static void FN(average_global_backward_task)(void *context, idx task, void *memo
 int FN(ck_max_global_forward)(const ck_pool *g, const void *x, void *out, void *arg, int arg_bytes)
 {
     pool_job r = {.g = g, .in = x, .out = out, .arg_out = arg, .arg_bytes = arg_bytes};
-    return run_planes(&r, FN(max_global_forward_task));
+    return run_planes(&r, FN(max_global_forward_task), 3);
 }
 
 int FN(ck_max_global_backward)(const ck_pool *g, const void *dout, const void *arg, int arg_bytes,
                                void *dx)
 {
     pool_job r = {.g = g, .in = dout, .out = dx, .arg = arg, .arg_bytes = arg_bytes};
-    return run_planes(&r, FN(max_global_backward_task));
+    return run_planes(&r, FN(max_global_backward_task), 1);
 }
 
 int FN(ck_average_global_forward)(const ck_pool *g, const void *x, void *out)
 {
     pool_job r = {.g = g, .in = x, .out = out};
-    return run_planes(&r, FN(average_global_forward_task));
+    return run_planes(&r, FN(average_global_forward_task), 1);
 }
 
 int FN(ck_average_global_backward)(const ck_pool *g, const void *dout, void *dx)
 {
     pool_job r = {.g = g, .in = dout, .out = dx};
-    return run_planes(&r, FN(average_global_backward_task));
+    return run_planes(&r, FN(average_global_backward_task), 1);
 }

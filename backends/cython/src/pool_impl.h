@@ -139,7 +139,7 @@ int FN(ck_max_pool_backward)(const ck_pool *g, const void *dout, const void *arg
     }
     pool_job job = {.g = g, .in = dout, .out = dx, .arg = arg, .arg_bytes = arg_bytes,
                     .where = where};
-    int failed = run_planes(&job, FN(max_backward_task));
+    int failed = run_planes(&job, FN(max_backward_task), 1);
     free(where);
     return failed;
 }

@@ -60,7 +60,7 @@ int FN(ck_max_tiles_forward)(const ck_pool *g, const void *x, void *out, void *a
 {
     (void)arg_bytes; /* 1 */
     pool_job job = {.g = g, .in = x, .out = out, .arg_out = arg};
-    return run_planes(&job, FN(tiles_forward_task));
+    return run_planes(&job, FN(tiles_forward_task), 1);
 }
 
 /* --- backward ------------------------------------------------------------------------------- */
@@ -75,25 +75,34 @@ CK_INLINE IVEC FN(args_at)(const uint8_t *args, idx at, idx end)
     return FN(from_bytes)(some);
 }
 
-/* Rows kh of the windows in row `at` of outputs: each gradient goes to its maximum's place. */
-CK_INLINE void FN(tiles_row)(const pool_job *job, idx at, idx kh, REAL *row, idx room)
+/* The `height` rows of dx that a row of outputs, from output `at` on, looked at: each gradient goes to
+ * its maximum's place. */
+CK_INLINE void FN(tiles_rows)(const pool_job *job, idx at, const idx height, REAL *row)
 {
     const ck_pool *g = job->g;
-    idx end = g->planes * pool_out(g), width = 2 * g->out[2];
+    idx end = g->planes * pool_out(g);
     const REAL *dout = (const REAL *)job->in + at;
     for (idx x = 0; x < g->out[2]; x += VL) {
-        idx n = g->out[2] - x;
-        IVEC grads = (IVEC)(n >= VL ? FN(lanes_at)(dout + x) : FN(load_part)(dout + x, n));
+        idx n = CK_MIN(VL, g->out[2] - x);
+        IVEC grads = (IVEC)(n == VL ? FN(lanes_at)(dout + x) : FN(load_part)(dout + x, n));
         IVEC args = FN(args_at)(job->arg, at + x, end);
-        VEC a, b;
-        FN(join_lanes)((VEC)(grads & (IVEC)(args == (LANE)(2 * kh))),
-                       (VEC)(grads & (IVEC)(args == (LANE)(2 * kh + 1))), &a, &b);
-        FN(put)(row + 2 * x, a, width - 2 * x, room - 2 * x);
-        if (2 * x + VL < width)
-            FN(put)(row + 2 * x + VL, b, width - 2 * x - VL, room - 2 * x - VL);
+        for (idx kh = 0; kh < height; kh++) {
+            REAL *to = row + kh * g->in[2] + 2 * x;
+            VEC a, b;
+            FN(join_lanes)((VEC)(grads & (IVEC)(args == (LANE)(2 * kh))),
+                           (VEC)(grads & (IVEC)(args == (LANE)(2 * kh + 1))), &a, &b);
+            if (n == VL) {
+                *(VECU *)to = a;
+                *(VECU *)(to + VL) = b;
+            } else { /* no lane more: the next row is there already */
+                FN(store_part)(to, a, CK_MIN(2 * n, VL));
+                FN(store_part)(to + VL, b, CK_MAX(2 * n - VL, 0));
+            }
+        }
     }
-    for (idx x = width; x < g->in[2]; x++)
-        row[x] = 0;
+    for (idx kh = 0; kh < height; kh++, row += g->in[2])
+        for (idx x = 2 * g->out[2]; x < g->in[2]; x++)
+            row[x] = 0;
 }
 
 static void FN(tiles_task)(void *context, idx task, void *scratch)
@@ -104,9 +113,13 @@ static void FN(tiles_task)(void *context, idx task, void *scratch)
     idx last = CK_MIN(g->planes, (task + 1) * job->per_task), size = g->in[1] * g->in[2];
     for (idx plane = task * job->per_task; plane < last; plane++) {
         REAL *dx = (REAL *)job->out + plane * size, *row = dx;
-        for (idx oh = 0; oh < g->out[1]; oh++)
-            for (idx kh = 0; kh < g->k[1]; kh++, row += g->in[2])
-                FN(tiles_row)(job, (plane * g->out[1] + oh) * g->out[2], kh, row, dx + size - row);
+        for (idx oh = 0; oh < g->out[1]; oh++, row += g->k[1] * g->in[2]) {
+            idx at = (plane * g->out[1] + oh) * g->out[2];
+            if (g->k[1] == 2)
+                FN(tiles_rows)(job, at, 2, row);
+            else
+                FN(tiles_rows)(job, at, g->k[1], row);
+        }
         memset(row, 0, (size_t)(dx + size - row) * sizeof(REAL));
     }
 }
@@ -116,5 +129,5 @@ int FN(ck_max_tiles_backward)(const ck_pool *g, const void *dout, const void *ar
 {
     (void)arg_bytes; /* 1 */
     pool_job job = {.g = g, .in = dout, .out = dx, .arg = arg};
-    return run_planes(&job, FN(tiles_task));
+    return run_planes(&job, FN(tiles_task), 1);
 }

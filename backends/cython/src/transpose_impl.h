@@ -1,4 +1,4 @@
-/* Square transposes in registers, VL x VL. Included by isa_gemm.c once per dtype. */
+/* Square transposes in registers, VL x VL. Included once per dtype, after vector_impl.h. */
 
 #ifndef CK_TRANSPOSE_IMPL
 #define CK_TRANSPOSE_IMPL
@@ -15,8 +15,8 @@
         r[i] = low; \
     }
 
-/* to[p * to_step + i] = lane p of r[i]. */
-CK_INLINE void FN(store_transposed)(VEC *r, REAL *to, idx to_step)
+/* Lane p of r[i] and lane i of r[p] change places. */
+CK_INLINE void FN(turn_square)(VEC *r)
 {
     EXCHANGE(1)
 #if LANES > 2
@@ -28,9 +28,15 @@ CK_INLINE void FN(store_transposed)(VEC *r, REAL *to, idx to_step)
 #if LANES > 8
     EXCHANGE(8)
 #endif
-    UNROLL for (int p = 0; p < LANES; p++) *(VECU *)(to + p * to_step) = r[p];
 }
 #undef EXCHANGE
+
+/* to[p * to_step + i] = lane p of r[i]. */
+CK_INLINE void FN(store_transposed)(VEC *r, REAL *to, idx to_step)
+{
+    FN(turn_square)(r);
+    UNROLL for (int p = 0; p < LANES; p++) *(VECU *)(to + p * to_step) = r[p];
+}
 
 /* to[p * to_step + i] = from[i * from_step + p] for i, p < VL; of the rows only `rows` exist, the
  * others repeat the last one. */

@@ -23,6 +23,7 @@
 #else
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (IVEC){__VA_ARGS__})
 #endif
+#define LANE_NUMBER(s, l) (l)
 /* Lane l of a vector turned by s lanes. */
 #define TURNED_LANE(s, l) (((l) + (s)) % LANES)
 /* Lane l of every second lane of two vectors, and of two vectors' lanes in turn. */

@@ -19,8 +19,9 @@ static int FN(is_one_block)(const gemm_job *j, idx most_taps, idx rows_reach)
 {
     idx pixels = j->n * j->out_h * j->out_w;
     idx strip = j->n * j->c * j->strip.phases * (j->out_h + rows_reach) * j->strip.pitch;
-    return j->groups == 1 && j->passes == 1 && j->runs == 1 && pixels <= LEAST_PIXELS && j->m <= TILE_ROWS &&
-           j->c * most_taps <= K_BLOCK && strip * (idx)sizeof(REAL) <= STRIP_BYTES;
+    return j->groups == 1 && j->passes == 1 && j->runs == 1 && pixels <= LEAST_PIXELS &&
+           j->m <= TILE_ROWS && j->c * most_taps <= K_BLOCK &&
+           strip * (idx)sizeof(REAL) <= STRIP_BYTES;
 }
 
 /* Blocks of channels, rows, images and filters. */
@@ -108,8 +109,8 @@ static int FN(run_gemm)(gemm_job *j)
         j->pass[i].a = a;
         a += j->groups * j->m * j->c * j->pass[i].taps;
     }
-    double work = (double)j->runs * j->n * j->out_h * j->out_w * j->groups * j->m * j->c * j->all_taps /
-                  j->pass[0].sy / j->pass[0].sx;
+    double work = (double)j->runs * j->n * j->out_h * j->out_w * j->groups * j->m * j->c *
+                  j->all_taps / j->pass[0].sy / j->pass[0].sx;
     int failed = 0;
     j->a = NULL;
     if (j->prepacked) {

@@ -1,5 +1,5 @@
-/* Included by isa_rows.c once per dtype, after transpose_impl.h and pool_rows_impl.h: one window that is
- * the whole image. */
+/* One window that is the whole image. Included by isa_rows.c once per dtype, after transpose_impl.h
+ * and pool_rows_impl.h. */
 
 /* The largest value of a plane and its place, one by one. */
 static idx FN(largest)(const REAL *x, idx size)

@@ -32,14 +32,14 @@ def _always(spec: ConvSpec | PoolSpec) -> bool:
     return True
 
 
-def _image(spec: ConvSpec | PoolSpec) -> bool:
-    """One or two spatial axes, and a kernel and a stride that the lists of taps hold."""
-    return spec.axes <= 2 and prod(spec.kernel) <= 512 and prod(spec.stride) <= 64
-
-
-def _taps_listed(spec: ConvSpec) -> bool:
-    """The lists of taps hold them."""
+def _taps_listed(spec: ConvSpec | PoolSpec) -> bool:
+    """A kernel and a stride that the lists of taps hold."""
     return prod(spec.kernel) <= 512 and prod(spec.stride) <= 64
+
+
+def _image(spec: ConvSpec | PoolSpec) -> bool:
+    """One or two spatial axes, too."""
+    return spec.axes <= 2 and _taps_listed(spec)
 
 
 def _whole_image(spec: PoolSpec) -> bool:

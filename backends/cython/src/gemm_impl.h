@@ -33,7 +33,7 @@ typedef struct {
     idx groups, m, c;         /* results' and summed channels per group … */
     idx channels;             /* … which are so many in the source, times depth's taps */
     idx out_h, out_w;
-    idx wm, wc, wg, w_size;   /* w's strides: result channel, source's channel, group; its size */
+    idx wm, wc, wg;           /* w's strides: result channel, source's channel, group */
     idx passes, all_taps;
     gemm_pass *pass;
     idx direct_source;        /* 1: read the source itself, which needs no strip */
@@ -106,7 +106,7 @@ static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, i
                              idx c0, idx cs, REAL *to)
 {
     const REAL *w = (const REAL *)j->w + group * j->wg;
-    const REAL *w_end = (const REAL *)j->w + j->w_size;
+    const REAL *w_end = (const REAL *)j->w + j->groups * j->wg;
     idx panels = blocks_of(count, TILE_ROWS);
     if (!p->taps) /* a phase of a strided dx that no tap reaches */
         return;

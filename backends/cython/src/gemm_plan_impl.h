@@ -175,7 +175,6 @@ int FN(ck_gemm_forward)(const ck_conv *volume, const void *x, const void *w, con
     j.wc = g->k[0] * taps;
     j.wm = j.c * taps;
     j.wg = j.m * j.wm;
-    j.w_size = j.groups * j.wg;
     strip_shape *s = &j.strip;
     s->src_h = g->in[1], s->src_w = g->in[2], s->sh = g->s[1], s->sw = g->s[2];
     s->top = g->p[1], s->left = g->p[2];
@@ -209,17 +208,11 @@ static void FN(zero_planes)(const gemm_job *j)
             FN(zero)((REAL *)j->out + result_plane(&j->depth, channels, c, i) * size, size);
 }
 
-/* dx's planes first, first + depth's stride … */
-static int FN(dx_of_planes)(const ck_conv *g, idx first, const void *dout, const void *w, void *dx)
+/* dx's planes first, first + depth's stride …; pass and lists are memory for them. */
+static int FN(dx_of_planes)(const ck_conv *g, idx first, const void *dout, const void *w, void *dx,
+                            gemm_pass *pass, idx *lists)
 {
     idx sh = g->s[1], sw = g->s[2], passes = sh * sw, taps = g->k[1] * g->k[2];
-    gemm_pass *pass = calloc((size_t)passes, sizeof *pass);
-    idx *lists = malloc((size_t)(3 * taps + 6 * MOST_TAPS) * sizeof(idx));
-    if (!pass || !lists) {
-        free(pass);
-        free(lists);
-        return -1;
-    }
     gemm_job j = {.groups = g->groups, .m = g->c / g->groups, .channels = g->f / g->groups,
                   .out_h = g->in[1], .out_w = g->in[2], .passes = passes, .all_taps = taps,
                   .pass = pass, .src = dout, .w = w, .out = dx};
@@ -229,14 +222,11 @@ static int FN(dx_of_planes)(const ck_conv *g, idx first, const void *dout, const
     FN(join_planes)(&j, g);
     if (!j.depth.taps) {
         FN(zero_planes)(&j);
-        free(pass);
-        free(lists);
         return 0;
     }
     j.wm = g->k[0] * taps;
     j.wc = j.m * j.wm;
     j.wg = j.channels * j.wc;
-    j.w_size = j.groups * j.wg;
     strip_shape *s = &j.strip;
     s->src_h = g->out[1], s->src_w = g->out[2], s->sh = s->sw = 1;
     /* The strip reaches from the last tap of the first pixel to tap 0 of the last. */
@@ -285,17 +275,18 @@ static int FN(dx_of_planes)(const ck_conv *g, idx first, const void *dout, const
     FN(plan_blocks)(&j, reach);
     for (idx t = 0; t < taps && !j.direct_source; t++)
         lists[t] += column[t] * (s->gapless ? s->phase_size : 1);
-    int failed = FN(run_gemm)(&j);
-    free(pass);
-    free(lists);
-    return failed;
+    return FN(run_gemm)(&j);
 }
 
 int FN(ck_gemm_dx)(const ck_conv *volume, const void *dout, const void *w, void *dx)
 {
     const ck_conv flat = without_depth(volume), *g = &flat;
-    int failed = 0;
+    gemm_pass *pass = malloc((size_t)(g->s[1] * g->s[2]) * sizeof *pass);
+    idx *lists = malloc((size_t)(3 * g->k[1] * g->k[2] + 6 * MOST_TAPS) * sizeof(idx));
+    int failed = pass && lists ? 0 : -1;
     for (idx first = 0; first < CK_MIN(g->s[0], g->in[0]) && !failed; first++)
-        failed = FN(dx_of_planes)(g, first, dout, w, dx);
+        failed = FN(dx_of_planes)(g, first, dout, w, dx, pass, lists);
+    free(pass);
+    free(lists);
     return failed;
 }

@@ -122,6 +122,12 @@ CONVS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
         (5, 6, 3, 1, 1),
         {"pad": (2, 0, 0), "dilation": (2, 1, 1)},
     ),
+    "3-D stride over one row": ((2, 9, 5, 1, 19), (17, 9, 1, 1, 2), {"stride": (1, 2, 2)}),
+    "3-D stride over one plane": (
+        (2, 5, 1, 7, 6),
+        (4, 5, 1, 1, 3),
+        {"stride": (2, 1, 1), "pad": (0, 0, 1)},
+    ),
     "3-D stride > kernel": ((2, 3, 11, 6, 8), (5, 3, 2, 2, 3), {"stride": (4, 3, 2)}),
     "3-D pad > kernel": ((2, 3, 2, 6, 8), (5, 3, 2, 3, 3), {"pad": ((5, 4), (1, 1), (0, 2))}),
     "3-D empty batch": ((0, 3, 4, 5, 6), (4, 3, 2, 3, 3), {"pad": 1}),

@@ -44,6 +44,7 @@ static ck_conv without_depth(const ck_conv *g)
             return flat;
     flat.in[1] *= g->in[0], flat.out[1] *= g->out[0];
     flat.in[0] = flat.out[0] = 1;
+    flat.s[0] = flat.s[1] = 1; /* whatever it was, for there is none over one pixel */
     return flat;
 }
 

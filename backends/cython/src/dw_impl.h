@@ -1,8 +1,8 @@
 /* Convolution backward to w and b: dw[f][k] = sum over pixels of dout[f] * x[k], where row k of x
  * is what one channel and tap meet.
  *
- * Blocks of pixels are copied into rows without padding, so that no lane is computed that does not
- * count and the last vector's rest is zero on both sides. Thin layers then sum along the pixels
+ * Blocks of pixels become rows without padding, so that no lane is computed that does not count and
+ * the last vector's rest is zero on both sides. Thin layers copy them and sum along the pixels
  * (dot_impl.h); for deep ones both sides are transposed and run through the tiles of
  * micro_impl.h. Padding of x is zero in these rows: where dout holds a NaN or an infinity, which
  * must not meet it, the whole call is left to the direct kernel. Included by isa_gemm.c.
@@ -13,7 +13,8 @@
 enum {
     DOT_ROW_BYTES = 2048,
     DOT_MEMORY = 640 << 10,
-    OUTER_PIXELS = 192,
+    OUTER_PIXELS = 400, /* half an image of 28x28, two of 14x14 */
+    OUTER_WEIGHTS = 320,
     PARTIAL_BYTES = 2 << 20,
     SPLIT_TASKS = 16, /* so that they divide about evenly among any few threads */
 };
@@ -27,8 +28,8 @@ typedef struct {
     idx cb, fb, images, rows; /* blocks */
     idx chunks_n, chunks_r, chunks_c, chunks_f, splits;
     idx step;                /* from one row of pixels to the next */
-    idx offset_x, offset_dout, offset_strip, offset_koff, offset_pixels, offset_acc, offset_db;
-    idx offset_panel, offset_a, scratch;
+    idx offset_x, offset_dout, offset_strip, offset_koff, offset_acc, offset_db;
+    idx offset_x_pixels, offset_dout_pixels, offset_fetch, offset_panel, offset_a, scratch;
     const void *x, *dout;
     void *dw, *db;           /* with splits > 1 one after the other for each split */
     idx *toff;
@@ -79,9 +80,26 @@ static REAL FN(pack_dout)(const dw_job *j, idx filter, idx f, idx n0, idx images
 typedef struct {
     const REAL *strip;
     const idx *koff;
-    FN(pixels) *vectors;
+    const FN(pixels) *vectors;
     idx count;
+    const idx *fetch; /* see list_lines; NULL where x is not read from memory */
 } FN(x_rows);
+
+/* And of dout: row i lies i * step behind from. */
+typedef struct {
+    const REAL *from;
+    idx step;
+    const FN(pixels) *vectors;
+    idx count;
+} FN(dout_rows);
+
+/* The lines that VL rows' vectors of pixels begin, or end, in. */
+static void FN(list_lines)(const FN(x_rows) *x, idx row_step, idx *lines)
+{
+    for (idx v = 0; v < x->count; v++)
+        for (idx r = 0; r < VL; r++)
+            *lines++ = x->vectors[v].from[0] + VL - 1 + r * row_step;
+}
 
 /* to[i] = pixels of row k0 + min(i, rows - 1), transposed. */
 CK_INLINE void FN(transpose_x)(const FN(x_rows) *x, idx k0, idx rows, const FN(pixels) *p,
@@ -126,31 +144,49 @@ static void FN(dot_results)(const VEC *acc, idx f, idx k, REAL *dw, idx ldw)
     }
 }
 
-/* Pack rows of dout as A for the tiles of micro_impl.h: panels of [pixel][filters]. Stores are
- * whole vectors in ascending order; what one writes beyond its end the next overwrites. */
-static void FN(transpose_dout)(const dw_job *j, const REAL *dout, idx f, idx pixels, REAL *panel)
+/* VL pixels of `rows` rows of dout as VL columns of A, each `rows` wide, `step` apart. Columns are
+ * written in ascending order and in whole vectors: what one writes behind its end, the next
+ * overwrites. Adds to `check` what is NaN for a value that is not finite. */
+CK_INLINE void FN(turn_dout)(const FN(dout_rows) *d, const REAL *from, idx rows, const FN(pixels) *p,
+                             const int runs, REAL *a, idx step, VEC *sums, VEC *check)
 {
+    VEC r[LANES];
+    UNROLL for (int i = 0; i < LANES; i++)
+    {
+        r[i] = FN(gather)(from + CK_MIN(i, rows - 1) * d->step, p, runs);
+        check[i % 2] += r[i] * 0;
+    }
+    for (idx i = 0; i < rows && sums; i++)
+        sums[i] += r[i];
+    FN(store_transposed)(r, a, step);
+}
+
+/* Pack rows of dout as A for the tiles of micro_impl.h: panels of [pixel][filters]; sum them where
+ * asked. Returns NaN if any value is not finite, else 0. */
+static REAL FN(transpose_dout)(const FN(dout_rows) *d, idx f, idx pixels, REAL *panel, VEC *sums)
+{
+    VEC check[2] = {{0}, {0}};
     idx panels = blocks_of(f, TILE_ROWS);
     for (idx i = 0, f0 = 0; i < panels; i++) {
-        idx rows = (f - f0 + panels - i - 1) / (panels - i), blocks = blocks_of(rows, VL);
-        const REAL *from = dout + f0 * j->step;
+        idx rows = (f - f0 + panels - i - 1) / (panels - i);
+        const REAL *from = d->from + f0 * d->step;
         REAL *a = panel;
-        for (idx p = 0; p < pixels; p += VL, a += VL * rows) {
-            if (blocks == 1) {
-                FN(transpose)(from + p, j->step, rows, a, rows);
-                continue;
+        for (idx v = 0; v < d->count; v++, a += VL * rows) {
+            for (idx r = 0; r < rows; r++) /* the next panel's, which hardware does not follow */
+                __builtin_prefetch(from + (rows + r) * d->step + d->vectors[v].from[0] + VL - 1);
+            /* The last rows of a column first, whose ends the next column's beginning overwrites. */
+            for (idx b = blocks_of(rows, VL) - 1; b >= 0; b--) {
+#define CK_TURN(runs) \
+    FN(turn_dout)(d, from + b * VL * d->step, CK_MIN(VL, rows - b * VL), &d->vectors[v], runs, \
+                  a + b * VL, rows, sums ? sums + f0 + b * VL : NULL, check)
+                BY_RUNS(&d->vectors[v], CK_TURN)
+#undef CK_TURN
             }
-            VEC square[TILE_ROWS + 2 * LANES];
-            for (idx b = 0; b < blocks; b++)
-                FN(transpose)(from + b * VL * j->step + p, j->step, CK_MIN(VL, rows - b * VL),
-                              (REAL *)(square + b * VL), VL);
-            for (idx q = 0; q < VL; q++)
-                for (idx b = 0; b < blocks; b++)
-                    *(VECU *)(a + q * rows + b * VL) = square[b * VL + q];
         }
         panel += rows * pixels;
         f0 += rows;
     }
+    return FN(sum_lanes)(check[0] + check[1]);
 }
 
 /* dw (+)= dout times x transposed, through the tiles of micro_impl.h. */
@@ -172,8 +208,11 @@ static void FN(outer_block)(const REAL *a, idx f, const FN(x_rows) *x, idx k, id
 #undef CK_TRANSPOSE
             }
         }
-        FN(run_panel)(&b, slots, vectors, 1);
         k0 += vectors * VL;
+        FN(fetch) next = {NULL, 0, NULL};
+        if (k0 < k && x->fetch)
+            next = (FN(fetch)){x->strip + x->koff[k0], VL * (x->koff[1] - x->koff[0]), x->fetch};
+        FN(run_panel)(&b, slots, vectors, 1, next);
     }
 }
 
@@ -191,7 +230,7 @@ static void FN(dw_task)(void *context, idx task, void *scratch)
     REAL *strip = (REAL *)(at + j->offset_strip), *x_rows = (REAL *)(at + j->offset_x);
     REAL *dout_rows = (REAL *)(at + j->offset_dout), *a = (REAL *)(at + j->offset_a);
     VEC *acc = (VEC *)(at + j->offset_acc), *sums = (VEC *)(at + j->offset_db);
-    idx *koff = (idx *)(at + j->offset_koff);
+    idx *koff = (idx *)(at + j->offset_koff), *fetch = (idx *)(at + j->offset_fetch);
     REAL *dw = (REAL *)j->dw + (split * g->f + filter) * ldw + c0 * j->taps, check = 0;
     int with_db = j->db && ci == 0;
 
@@ -212,23 +251,35 @@ static void FN(dw_task)(void *context, idx task, void *scratch)
                 FN(fill_plane)(&j->strip, j->x,
                                source_plane(&j->depth, g->c, channel, c0 + i, n0 + n), first,
                                strip + (n * c + i) * j->strip.channel_size);
-        check += FN(pack_dout)(j, filter, f, n0, images, first, rows, dout_rows,
-                               with_db ? sums : NULL);
-        FN(x_rows) rows_of_x = {.strip = strip, .koff = koff,
-                                .vectors = (FN(pixels) *)(at + j->offset_pixels)};
+        VEC *sum = with_db ? sums : NULL;
+        idx at_x = 0, size_x = j->flat ? g->c * plane : c * j->strip.channel_size;
+        idx first_plane = result_plane(&j->depth, g->f, filter, n0), out_plane = g->out[1] * g->out[2];
+        FN(pixel_list) x = FN(no_pixels)((FN(pixels) *)(at + j->offset_x_pixels));
+        FN(pixel_list) of_dout = FN(no_pixels)((FN(pixels) *)(at + j->offset_dout_pixels));
+        for (idx n = 0; n < images; n++, at_x += size_x) {
+            idx planes = result_plane(&j->depth, g->f, filter, n0 + n) - first_plane;
+            FN(append_pixels)(&x, at_x, rows, j->flat ? g->in[2] : j->strip.pitch, g->out[2]);
+            FN(append_pixels)(&of_dout, planes * out_plane, rows, g->out[2], g->out[2]);
+        }
+        FN(x_rows) rows_of_x = {.strip = strip, .koff = koff, .vectors = x.vectors,
+                                .count = FN(vectors_in)(&x)};
         if (j->flat)
             rows_of_x.strip = (const REAL *)j->x + (n0 * g->c + channel + c0) * plane +
                               first * g->in[2];
-        rows_of_x.count = j->flat ? FN(list_pixels)(rows_of_x.vectors, images, g->c * plane, 1, 0,
-                                                    rows * g->out[2])
-                                  : FN(list_pixels)(rows_of_x.vectors, images,
-                                                    c * j->strip.channel_size, rows,
-                                                    j->strip.pitch, g->out[2]);
         if (j->outer) {
-            FN(transpose_dout)(j, dout_rows, f, pixels, a);
+            FN(dout_rows) rows_of_dout = {(const REAL *)j->dout + first_plane * out_plane +
+                                              first * g->out[2],
+                                          j->depth.out_planes * out_plane, of_dout.vectors,
+                                          FN(vectors_in)(&of_dout)};
+            if (j->flat) {
+                FN(list_lines)(&rows_of_x, plane, fetch);
+                rows_of_x.fetch = fetch;
+            }
+            check += FN(transpose_dout)(&rows_of_dout, f, pixels, a, sum);
             FN(outer_block)(a, f, &rows_of_x, k, pixels, (REAL *)(at + j->offset_panel), dw, ldw,
                             chunk > begin ? TILE_ADD : 0);
         } else {
+            check += FN(pack_dout)(j, filter, f, n0, images, first, rows, dout_rows, sum);
             for (idx i = 0; i < rows_of_x.count; i++)
                 FN(pack_pixels)(x_rows + i * VL, j->step, rows_of_x.strip, koff, k,
                                 &rows_of_x.vectors[i]);

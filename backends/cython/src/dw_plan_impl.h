@@ -13,6 +13,19 @@ static void FN(dw_pixels)(dw_job *j, idx most)
     j->chunks_r = blocks_of(g->out[1], j->rows);
 }
 
+/* The channels of a block for transposed tiles, which are two vectors of weights wide: the most that
+ * leave the fewest lanes empty. */
+static idx FN(outer_channels)(const dw_job *j)
+{
+    idx best = 0, least = 0, most = CK_MAX(1, OUTER_WEIGHTS / j->taps);
+    for (idx blocks = blocks_of(j->c, most); blocks <= 2 * blocks_of(j->c, most); blocks++) {
+        idx channels = blocks_of(j->c, blocks), tiles = blocks * blocks_of(channels * j->taps, 2 * VL);
+        if (!best || tiles < least)
+            best = channels, least = tiles;
+    }
+    return best;
+}
+
 static void FN(dw_blocks)(dw_job *j)
 {
     const ck_conv *g = j->g;
@@ -27,7 +40,7 @@ static void FN(dw_blocks)(dw_job *j)
     j->outer = outer < dot;
     if (j->outer) {
         FN(dw_pixels)(j, OUTER_PIXELS);
-        j->cb = even_block(j->c, 256 / j->taps);
+        j->cb = FN(outer_channels)(j);
         j->fb = even_block(j->m, 256);
     } else {
         FN(dw_pixels)(j, DOT_ROW_BYTES / real);
@@ -56,11 +69,13 @@ static void FN(dw_layout)(dw_job *j)
     if (j->step / VL % 2 == 0)
         j->step += VL; /* rows an odd number of vectors apart do not fall on the same cache sets */
     j->offset_x = take_bytes(&at, j->outer ? 0 : (k + LANES) * j->step * real);
-    j->offset_dout = take_bytes(&at, (j->fb + LANES) * j->step * real);
+    j->offset_dout = take_bytes(&at, j->outer ? 0 : (j->fb + LANES) * j->step * real);
     j->offset_strip =
         take_bytes(&at, j->flat ? 0 : j->images * j->cb * j->strip.channel_size * real);
     j->offset_koff = take_bytes(&at, k * (idx)sizeof(idx));
-    j->offset_pixels = take_bytes(&at, (pixels / VL + 1) * (idx)sizeof(FN(pixels)));
+    j->offset_x_pixels = take_bytes(&at, (pixels / VL + 1) * (idx)sizeof(FN(pixels)));
+    j->offset_dout_pixels = take_bytes(&at, (pixels / VL + 1) * (idx)sizeof(FN(pixels)));
+    j->offset_fetch = take_bytes(&at, j->outer && j->flat ? pixels * (idx)sizeof(idx) : 0);
     j->offset_db = take_bytes(&at, j->fb * CK_VECTOR_BYTES);
     j->offset_acc = take_bytes(&at, j->outer ? 0 : j->fb * k * CK_VECTOR_BYTES);
     j->offset_panel = take_bytes(&at, j->outer ? 2 * VL * pixels * real : 0);
@@ -79,11 +94,13 @@ static void FN(sum_splits)(void *context, idx task, void *scratch)
     (void)scratch;
     const FN(sum_job) *s = context;
     idx begin = task * s->size / LEAST_TASKS, end = (task + 1) * s->size / LEAST_TASKS;
-    for (idx i = begin; i < end; i++) {
-        REAL sum = s->from[i];
+    for (idx i = begin; i < end; i += VL) {
+        const REAL *from = s->from + i;
+        idx lanes = CK_MIN(VL, end - i);
+        VEC sum = FN(load_part)(from, lanes);
         for (idx p = 1; p < s->splits; p++)
-            sum += s->from[p * s->size + i];
-        s->to[i] = sum;
+            sum += FN(load_part)(from + p * s->size, lanes);
+        FN(store_part)(s->to + i, sum, lanes);
     }
 }
 

@@ -58,28 +58,39 @@ static void FN(pack_pixels)(REAL *to, idx step, const REAL *source, const idx *k
 #undef CK_ROWS_OF
 }
 
-/* The vectors of pixels of some images' first `rows` rows of `cols` pixels, in order. Returns how
- * many; the rest of the last one is 0. */
-static idx FN(list_pixels)(FN(pixels) *list, idx images, idx image_size, idx rows, idx pitch,
-                           idx cols)
+/* Vectors of pixels in order; the rest of the last one is 0. */
+typedef struct {
+    FN(pixels) *vectors;
+    idx full, lane; /* vectors that are full, lanes of the next one */
+} FN(pixel_list);
+
+static FN(pixel_list) FN(no_pixels)(FN(pixels) *memory)
 {
-    idx lane = 0, count = 0;
-    list->runs = 0;
+    memory->runs = 0;
+    return (FN(pixel_list)){memory, 0, 0};
+}
+
+/* Append `rows` rows of `cols` pixels, the first of them at `at`. */
+static void FN(append_pixels)(FN(pixel_list) *l, idx at, idx rows, idx pitch, idx cols)
+{
     if (pitch == cols) { /* no gap between the rows */
         cols *= rows;
         rows = 1;
     }
-    for (idx n = 0; n < images; n++)
-        for (idx r = 0; r < rows; r++)
-            for (idx c = 0; c < cols;) {
-                idx length = CK_MIN(cols - c, VL - lane);
-                FN(add_run)(&list[count], lane, n * image_size + r * pitch + c, length);
-                c += length;
-                lane += length;
-                if (lane == VL) {
-                    lane = 0;
-                    list[++count].runs = 0;
-                }
+    for (idx r = 0; r < rows; r++)
+        for (idx c = 0; c < cols;) {
+            idx length = CK_MIN(cols - c, VL - l->lane);
+            FN(add_run)(&l->vectors[l->full], l->lane, at + r * pitch + c, length);
+            c += length;
+            l->lane += length;
+            if (l->lane == VL) {
+                l->lane = 0;
+                l->vectors[++l->full].runs = 0;
             }
-    return count + (lane > 0);
+        }
+}
+
+static idx FN(vectors_in)(const FN(pixel_list) *l)
+{
+    return l->full + (l->lane > 0);
 }

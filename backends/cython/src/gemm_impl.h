@@ -9,6 +9,7 @@
 #define CK_GEMM_IMPL
 enum {
     K_BLOCK = CK_VECTOR_BYTES == 64 ? 192 : 256, /* rows of a panel, which stays in L1 */
+    LONG_BLOCK = 576, /* of one that is read from L2: results go to memory and back less often */
     L1_BYTES = CK_VECTOR_BYTES == 64 ? 24 << 10 : 16 << 10, /* for a panel or its like */
     STRIP_BYTES = 320 << 10,
     RESULT_BYTES = 320 << 10,
@@ -157,7 +158,16 @@ typedef struct {
     int flags;
 } FN(block);
 
-CK_INLINE void FN(run_panel)(const FN(block) *b, FN(slot) *slots, idx vectors, int packed)
+/* What the tiles of a panel fetch into the cache for the next one: the first two filter panels' for
+ * each vector of it, which begin at from and `step` behind it, the lines `offsets` behind that. */
+typedef struct {
+    const REAL *from;
+    idx step;
+    const idx *offsets; /* [k], or NULL: nothing */
+} FN(fetch);
+
+CK_INLINE void FN(run_panel)(const FN(block) *b, FN(slot) *slots, idx vectors, int packed,
+                             FN(fetch) next)
 {
     idx panels = blocks_of(b->m, TILE_ROWS);
     const REAL *a = b->a, *bias = b->bias;
@@ -165,7 +175,10 @@ CK_INLINE void FN(run_panel)(const FN(block) *b, FN(slot) *slots, idx vectors, i
         idx rows = (b->m - m + panels - i - 1) / (panels - i);
         FN(tile) *tile = packed ? FN(packed_tiles)[vectors - 1][rows]
                                 : FN(strip_tiles)[vectors == 4 ? 2 : vectors - 1][rows];
-        tile(b->k, a, b->panel, b->koff, slots, b->ldc, bias, b->flags);
+        const idx *koff = packed ? (i < 2 ? next.offsets : NULL) : b->koff;
+        if (packed)
+            slots[0].b = next.from + i * next.step;
+        tile(b->k, a, b->panel, koff, slots, b->ldc, bias, b->flags);
         a += rows * b->k;
         m += rows;
         if (bias)
@@ -181,6 +194,7 @@ CK_INLINE void FN(run_panel)(const FN(block) *b, FN(slot) *slots, idx vectors, i
 static void FN(run_rows)(const FN(block) *b)
 {
     idx widest = b->m <= WIDE_ROWS ? WIDE_VECTORS : 2, have = 0;
+    FN(fetch) nothing = {NULL, 0, NULL};
     FN(slot) slots[WIDE_VECTORS];
     for (idx n = 0; n < b->images; n++)
         for (idx r = 0; r < b->rows; r++)
@@ -190,13 +204,13 @@ static void FN(run_rows)(const FN(block) *b)
                     b->strip + n * b->image_size + r * b->j->strip.pitch + x, c, c,
                     CK_MIN(VL, b->cols - x), 0};
                 if (have == widest) {
-                    FN(run_panel)(b, slots, have, 0);
+                    FN(run_panel)(b, slots, have, 0, nothing);
                     have = 0;
                 }
             }
     for (idx i = 0; i < have;) {
         idx take = have - i >= 2 ? 2 : 1;
-        FN(run_panel)(b, slots + i, take, 0);
+        FN(run_panel)(b, slots + i, take, 0, nothing);
         i += take;
     }
 }
@@ -239,7 +253,11 @@ static void FN(run_packed)(const FN(block) *b)
         }
         for (idx i = 0; i < v; i++)
             FN(pack_pixels)(b->panel + i * VL, v * VL, b->strip, b->koff, b->k, &vector[i]);
-        FN(run_panel)(b, slots, v, 1);
+        /* Each row of the source is a page from the last, which hardware does not follow. The last
+         * lane's line, for the first one's may be the line that was read last. */
+        FN(fetch) next = {b->strip + n * b->image_size + at + VL - 1, VL,
+                          b->j->direct_source && n < b->images ? b->koff : NULL};
+        FN(run_panel)(b, slots, v, 1, next);
     }
 }
 

@@ -24,18 +24,31 @@ static int FN(is_one_block)(const gemm_job *j, idx most_taps, idx rows_reach)
            strip * (idx)sizeof(REAL) <= STRIP_BYTES;
 }
 
+/* The channels of a block. */
+static idx FN(channel_block)(const gemm_job *j, idx most_taps, idx rows_reach)
+{
+    const strip_shape *s = &j->strip;
+    idx channels = even_block(j->c, K_BLOCK / most_taps);
+    /* Long blocks: not of weights that every task packs beside its strip, not where these are read
+     * but once, and not where the strip's part of a short one stays in L1. */
+    if (!j->prepacked || j->m <= TILE_ROWS ||
+        (s->gapless && FN(strip_fits)(s, channels, s->phases, rows_reach, j->m)))
+        return channels;
+    return even_block(j->c, LONG_BLOCK / most_taps);
+}
+
 /* Blocks of channels, rows, images and filters. */
 static void FN(cut_blocks)(gemm_job *j, idx most_taps, idx rows_reach)
 {
     strip_shape *s = &j->strip;
     idx sy = j->pass[0].sy;
-    j->cb = even_block(j->c, K_BLOCK / most_taps);
     idx out_rows = blocks_of(j->out_h, sy); /* in units of the stride */
     idx row_pixels = j->out_w * sy;
     idx share = j->runs * j->n * j->out_h * j->out_w * j->groups / LEAST_TASKS;
     idx chunk = CHUNK_PIXELS;
     idx weights = j->groups * j->m * j->c * j->all_taps * (idx)sizeof(REAL);
     j->prepacked = weights <= PREPACK_BYTES;
+    j->cb = FN(channel_block)(j, most_taps, rows_reach);
     if (j->prepacked) /* otherwise every task packs its own, and there should be few */
         chunk = CK_MIN(chunk, CK_MAX(LEAST_PIXELS, share));
     idx strip_rows_fit =

@@ -25,8 +25,9 @@
 enum { TILE_ADD = 1, TILE_RELU = 2 };
 #endif
 
-/* One vector of pixels: where its first row of B lies (strip tiles only), where its results go
- * (n lanes at c, the n2 behind them, if any, at c2; for filter i, i * ldc further). */
+/* One vector of pixels: where its first row of B lies (strip tiles; for packed ones see run_tile),
+ * where its results go (n lanes at c, the n2 behind them, if any, at c2; for filter i, i * ldc
+ * further). */
 typedef struct {
     const REAL *b;
     REAL *c, *c2;
@@ -76,6 +77,8 @@ static __attribute__((noinline)) void FN(finish_parts)(const VEC *tile, int rows
     }
 }
 
+/* A packed tile that is given a koff fetches from memory meanwhile what lies koff[kk] behind its first
+ * slot's b, one line for each k. */
 CK_INLINE void FN(run_tile)(const int rows, const int vectors, const int packed, idx k,
                             const REAL *a, const REAL *panel, const idx *koff,
                             const FN(slot) *slots, idx ldc, const REAL *bias, int flags)
@@ -88,6 +91,8 @@ CK_INLINE void FN(run_tile)(const int rows, const int vectors, const int packed,
     for (idx kk = 0; kk < k; kk++) {
         VEC b[4];
         idx off = packed ? 0 : koff[kk];
+        if (packed && koff)
+            __builtin_prefetch(slots[0].b + koff[kk]);
         UNROLL for (int j = 0; j < vectors; j++) b[j] =
             packed ? *(const VEC *)(panel + j * VL) : *(const VECU *)(base[j] + off);
         UNROLL for (int i = 0; i < rows; i++)

@@ -167,8 +167,8 @@ static REAL FN(transpose_dout)(const FN(dout_rows) *d, idx f, idx pixels, REAL *
 {
     VEC check[2] = {{0}, {0}};
     idx panels = blocks_of(f, TILE_ROWS);
-    for (idx i = 0, f0 = 0; i < panels; i++) {
-        idx rows = (f - f0 + panels - i - 1) / (panels - i);
+    for (idx i = 0, f0; i < panels; i++) {
+        idx rows = panel_rows(f, panels, i, &f0);
         const REAL *from = d->from + f0 * d->step;
         REAL *a = panel;
         for (idx v = 0; v < d->count; v++, a += VL * rows) {
@@ -184,7 +184,6 @@ static REAL FN(transpose_dout)(const FN(dout_rows) *d, idx f, idx pixels, REAL *
             }
         }
         panel += rows * pixels;
-        f0 += rows;
     }
     return FN(sum_lanes)(check[0] + check[1]);
 }

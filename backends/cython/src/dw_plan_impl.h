@@ -26,17 +26,34 @@ static idx FN(outer_channels)(const dw_job *j)
     return best;
 }
 
+/* Let splits have as many chunks each, where an even number of tasks can: by cutting images anew, or
+ * else by fewer splits. */
+static void FN(even_splits)(dw_job *j, idx tasks)
+{
+    if (j->images > 1 && j->chunks_n % j->splits) {
+        j->images = CK_MAX(1, j->n / round_up(j->chunks_n, j->splits));
+        j->chunks_n = blocks_of(j->n, j->images);
+    }
+    idx chunks = j->chunks_n * j->chunks_r;
+    for (idx splits = j->splits; 2 * splits > j->splits; splits--)
+        if (chunks % splits == 0 && tasks * splits % 2 == 0) {
+            j->splits = splits;
+            return;
+        }
+}
+
 static void FN(dw_blocks)(dw_job *j)
 {
     const ck_conv *g = j->g;
     idx k = j->c * j->taps, real = (idx)sizeof(REAL);
-    /* Transposing costs about a third of a cycle for each value and is paid back by many rows on
-     * the other side; dot tiles pay once, for each accumulator, at the end. */
-    double pixels = (double)j->n * g->out[1] * g->out[2] / VL;
-    double outer = pixels * 0.3 * VL * (CK_MIN(j->m, 256) + CK_MIN(k, 256)) *
-                   ((double)j->m * k) / (CK_MIN(j->m, 256) * (double)CK_MIN(k, 256));
-    double dot = (double)j->m * k * (4 + 0.04 * pixels) +
-                 (j->m * k * CK_VECTOR_BYTES > DOT_MEMORY ? 0.06 * pixels * j->m * k : 0);
+    /* Cycles, roughly: a multiply-add of vectors each way, and turning values over, which many rows
+     * on the other side pay back. Dot tiles also pay once, for each accumulator, at the end. */
+    double tile = CK_VECTOR_BYTES == 64 ? 1 : 0.5, along = CK_VECTOR_BYTES == 64 ? 1.33 : 0.93;
+    double pixels = (double)j->n * g->out[1] * g->out[2] / VL, pairs = (double)j->m * k;
+    double turns = 0.7 * VL * (pairs / CK_MIN(j->m, 256) + pairs / CK_MIN(k, 256));
+    double outer = pixels * (tile * (double)j->m * round_up(k, VL) + turns);
+    double dot = pairs * (4 + along * pixels) +
+                 (pairs * CK_VECTOR_BYTES > DOT_MEMORY ? 0.06 * pixels * pairs : 0);
     j->outer = outer < dot;
     if (j->outer) {
         FN(dw_pixels)(j, OUTER_PIXELS);
@@ -53,6 +70,7 @@ static void FN(dw_blocks)(dw_job *j)
     if (tasks < wanted) {
         idx fit = PARTIAL_BYTES / (g->f * k * real), chunks = j->chunks_n * j->chunks_r;
         j->splits = CK_MAX(1, CK_MIN(CK_MIN(fit, chunks), blocks_of(wanted, tasks)));
+        FN(even_splits)(j, tasks);
     }
     if (tasks * j->splits < LEAST_TASKS)
         j->fb = even_block(j->m, CK_MAX(TILE_ROWS * 2, j->fb * tasks * j->splits / LEAST_TASKS));

@@ -9,7 +9,7 @@
 #define CK_GEMM_IMPL
 enum {
     K_BLOCK = CK_VECTOR_BYTES == 64 ? 192 : 256, /* rows of a panel, which stays in L1 */
-    LONG_BLOCK = 576, /* of one that is read from L2: results go to memory and back less often */
+    LONG_BLOCK = CK_VECTOR_BYTES == 64 ? 576 : K_BLOCK, /* of one that high tiles read from L2 */
     L1_BYTES = CK_VECTOR_BYTES == 64 ? 24 << 10 : 16 << 10, /* for a panel or its like */
     STRIP_BYTES = 320 << 10,
     RESULT_BYTES = 320 << 10,
@@ -17,6 +17,7 @@ enum {
     LEAST_TASKS = 8,
     LEAST_PIXELS = 256,
     PREPACK_BYTES = 2560 << 10,
+    PACKING_WORK = 16, /* of a value, in multiply-adds */
 };
 
 /* One stride-1 pass: result (row, col) at y = row * sy + y0, x = col * sx + x0 of the output. */
@@ -57,6 +58,15 @@ static idx take_bytes(idx *at, idx bytes)
 static idx even_block(idx total, idx most)
 {
     return blocks_of(total, blocks_of(total, CK_MAX(most, 1)));
+}
+
+/* Filters are cut into panels of at most TILE_ROWS, about as high: the rows of panel i, and where it
+ * begins. */
+static idx panel_rows(idx filters, idx panels, idx i, idx *first)
+{
+    idx least = filters / panels, higher = filters - panels * least;
+    *first = i * least + CK_MIN(i, higher);
+    return least + (i < higher);
 }
 
 /* Where the weights of a summed channel begin in their group's. */
@@ -101,46 +111,49 @@ static void FN(pack_picks)(const REAL *from, idx step, idx rows, const idx *pick
     }
 }
 
-/* Pack the weights of result channels m0 .. m0+count-1 and summed channels c0 .. c0+cs-1: panels
- * of at most TILE_ROWS rows, each [k][rows]. */
-static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, idx m0, idx count,
-                             idx c0, idx cs, REAL *to)
+/* Pack the weights of result channels m .. m+rows-1 and summed channels c0 .. c0+cs-1 as [k][rows]. */
+static void FN(pack_weight_panel)(const gemm_job *j, const gemm_pass *p, idx group, idx m, idx rows,
+                                  idx c0, idx cs, REAL *to)
 {
     const REAL *w = (const REAL *)j->w + group * j->wg;
     const REAL *w_end = (const REAL *)j->w + j->groups * j->wg;
-    idx panels = blocks_of(count, TILE_ROWS);
-    if (!p->taps) /* a phase of a strided dx that no tap reaches */
-        return;
-    for (idx i = 0, m = m0; i < panels; i++) {
-        idx rows = (count - (m - m0) + panels - i - 1) / (panels - i);
-        idx extra = round_up(rows, VL) - rows, width = round_up(j->all_taps, VL);
-        /* A transpose takes about as long as five values for each of its rows. */
-        int in_vectors = !p->in_order && rows * p->taps > 5 * width * blocks_of(rows, VL);
-        const REAL *first = w + m * j->wm + channel_weights(j, c0), *end = to + cs * p->taps * rows;
-        idx k = 0, contiguous = p->in_order ? cs * p->taps : 0;
-        for (; k + VL <= contiguous && to + VL * rows + extra <= end; k += VL, to += VL * rows) {
-            if (rows <= VL)
-                FN(transpose)(first + k, j->wm, rows, to, rows);
-            else
-                FN(pack_picks)(first + k, j->wm, rows, FN(each_lane), VL, to);
+    idx extra = round_up(rows, VL) - rows, width = round_up(j->all_taps, VL);
+    /* A transpose takes about as long as five values for each of its rows. */
+    int in_vectors = !p->in_order && rows * p->taps > 5 * width * blocks_of(rows, VL);
+    const REAL *first = w + m * j->wm + channel_weights(j, c0), *end = to + cs * p->taps * rows;
+    idx k = 0, contiguous = p->in_order ? cs * p->taps : 0;
+    for (; k + VL <= contiguous && to + VL * rows + extra <= end; k += VL, to += VL * rows) {
+        if (rows <= VL)
+            FN(transpose)(first + k, j->wm, rows, to, rows);
+        else
+            FN(pack_picks)(first + k, j->wm, rows, FN(each_lane), VL, to);
+    }
+    idx c = k / p->taps, tap = k % p->taps;
+    for (; c < cs; c++, tap = 0) {
+        const REAL *from = w + m * j->wm + channel_weights(j, c0 + c);
+        /* Far apart, so that hardware does not see what comes next. */
+        for (idx r = 0; r < rows * j->wm && !p->in_order; r += 64 / (idx)sizeof(REAL))
+            __builtin_prefetch(from + 3 * j->wc + r);
+        if (in_vectors && to + p->taps * rows + extra <= end &&
+            from + (rows - 1) * j->wm + width <= w_end) {
+            FN(pack_picks)(from, j->wm, rows, p->wtap, p->taps, to);
+            to += p->taps * rows;
+            continue;
         }
-        idx c = k / p->taps, tap = k % p->taps;
-        for (; c < cs; c++, tap = 0) {
-            const REAL *from = w + m * j->wm + channel_weights(j, c0 + c);
-            /* Far apart, so that hardware does not see what comes next. */
-            for (idx r = 0; r < rows * j->wm && !p->in_order; r += 64 / (idx)sizeof(REAL))
-                __builtin_prefetch(from + 3 * j->wc + r);
-            if (in_vectors && to + p->taps * rows + extra <= end &&
-                from + (rows - 1) * j->wm + width <= w_end) {
-                FN(pack_picks)(from, j->wm, rows, p->wtap, p->taps, to);
-                to += p->taps * rows;
-                continue;
-            }
-            for (; tap < p->taps; tap++, to += rows)
-                for (idx r = 0; r < rows; r++)
-                    to[r] = from[r * j->wm + p->wtap[tap]];
-        }
-        m += rows;
+        for (; tap < p->taps; tap++, to += rows)
+            for (idx r = 0; r < rows; r++)
+                to[r] = from[r * j->wm + p->wtap[tap]];
+    }
+}
+
+/* Those of `count` result channels, from m0 on, panel by panel. */
+static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, idx m0, idx count,
+                             idx c0, idx cs, REAL *to)
+{
+    idx panels = p->taps ? blocks_of(count, TILE_ROWS) : 0;
+    for (idx i = 0, m; i < panels; i++) {
+        idx rows = panel_rows(count, panels, i, &m);
+        FN(pack_weight_panel)(j, p, group, m0 + m, rows, c0, cs, to + m * cs * p->taps);
     }
 }
 
@@ -171,8 +184,8 @@ CK_INLINE void FN(run_panel)(const FN(block) *b, FN(slot) *slots, idx vectors, i
 {
     idx panels = blocks_of(b->m, TILE_ROWS);
     const REAL *a = b->a, *bias = b->bias;
-    for (idx i = 0, m = 0; i < panels; i++) {
-        idx rows = (b->m - m + panels - i - 1) / (panels - i);
+    for (idx i = 0, m; i < panels; i++) {
+        idx rows = panel_rows(b->m, panels, i, &m);
         FN(tile) *tile = packed ? FN(packed_tiles)[vectors - 1][rows]
                                 : FN(strip_tiles)[vectors == 4 ? 2 : vectors - 1][rows];
         const idx *koff = packed ? (i < 2 ? next.offsets : NULL) : b->koff;
@@ -180,7 +193,6 @@ CK_INLINE void FN(run_panel)(const FN(block) *b, FN(slot) *slots, idx vectors, i
             slots[0].b = next.from + i * next.step;
         tile(b->k, a, b->panel, koff, slots, b->ldc, bias, b->flags);
         a += rows * b->k;
-        m += rows;
         if (bias)
             bias += rows;
         for (idx v = 0; v < vectors; v++) {

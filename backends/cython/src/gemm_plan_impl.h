@@ -76,6 +76,8 @@ static void FN(cut_blocks)(gemm_job *j, idx most_taps, idx rows_reach)
         idx fit = RESULT_BYTES / (idx)sizeof(REAL) / result_pixels;
         j->mb = even_block(j->m, CK_MIN(j->mb, CK_MAX(1, fit)));
     }
+    if (tasks * blocks_of(j->m, j->mb) < LEAST_TASKS) /* an odd number leaves a thread to wait */
+        j->mb = even_block(j->m, blocks_of(j->m, round_up(blocks_of(j->m, j->mb), 2)));
     j->chunks_n = blocks_of(j->n, j->images);
     j->chunks_r = blocks_of(out_rows, j->rows);
     j->chunks_m = blocks_of(j->m, j->mb);
@@ -129,7 +131,8 @@ static int FN(run_gemm)(gemm_job *j)
     if (j->prepacked) {
         if (posix_memalign(&j->a, 64, (size_t)CK_MAX(a, 1) * sizeof(REAL)))
             return -1;
-        failed = ck_parallel(j->groups * j->chunks_m, FN(prepack_task), j, 0, 2.0 * a);
+        failed = ck_parallel(j->groups * j->chunks_m * blocks_of(j->mb, TILE_ROWS),
+                             FN(prepack_task), j, 0, PACKING_WORK * (double)a);
     }
     idx tasks = j->groups * j->runs * j->chunks_n * j->chunks_r * j->chunks_m;
     if (!failed)

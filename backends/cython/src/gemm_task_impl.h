@@ -146,17 +146,23 @@ static void FN(gemm_task)(void *context, idx task, void *scratch)
     }
 }
 
+/* One panel of a chunk of filters. */
 static void FN(prepack_task)(void *context, idx task, void *scratch)
 {
     (void)scratch;
     const gemm_job *j = context;
-    idx mi = task % j->chunks_m, group = task / j->chunks_m;
-    idx m0 = mi * j->mb, m = CK_MIN(j->mb, j->m - m0);
+    idx most = blocks_of(j->mb, TILE_ROWS), panel = task % most, rest = task / most, m;
+    idx group = rest / j->chunks_m, m0 = rest % j->chunks_m * j->mb;
+    idx count = CK_MIN(j->mb, j->m - m0), panels = blocks_of(count, TILE_ROWS);
+    if (panel >= panels)
+        return;
+    idx rows = panel_rows(count, panels, panel, &m);
     for (idx i = 0; i < j->passes; i++)
-        for (idx c0 = 0; c0 < j->c; c0 += j->cb) {
+        for (idx c0 = 0; c0 < j->c && j->pass[i].taps; c0 += j->cb) {
             const gemm_pass *p = &j->pass[i];
-            FN(pack_weights)(j, p, group, m0, m, c0, CK_MIN(j->cb, j->c - c0),
-                             (REAL *)j->a + p->a + (group * j->m + m0) * j->c * p->taps +
-                                 c0 * p->taps * m);
+            idx cs = CK_MIN(j->cb, j->c - c0);
+            FN(pack_weight_panel)(j, p, group, m0 + m, rows, c0, cs,
+                                  (REAL *)j->a + p->a + (group * j->m + m0) * j->c * p->taps +
+                                      (c0 * count + m * cs) * p->taps);
         }
 }

@@ -118,8 +118,8 @@ static void FN(transform_weights)(const winograd_job *j, idx group, idx m0, idx 
     VEC taps[(9 * AT_ONCE + LANES) * STEP / LANES + 1];
     const REAL *w = (const REAL *)j->w + group * j->wg + m0 * j->wm + k0 * j->wk;
     idx panels = blocks_of(ms, TILE_ROWS);
-    for (idx i = 0, m = 0; i < panels; i++) {
-        idx rows = (ms - m + panels - i - 1) / (panels - i), step = round_up(rows, VL);
+    for (idx i = 0, m; i < panels; i++) {
+        idx rows = panel_rows(ms, panels, i, &m), step = round_up(rows, VL);
         for (idx k = 0; k < ks; k++) {
             if (k % AT_ONCE == 0)
                 FN(gather_taps)(j, w + m * j->wm + k * j->wk, rows, CK_MIN(AT_ONCE, ks - k),
@@ -136,7 +136,6 @@ static void FN(transform_weights)(const winograd_job *j, idx group, idx m0, idx 
                         FN(store_part)(to + p * j->u_step, t[p], rows - r);
             }
         }
-        m += rows;
     }
 }
 
@@ -150,13 +149,12 @@ static void FN(multiply_points)(const winograd_job *j, const REAL *u, const REAL
             idx two = CK_MIN(2, vectors - i);
             const REAL *panel = v + i * VL * j->k + k0 * two * VL;
             REAL *c = products + i * VL;
-            for (idx q = 0, m = 0; q < panels; q++) {
-                idx rows = (ms - m + panels - q - 1) / (panels - q);
+            for (idx q = 0, m; q < panels; q++) {
+                idx rows = panel_rows(ms, panels, q, &m);
                 REAL *to = c + m * j->lanes;
                 FN(slot) slots[2] = {{NULL, to, to, VL, 0}, {NULL, to + VL, to + VL, VL, 0}};
                 FN(packed_tiles)[two - 1][rows](ks, u + m * ks, panel, NULL, slots, j->lanes, NULL,
                                                 k0 ? TILE_ADD : 0);
-                m += rows;
             }
         }
 }

@@ -35,6 +35,9 @@ POOLS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "wide window": ((1, 2, 40, 41), {"kernel": (20, 19), "stride": 3}),
     "1-D": ((2, 3, 50), {"kernel": 4, "stride": 3, "pad": 1, "ceil_mode": True}),
     "3-D": ((2, 3, 6, 7, 8), {"kernel": (2, 3, 2), "stride": (2, 1, 3), "pad": (1, 1, 0)}),
+    "1-D tiles": ((2, 3, 75), {"kernel": 2}),
+    "3-D tiles": ((2, 3, 4, 6, 34), {"kernel": 2}),
+    "3-D tiles, some left on every axis": ((2, 2, 7, 7, 9), {"kernel": (3, 2, 2)}),
     "empty batch": ((0, 3, 6, 6), {"kernel": 2}),
 }
 

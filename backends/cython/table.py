@@ -14,7 +14,7 @@ from math import prod
 
 from convkit.spec import ConvSpec, PoolSpec
 
-ABI = 6  # CK_ABI of the ck.h that this table was written for
+ABI = 7  # CK_ABI of the ck.h that this table was written for
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ def _whole_image(spec: PoolSpec) -> bool:
 
 
 def _tiles(spec: PoolSpec) -> bool:
-    """Windows of two columns lie side by side on the image, none of them over its end."""
+    """Windows of two columns lie side by side on the image or volume, none of them over its end."""
     return (
-        _image(spec)
+        spec.axes <= 3
         and spec.kernel == spec.stride
         and spec.kernel[-1] == 2
         and prod(spec.kernel) < 256
@@ -103,9 +103,11 @@ KERNELS = (
     Kernel("max_pool_backward", "tiles", 3, "row by row, where the pixels lie", _tiles),
     Kernel("max_pool_backward", "windows", 0, "each gradient to its maximum's place", _always),
     Kernel("avg_pool_forward", "global", 2, "one window: the whole image", _whole_image),
+    Kernel("avg_pool_forward", "tiles", 3, "row by row, where the pixels lie", _tiles),
     Kernel("avg_pool_forward", "rows", 1, "row by row, in vectors", _image),
     Kernel("avg_pool_forward", "windows", 0, "window by window", _always),
     Kernel("avg_pool_backward", "global", 2, "one window: the whole image", _whole_image),
+    Kernel("avg_pool_backward", "tiles", 3, "row by row, where the pixels lie", _tiles),
     Kernel("avg_pool_backward", "rows", 1, "row by row, in vectors", _image),
     Kernel("avg_pool_backward", "windows", 0, "window by window", _always),
 )

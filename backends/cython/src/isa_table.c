@@ -27,8 +27,10 @@
     ck_max_pool_backward_fn FN(ck_max_tiles_backward); \
     ck_max_pool_backward_fn FN(ck_max_global_backward); \
     ck_avg_pool_forward_fn FN(ck_average_rows_forward); \
+    ck_avg_pool_forward_fn FN(ck_average_tiles_forward); \
     ck_avg_pool_forward_fn FN(ck_average_global_forward); \
     ck_avg_pool_backward_fn FN(ck_average_rows_backward); \
+    ck_avg_pool_backward_fn FN(ck_average_tiles_backward); \
     ck_avg_pool_backward_fn FN(ck_average_global_backward); \
     ck_conv_forward_fn FN(ck_depthwise_forward); \
     ck_conv_dx_fn FN(ck_depthwise_dx); \
@@ -53,9 +55,11 @@
     .max_pool_backward = {[CK_WINDOWS] = FN(ck_max_pool_backward), \
         [CK_TILES] = FN(ck_max_tiles_backward), [CK_GLOBAL] = FN(ck_max_global_backward)}, \
     .avg_pool_forward = {[CK_WINDOWS] = FN(ck_avg_pool_forward), \
-        [CK_ROWS] = FN(ck_average_rows_forward), [CK_GLOBAL] = FN(ck_average_global_forward)}, \
+        [CK_ROWS] = FN(ck_average_rows_forward), [CK_TILES] = FN(ck_average_tiles_forward), \
+        [CK_GLOBAL] = FN(ck_average_global_forward)}, \
     .avg_pool_backward = {[CK_WINDOWS] = FN(ck_avg_pool_backward), \
-        [CK_ROWS] = FN(ck_average_rows_backward), [CK_GLOBAL] = FN(ck_average_global_backward)}, \
+        [CK_ROWS] = FN(ck_average_rows_backward), [CK_TILES] = FN(ck_average_tiles_backward), \
+        [CK_GLOBAL] = FN(ck_average_global_backward)}, \
     .pooled_dw = FN(ck_pooled_dw), \
     .peak = FN(ck_peak), \
     .copy = CK_PASTE(ck_copy, f32, CK_ISA), \

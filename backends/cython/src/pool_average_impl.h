@@ -85,53 +85,6 @@ static void FN(average_backward_chunk)(const plane_job *j, idx number, REAL *sha
 #undef CK_ROW
 }
 
-/* Whether windows of two columns lie side by side on the image, none of them over its end: then
- * every gradient goes to pixels of its own, in equal shares. */
-static int FN(averages_tile)(const ck_pool *g)
-{
-    return g->k[1] == g->s[1] && g->k[2] == 2 && g->s[2] == 2 && g->d[1] == 1 && g->d[2] == 1 &&
-           g->p[1] == 0 && g->p[2] == 0 && g->out[1] * g->k[1] <= g->in[1] &&
-           g->out[2] * 2 <= g->in[2];
-}
-
-/* The rows of dx under one row of windows, from the last vector to the first: what the last one of a
- * row writes behind its end belongs to the next row. */
-CK_INLINE void FN(spread_row)(const ck_pool *g, const REAL *dout, REAL share, REAL *to,
-                              const REAL *end)
-{
-    idx width = 2 * g->out[2];
-    for (idx x = (g->out[2] - 1) / VL * VL; x >= 0; x -= VL) {
-        idx n = g->out[2] - x;
-        VEC a, b, v = n >= VL ? FN(lanes_at)(dout + x) : FN(load_part)(dout + x, n);
-        v *= share;
-        FN(join_lanes)(v, v, &a, &b);
-        for (idx kh = 0; kh < g->k[1]; kh++) {
-            REAL *row = to + kh * g->in[2], *at = row + 2 * x;
-            FN(put)(at, a, 2 * n, end - at);
-            if (n > VL / 2)
-                FN(put)(at + VL, b, 2 * n - VL, end - at - VL);
-            for (idx i = width; n <= VL && i < g->in[2]; i++)
-                row[i] = 0;
-        }
-    }
-}
-
-static void FN(average_tiles_task)(void *context, idx task, void *scratch)
-{
-    (void)scratch;
-    const pool_job *job = context;
-    const ck_pool *g = job->g;
-    idx last = CK_MIN(g->planes, (task + 1) * job->per_task), size = g->in[1] * g->in[2];
-    REAL share = (REAL)1 / (REAL)(g->k[1] * g->k[2]);
-    for (idx plane = task * job->per_task; plane < last; plane++) {
-        const REAL *dout = (const REAL *)job->in + plane * g->out[1] * g->out[2];
-        REAL *row = (REAL *)job->out + plane * size, *end = row + size;
-        for (idx oh = 0; oh < g->out[1]; oh++, row += g->k[1] * g->in[2], dout += g->out[2])
-            FN(spread_row)(g, dout, share, row, end);
-        memset(row, 0, (size_t)(end - row) * sizeof(REAL));
-    }
-}
-
 static idx FN(share_bytes)(const plane_job *j)
 {
     return round_up((j->g->out[2] + 2 * VL) * (idx)sizeof(REAL), CK_VECTOR_BYTES);
@@ -179,10 +132,6 @@ int FN(ck_average_rows_forward)(const ck_pool *g, const void *x, void *out)
 
 int FN(ck_average_rows_backward)(const ck_pool *g, const void *dout, void *dx)
 {
-    if (FN(averages_tile)(g)) {
-        pool_job job = {.g = g, .in = dout, .out = dx};
-        return run_planes(&job, FN(average_tiles_task), 1);
-    }
     if (FN(can_overlap)(g) && g->s[1] == 1 && g->s[2] == 1)
         return FN(average_overlap_backward)(g, dout, dx);
     plane_job j;

@@ -10,7 +10,8 @@ typedef struct {
     void *out, *arg_out;
     int arg_bytes;
     idx per_task;     /* planes */
-    const idx *where; /* how far behind a window's corner each of its taps lies */
+    idx rows;         /* of a tile */
+    const idx *where; /* how far behind a window's corner each of its taps (tiles: rows) lies */
 } pool_job;
 
 /* The taps [first, last) of axis `a` through which output `o` reads real pixels: none where its

@@ -1,6 +1,61 @@
-/* Maximum pooling where windows of two columns lie side by side on the image, as those of the usual
+/* Pooling where windows of two columns lie side by side on the image or volume, as those of the usual
  * 2x2 pooling do: each pixel belongs to one window at most, so rows are read and written where they
- * lie. Included by isa_rows.c once per dtype, after pool_rows_impl.h. */
+ * lie. Included by isa_rows.c once per dtype, after pool_rows_impl.h.
+ *
+ * A window's rows are those of all its planes, in row-major order. */
+
+#ifndef CK_POOL_TILES_IMPL
+#define CK_POOL_TILES_IMPL
+enum { MOST_TILE_ROWS = 127 }; /* table.py: fewer than 256 taps */
+
+/* A row of windows: its first output, how many of the volume's are left from there, and its first
+ * pixel. */
+typedef struct {
+    idx at, room, pixel;
+} tile_row;
+
+/* The rows of a window, in order; returns how many. */
+static idx list_tile_rows(const ck_pool *g, idx *where)
+{
+    idx rows = 0;
+    for (idx kd = 0; kd < g->k[0]; kd++)
+        for (idx kh = 0; kh < g->k[1]; kh++)
+            where[rows++] = (kd * g->in[1] + kh) * g->in[2];
+    return rows;
+}
+
+static int run_tiles(pool_job *job, ck_task run)
+{
+    idx where[MOST_TILE_ROWS];
+    job->rows = list_tile_rows(job->g, where);
+    job->where = where;
+    return run_planes(job, run, 1);
+}
+
+/* `run(row, where its window's rows lie, how many)` for every row of windows of the task's planes, with
+ * the two rows of the usual windows known to the compiler. `run` may speak of the pool, g. */
+#define EACH_TILE_ROW(job, task, run) \
+    if ((job)->rows == 2) { \
+        const idx where[2] = {0, (job)->where[1]}; \
+        TILE_ROWS_OF(job, task, run, where, 2) \
+    } else { \
+        TILE_ROWS_OF(job, task, run, (job)->where, (job)->rows) \
+    }
+#define TILE_ROWS_OF(job, task, run, where, rows) \
+    const ck_pool g = *(job)->g; /* the compiler knows that stores do not change it */ \
+    idx size = pool_in(&g), last = CK_MIN(g.planes, ((task) + 1) * (job)->per_task); \
+    for (idx plane = (task) * (job)->per_task; plane < last; plane++) { \
+        tile_row row = {plane * pool_out(&g), pool_out(&g), 0}; \
+        for (idx od = 0; od < g.out[0]; od++) { \
+            row.pixel = plane * size + od * g.k[0] * g.in[1] * g.in[2]; \
+            for (idx oh = 0; oh < g.out[1]; oh++) { \
+                run(row, where, rows); \
+                row.at += g.out[2], row.room -= g.out[2]; \
+                row.pixel += g.k[1] * g.in[2]; \
+            } \
+        } \
+    }
+#endif
 
 /* VL pixels of a row, of which the array holds `left`. */
 CK_INLINE VEC FN(row_at)(const REAL *row, idx left)
@@ -8,62 +63,124 @@ CK_INLINE VEC FN(row_at)(const REAL *row, idx left)
     return left >= VL ? FN(lanes_at)(row) : FN(load_part)(row, CK_MAX(left, 0));
 }
 
-/* A row of maxima from `height` rows of pixels; `left` pixels of the array lie behind `row`, and
- * `room` outputs of the plane behind `at`. */
-CK_INLINE void FN(max_of_tiles)(const pool_job *job, idx at, const REAL *row, idx left,
-                                const idx height, const int keep_args, idx room)
+/* The pixels under VL windows, of which n are wanted, in one row of them. */
+CK_INLINE void FN(tile_pixels)(const REAL *row, idx left, idx n, VEC *a, VEC *b)
 {
-    const ck_pool *g = job->g;
-    REAL *out = (REAL *)job->out + at;
-    for (idx x = 0; x < g->out[2]; x += VL) {
-        idx n = g->out[2] - x;
+    *a = *b = FN(row_at)(row, left);
+    if (2 * n > VL)
+        *b = FN(row_at)(row + VL, left - VL);
+}
+
+/* --- forward -------------------------------------------------------------------------------- */
+
+/* A row of maxima; `left` pixels of the array lie behind the windows' corner. */
+CK_INLINE void FN(max_of_tiles)(const pool_job *job, tile_row r, const idx *where, const idx rows,
+                                idx width, idx left, const int keep_args)
+{
+    const REAL *row = (const REAL *)job->in + r.pixel;
+    REAL *out = (REAL *)job->out + r.at;
+    for (idx x = 0; x < width; x += VL) {
+        idx n = width - x;
         VEC even, odd, best = {0};
         IVEC arg = {0}, place = {0};
-        for (idx kh = 0; kh < height; kh++) {
-            idx from = kh * g->in[2] + 2 * x;
-            VEC a = FN(row_at)(row + from, left - from), b = a;
-            if (2 * n > VL)
-                b = FN(row_at)(row + from + VL, left - from - VL);
-            FN(split_lanes)(a, b, &even, &odd);
-            if (kh == 0)
+        for (idx i = 0; i < rows; i++) {
+            idx from = where[i] + 2 * x;
+            FN(tile_pixels)(row + from, left - from, n, &even, &odd);
+            FN(split_lanes)(even, odd, &even, &odd);
+            if (i == 0)
                 best = even;
             else
                 FN(take_larger)(&best, &arg, even, place);
             FN(take_larger)(&best, &arg, odd, place + 1);
             place += 2;
         }
-        FN(put)(out + x, best, n, room - x);
+        FN(put)(out + x, best, n, r.room - x);
         if (keep_args)
-            FN(put_args)(job->arg_out, 1, at + x, arg, n, room - x);
+            FN(put_args)(job->arg_out, 1, r.at + x, arg, n, r.room - x);
     }
 }
 
-static void FN(tiles_forward_task)(void *context, idx task, void *scratch)
+static void FN(max_tiles_task)(void *context, idx task, void *scratch)
 {
     (void)scratch;
     const pool_job *job = context;
-    const ck_pool *g = job->g;
-    idx last = CK_MIN(g->planes, (task + 1) * job->per_task), size = g->in[1] * g->in[2];
-    for (idx plane = task * job->per_task; plane < last; plane++)
-        for (idx oh = 0; oh < g->out[1]; oh++) {
-            idx at = (plane * g->out[1] + oh) * g->out[2], room = (g->out[1] - oh) * g->out[2];
-            idx from = plane * size + oh * g->k[1] * g->in[2], left = g->planes * size - from;
-            const REAL *row = (const REAL *)job->in + from;
-            if (g->k[1] == 2 && job->arg_out)
-                FN(max_of_tiles)(job, at, row, left, 2, 1, room);
-            else
-                FN(max_of_tiles)(job, at, row, left, g->k[1], job->arg_out != NULL, room);
-        }
+    idx end = job->g->planes * pool_in(job->g);
+#define CK_ROW(r, where, rows) FN(max_of_tiles)(job, r, where, rows, g.out[2], end - r.pixel, 1)
+    if (job->arg_out) {
+        EACH_TILE_ROW(job, task, CK_ROW)
+    }
+#undef CK_ROW
+#define CK_ROW(r, where, rows) FN(max_of_tiles)(job, r, where, rows, g.out[2], end - r.pixel, 0)
+    if (!job->arg_out) {
+        EACH_TILE_ROW(job, task, CK_ROW)
+    }
+#undef CK_ROW
 }
 
 int FN(ck_max_tiles_forward)(const ck_pool *g, const void *x, void *out, void *arg, int arg_bytes)
 {
     (void)arg_bytes; /* 1 */
     pool_job job = {.g = g, .in = x, .out = out, .arg_out = arg};
-    return run_planes(&job, FN(tiles_forward_task), 1);
+    return run_tiles(&job, FN(max_tiles_task));
+}
+
+/* A row of averages: sums down the rows, then of both columns. */
+CK_INLINE void FN(average_of_tiles)(const pool_job *job, tile_row r, const idx *where,
+                                    const idx rows, idx width, idx left)
+{
+    const REAL *row = (const REAL *)job->in + r.pixel;
+    REAL *out = (REAL *)job->out + r.at, share = (REAL)1 / (REAL)(2 * rows);
+    for (idx x = 0; x < width; x += VL) {
+        idx n = width - x;
+        VEC a, b, even, odd;
+        FN(tile_pixels)(row + 2 * x, left - 2 * x, n, &a, &b);
+        for (idx i = 1; i < rows; i++) {
+            idx from = where[i] + 2 * x;
+            FN(tile_pixels)(row + from, left - from, n, &even, &odd);
+            a += even;
+            b += odd;
+        }
+        FN(split_lanes)(a, b, &even, &odd);
+        FN(put)(out + x, (even + odd) * share, n, r.room - x);
+    }
+}
+
+static void FN(average_tiles_task)(void *context, idx task, void *scratch)
+{
+    (void)scratch;
+    const pool_job *job = context;
+    idx end = job->g->planes * pool_in(job->g);
+#define CK_ROW(r, where, rows) FN(average_of_tiles)(job, r, where, rows, g.out[2], end - r.pixel)
+    EACH_TILE_ROW(job, task, CK_ROW)
+#undef CK_ROW
+}
+
+int FN(ck_average_tiles_forward)(const ck_pool *g, const void *x, void *out)
+{
+    pool_job job = {.g = g, .in = x, .out = out};
+    return run_tiles(&job, FN(average_tiles_task));
 }
 
 /* --- backward ------------------------------------------------------------------------------- */
+
+/* Two vectors of a row of dx, of which 2 n lanes are under windows: no lane more, for the next row may
+ * be there already. */
+CK_INLINE void FN(put_tiles)(REAL *to, VEC a, VEC b, idx n)
+{
+    if (n >= VL) {
+        *(VECU *)to = a;
+        *(VECU *)(to + VL) = b;
+    } else {
+        FN(store_part)(to, a, CK_MIN(2 * n, VL));
+        FN(store_part)(to + VL, b, CK_MAX(2 * n - VL, 0));
+    }
+}
+
+/* VL gradients, of which n are there. */
+CK_INLINE VEC FN(gradients_at)(const REAL *dout, idx n)
+{
+    return n >= VL ? FN(lanes_at)(dout) : FN(load_part)(dout, n);
+}
 
 /* VL places from output `at` on, of which the array holds at least one. */
 CK_INLINE IVEC FN(args_at)(const uint8_t *args, idx at, idx end)
@@ -75,53 +192,77 @@ CK_INLINE IVEC FN(args_at)(const uint8_t *args, idx at, idx end)
     return FN(from_bytes)(some);
 }
 
-/* The `height` rows of dx that a row of outputs, from output `at` on, looked at: each gradient goes to
- * its maximum's place. */
-CK_INLINE void FN(tiles_rows)(const pool_job *job, idx at, const idx height, REAL *row)
+/* The rows of dx under a row of windows: each gradient goes to its maximum's place. */
+CK_INLINE void FN(put_back)(const pool_job *job, tile_row r, const idx *where, const idx rows,
+                            idx width, idx end)
 {
-    const ck_pool *g = job->g;
-    idx end = g->planes * pool_out(g);
-    const REAL *dout = (const REAL *)job->in + at;
-    for (idx x = 0; x < g->out[2]; x += VL) {
-        idx n = CK_MIN(VL, g->out[2] - x);
-        IVEC grads = (IVEC)(n == VL ? FN(lanes_at)(dout + x) : FN(load_part)(dout + x, n));
-        IVEC args = FN(args_at)(job->arg, at + x, end);
-        for (idx kh = 0; kh < height; kh++) {
-            REAL *to = row + kh * g->in[2] + 2 * x;
+    const uint8_t *args = job->arg;
+    const REAL *dout = (const REAL *)job->in + r.at;
+    REAL *row = (REAL *)job->out + r.pixel;
+    for (idx x = 0; x < width; x += VL) {
+        idx n = width - x;
+        IVEC grads = (IVEC)FN(gradients_at)(dout + x, n), places = FN(args_at)(args, r.at + x, end);
+        for (idx i = 0; i < rows; i++) {
             VEC a, b;
-            FN(join_lanes)((VEC)(grads & (IVEC)(args == (LANE)(2 * kh))),
-                           (VEC)(grads & (IVEC)(args == (LANE)(2 * kh + 1))), &a, &b);
-            if (n == VL) {
-                *(VECU *)to = a;
-                *(VECU *)(to + VL) = b;
-            } else { /* no lane more: the next row is there already */
-                FN(store_part)(to, a, CK_MIN(2 * n, VL));
-                FN(store_part)(to + VL, b, CK_MAX(2 * n - VL, 0));
-            }
+            FN(join_lanes)((VEC)(grads & (IVEC)(places == (LANE)(2 * i))),
+                           (VEC)(grads & (IVEC)(places == (LANE)(2 * i + 1))), &a, &b);
+            FN(put_tiles)(row + where[i] + 2 * x, a, b, n);
         }
     }
-    for (idx kh = 0; kh < height; kh++, row += g->in[2])
-        for (idx x = 2 * g->out[2]; x < g->in[2]; x++)
-            row[x] = 0;
 }
 
-static void FN(tiles_task)(void *context, idx task, void *scratch)
+/* The same where each gradient goes to its window in equal shares. */
+CK_INLINE void FN(share_back)(const pool_job *job, tile_row r, const idx *where, const idx rows,
+                              idx width)
+{
+    const REAL *dout = (const REAL *)job->in + r.at;
+    REAL *row = (REAL *)job->out + r.pixel, share = (REAL)1 / (REAL)(2 * rows);
+    for (idx x = 0; x < width; x += VL) {
+        idx n = width - x;
+        VEC a, b, v = FN(gradients_at)(dout + x, n) * share;
+        FN(join_lanes)(v, v, &a, &b);
+        for (idx i = 0; i < rows; i++)
+            FN(put_tiles)(row + where[i] + 2 * x, a, b, n);
+    }
+}
+
+/* Zeros in the pixels of the task's planes that no window reaches. */
+static void FN(zero_between)(const pool_job *job, idx task)
+{
+    const ck_pool *g = job->g;
+    idx columns = 2 * g->out[2], under = g->out[1] * g->k[1], planes = g->out[0] * g->k[0];
+    idx size = g->in[1] * g->in[2], last = CK_MIN(g->planes, (task + 1) * job->per_task);
+    for (idx plane = task * job->per_task; plane < last; plane++) {
+        REAL *dx = (REAL *)job->out + plane * pool_in(g);
+        for (idx d = 0; d < planes; d++) {
+            for (idx y = 0; y < under && columns < g->in[2]; y++)
+                for (idx x = columns; x < g->in[2]; x++)
+                    dx[d * size + y * g->in[2] + x] = 0;
+            FN(zero)(dx + d * size + under * g->in[2], (g->in[1] - under) * g->in[2]);
+        }
+        FN(zero)(dx + planes * size, (g->in[0] - planes) * size);
+    }
+}
+
+static void FN(put_back_task)(void *context, idx task, void *scratch)
 {
     (void)scratch;
     const pool_job *job = context;
-    const ck_pool *g = job->g;
-    idx last = CK_MIN(g->planes, (task + 1) * job->per_task), size = g->in[1] * g->in[2];
-    for (idx plane = task * job->per_task; plane < last; plane++) {
-        REAL *dx = (REAL *)job->out + plane * size, *row = dx;
-        for (idx oh = 0; oh < g->out[1]; oh++, row += g->k[1] * g->in[2]) {
-            idx at = (plane * g->out[1] + oh) * g->out[2];
-            if (g->k[1] == 2)
-                FN(tiles_rows)(job, at, 2, row);
-            else
-                FN(tiles_rows)(job, at, g->k[1], row);
-        }
-        memset(row, 0, (size_t)(dx + size - row) * sizeof(REAL));
-    }
+    idx end = job->g->planes * pool_out(job->g);
+#define CK_ROW(r, where, rows) FN(put_back)(job, r, where, rows, g.out[2], end)
+    EACH_TILE_ROW(job, task, CK_ROW)
+#undef CK_ROW
+    FN(zero_between)(job, task);
+}
+
+static void FN(share_back_task)(void *context, idx task, void *scratch)
+{
+    (void)scratch;
+    const pool_job *job = context;
+#define CK_ROW(r, where, rows) FN(share_back)(job, r, where, rows, g.out[2])
+    EACH_TILE_ROW(job, task, CK_ROW)
+#undef CK_ROW
+    FN(zero_between)(job, task);
 }
 
 int FN(ck_max_tiles_backward)(const ck_pool *g, const void *dout, const void *arg, int arg_bytes,
@@ -129,5 +270,11 @@ int FN(ck_max_tiles_backward)(const ck_pool *g, const void *dout, const void *ar
 {
     (void)arg_bytes; /* 1 */
     pool_job job = {.g = g, .in = dout, .out = dx, .arg = arg};
-    return run_planes(&job, FN(tiles_task), 1);
+    return run_tiles(&job, FN(put_back_task));
+}
+
+int FN(ck_average_tiles_backward)(const ck_pool *g, const void *dout, void *dx)
+{
+    pool_job job = {.g = g, .in = dout, .out = dx};
+    return run_tiles(&job, FN(share_back_task));
 }

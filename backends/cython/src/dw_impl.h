@@ -15,6 +15,7 @@ enum {
     DOT_MEMORY = 640 << 10,
     OUTER_PIXELS = 400, /* half an image of 28x28, two of 14x14 */
     OUTER_WEIGHTS = 320,
+    OUTER_FILTERS = 256, /* transposed at once */
     PARTIAL_BYTES = 2 << 20,
     SPLIT_TASKS = 16, /* so that they divide about evenly among any few threads */
 };
@@ -26,6 +27,7 @@ typedef struct {
     idx n, m, c, taps;       /* images; filters and summed channels per group; taps of one of them */
     int outer;               /* transposed tiles, otherwise dot tiles */
     idx cb, fb, images, rows; /* blocks */
+    idx at_once;             /* filters that are put into tiles at once, of a block */
     idx chunks_n, chunks_r, chunks_c, chunks_f, splits;
     idx step;                /* from one row of pixels to the next */
     idx offset_x, offset_dout, offset_strip, offset_koff, offset_acc, offset_db;
@@ -274,9 +276,13 @@ static void FN(dw_task)(void *context, idx task, void *scratch)
                 FN(list_lines)(&rows_of_x, plane, fetch);
                 rows_of_x.fetch = fetch;
             }
-            check += FN(transpose_dout)(&rows_of_dout, f, pixels, a, sum);
-            FN(outer_block)(a, f, &rows_of_x, k, pixels, (REAL *)(at + j->offset_panel), dw, ldw,
-                            chunk > begin ? TILE_ADD : 0);
+            for (idx i = 0; i < f; i += j->at_once) {
+                idx some = CK_MIN(j->at_once, f - i);
+                check += FN(transpose_dout)(&rows_of_dout, some, pixels, a, sum ? sum + i : NULL);
+                FN(outer_block)(a, some, &rows_of_x, k, pixels, (REAL *)(at + j->offset_panel),
+                                dw + i * ldw, ldw, chunk > begin ? TILE_ADD : 0);
+                rows_of_dout.from += some * rows_of_dout.step;
+            }
         } else {
             check += FN(pack_dout)(j, filter, f, n0, images, first, rows, dout_rows, sum);
             for (idx i = 0; i < rows_of_x.count; i++)

@@ -50,7 +50,7 @@ static void FN(dw_blocks)(dw_job *j)
      * on the other side pay back. Dot tiles also pay once, for each accumulator, at the end. */
     double tile = CK_VECTOR_BYTES == 64 ? 1 : 0.5, along = CK_VECTOR_BYTES == 64 ? 1.33 : 0.93;
     double pixels = (double)j->n * g->out[1] * g->out[2] / VL, pairs = (double)j->m * k;
-    double turns = 0.7 * VL * (pairs / CK_MIN(j->m, 256) + pairs / CK_MIN(k, 256));
+    double turns = 0.7 * VL * (pairs / CK_MIN(j->m, OUTER_FILTERS) + pairs / CK_MIN(k, OUTER_WEIGHTS));
     double outer = pixels * (tile * (double)j->m * round_up(k, VL) + turns);
     double dot = pairs * (4 + along * pixels) +
                  (pairs * CK_VECTOR_BYTES > DOT_MEMORY ? 0.06 * pixels * pairs : 0);
@@ -58,7 +58,7 @@ static void FN(dw_blocks)(dw_job *j)
     if (j->outer) {
         FN(dw_pixels)(j, OUTER_PIXELS);
         j->cb = FN(outer_channels)(j);
-        j->fb = even_block(j->m, 256);
+        j->fb = j->m;
     } else {
         FN(dw_pixels)(j, DOT_ROW_BYTES / real);
         j->cb = even_block(j->c, 160 / j->taps);
@@ -72,8 +72,10 @@ static void FN(dw_blocks)(dw_job *j)
         j->splits = CK_MAX(1, CK_MIN(CK_MIN(fit, chunks), blocks_of(wanted, tasks)));
         FN(even_splits)(j, tasks);
     }
-    if (tasks * j->splits < LEAST_TASKS)
-        j->fb = even_block(j->m, CK_MAX(TILE_ROWS * 2, j->fb * tasks * j->splits / LEAST_TASKS));
+    idx least = j->flat ? LEAST_TASKS : LEAST_TASKS / 2; /* each cut of filters copies x again */
+    if (tasks * j->splits < least)
+        j->fb = even_block(j->m, CK_MAX(TILE_ROWS * 2, j->fb * tasks * j->splits / least));
+    j->at_once = j->outer ? even_block(j->fb, OUTER_FILTERS) : j->fb;
     j->chunks_c = blocks_of(j->c, j->cb);
     j->chunks_f = blocks_of(j->m, j->fb);
 }
@@ -97,7 +99,7 @@ static void FN(dw_layout)(dw_job *j)
     j->offset_db = take_bytes(&at, j->fb * CK_VECTOR_BYTES);
     j->offset_acc = take_bytes(&at, j->outer ? 0 : j->fb * k * CK_VECTOR_BYTES);
     j->offset_panel = take_bytes(&at, j->outer ? 2 * VL * pixels * real : 0);
-    j->offset_a = take_bytes(&at, j->outer ? (j->fb + LANES) * pixels * real : 0);
+    j->offset_a = take_bytes(&at, j->outer ? (j->at_once + LANES) * pixels * real : 0);
     j->scratch = at;
 }
 
@@ -178,12 +180,12 @@ int FN(ck_gemm_dw)(const ck_conv *volume, const void *dout, const void *x, void 
     s->gapless = s->sw == 1 && g->out[2] < VL && g->k[1] > 3;
     s->pitch = g->out[2] + (s->gapless ? 0 : (g->k[2] - 1) * g->d[2] / s->sw);
     number_taps(s, g->k, g->d, toff);
+    j.flat = taps == 1 && g->s[1] == 1 && g->s[2] == 1 && g->in[1] == g->out[1] &&
+             g->in[2] == g->out[2] && is_flat(g);
     FN(dw_blocks)(&j);
     FN(size_strip)(s, j.rows + (g->k[1] - 1) * g->d[1] / s->sh);
     fetch_ahead(s, j.cb);
     place_taps(s, g->k, g->d, toff);
-    j.flat = taps == 1 && g->s[1] == 1 && g->s[2] == 1 && g->in[1] == g->out[1] &&
-             g->in[2] == g->out[2] && is_flat(g);
     if (j.flat)
         s->channel_size = g->in[1] * g->in[2];
     FN(dw_layout)(&j);

@@ -233,10 +233,12 @@ def test_shares_are_of_the_limit_that_a_row_has() -> None:
     ]
 
 
-def test_threads_are_compared_in_turns_where_they_count() -> None:
+def test_threads_are_compared_in_turns_where_they_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    from convkit.bench.machine import Yardsticks
     from convkit.commands._bench_report import thread_rows
 
     used: list[int] = []
+    monkeypatch.setattr(Yardsticks, "peak", lambda self, dtype: {1: 10.0, 2: 15.0}[used[-1]])
 
     class Counting(subjects.Ours):
         def set_num_threads(self, n: int) -> None:
@@ -253,4 +255,21 @@ def test_threads_are_compared_in_turns_where_they_count() -> None:
     (row,) = thread_rows([subject], rows, 2, 3)
     assert (row["problem"], row["way"], used) == ("tiny", "dx", [1, 2] * 3)
     assert row["one"] > 0 < row["all"]
+    assert row["peak"] == 1.5
     assert thread_rows([subject], rows, 1, 3) == []
+
+
+def test_what_threads_gain_is_held_against_what_the_peak_gained() -> None:
+    from convkit.commands._bench_report import _threads_summary, _threads_table
+
+    row = {"problem": "a", "way": "dw", "dtype": "float32"}
+    rows = [
+        {**row, "one": 0.006, "all": 0.003, "peak": 2.0},
+        {**row, "one": 0.009, "all": 0.006, "peak": 1.5},
+        {**row, "one": 0.006, "all": 0.003, "peak": 2.5},
+    ]
+    assert _threads_table(rows).splitlines()[3].endswith("| 1.50 | 1.50 |")
+    text = _threads_summary(rows)
+    assert "mean 1.82, smallest 1.50" in text
+    assert "gained 1.96 and, at worst, 1.50" in text
+    assert "kept 93% (smallest 80%)" in text

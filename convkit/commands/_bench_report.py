@@ -102,8 +102,11 @@ def thread_rows(
 ) -> list[dict[str, Any]]:
     """What the threads bring SUBJECT where arithmetic is the limit, one thread and all in turns.
 
-    Ways of a convolution that take all threads 2.5 ms or more: 5 ms or so of one.
+    Ways of a convolution that take all threads 2.5 ms or more: 5 ms or so of one. Beside it, as
+    ``peak``, what they bring the multiply-add loop in the same rounds: no kernel gains more, and a
+    virtual machine whose CPUs share one core gains less.
     """
+    yardsticks = Yardsticks()
     subject = next((s for s in taking_part if s.name == SUBJECT), None)
     found: list[dict[str, Any]] = []
     for row in rows:
@@ -114,15 +117,37 @@ def thread_rows(
         problem = SHAPES[row.problem]
         call = subject.calls(problem, arrays(problem, row.dtype))[row.way]
         samples: dict[int, list[float]] = {1: [], threads: []}
+        peaks: dict[int, list[float]] = {1: [], threads: []}
         for _ in range(rounds):
             for count, taken in samples.items():
                 subject.set_num_threads(count)
                 taken.append(seconds_per_call(call))
+                peaks[count].append(yardsticks.peak(row.dtype))
         one, all_ = (median(taken) for taken in samples.values())
+        slow, fast = (median(taken) for taken in peaks.values())
         found.append(
-            {"problem": row.problem, "way": row.way, "dtype": row.dtype, "one": one, "all": all_}
+            {
+                "problem": row.problem,
+                "way": row.way,
+                "dtype": row.dtype,
+                "one": one,
+                "all": all_,
+                "peak": fast / slow,
+            }
         )
     return found
+
+
+def _threads_summary(rows: Sequence[dict[str, Any]]) -> str:
+    gains = [row["one"] / row["all"] for row in rows]
+    peaks = [row["peak"] for row in rows]
+    kept = [gain / peak for gain, peak in zip(gains, peaks, strict=True)]
+    return (
+        f"Geometric mean {geometric_mean(gains):.2f}, smallest {min(gains):.2f}. The multiply-add "
+        f"peak itself, sampled in the same rounds, gained {geometric_mean(peaks):.2f} and, at "
+        f"worst, {min(peaks):.2f}; of that gain the kernels kept {geometric_mean(kept):.0%} "
+        f"(smallest {min(kept):.0%})."
+    )
 
 
 # --- the page ---------------------------------------------------------------------------------
@@ -222,10 +247,11 @@ def _threads_table(rows: list[dict[str, Any]]) -> str:
             *(row[name] for name in ("problem", "way", "dtype")),
             *(tables.duration(row[name]) for name in ("one", "all")),
             f"{row['one'] / row['all']:.2f}",
+            f"{row['peak']:.2f}",
         )
         for row in rows
     ]
-    return markdown_table(("problem", "way", "dtype", "one thread", "all", "x"), body)
+    return markdown_table(("problem", "way", "dtype", "one thread", "all", "x", "peak x"), body)
 
 
 INTRODUCTION = """\
@@ -252,12 +278,11 @@ def page(
             _training_table(extra["training"]),
         ]
     if extra.get("threads"):
-        gains = [row["one"] / row["all"] for row in extra["threads"]]
         parts += [
             "## Threads",
             f"`{SUBJECT}` with one thread and with {facts['threads']}, in turns, where arithmetic "
-            "is the limit and one thread takes about 5 ms or more. Geometric mean "
-            f"{geometric_mean(gains):.2f}, smallest {min(gains):.2f}.",
+            f"is the limit and one thread takes about 5 ms or more. "
+            f"{_threads_summary(extra['threads'])}",
             _threads_table(extra["threads"]),
         ]
     parts += ["## Plots", *(f"![{name}]({folder}/{name}.png)" for name in plots)]

@@ -93,6 +93,7 @@ CONVS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "empty batch": ((0, 3, 5, 6), (4, 3, 3, 3), {"pad": 1}),
     "many channels": ((1, 300, 6, 5), (20, 300, 3, 3), {"pad": 1}),
     "many filters": ((1, 20, 6, 5), (300, 20, 3, 3), {"pad": 1}),
+    "weights for all threads to pack": ((1, 130, 5, 6), (110, 130, 3, 3), {"pad": 1}),
     "deep stride": ((2, 40, 14, 14), (48, 40, 3, 3), {"stride": 2, "pad": 1}),
     "big map": ((1, 16, 60, 61), (16, 16, 3, 3), {"pad": 1}),
     "rows narrower than a vector": ((5, 3, 10, 9), (16, 3, 5, 5), {}),

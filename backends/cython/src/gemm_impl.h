@@ -9,7 +9,8 @@
 #define CK_GEMM_IMPL
 enum {
     K_BLOCK = CK_VECTOR_BYTES == 64 ? 192 : 256, /* rows of a panel, which stays in L1 */
-    LONG_BLOCK = CK_VECTOR_BYTES == 64 ? 576 : K_BLOCK, /* of one that high tiles read from L2 */
+    LONG_BLOCK = 576,      /* rows of one that is read from L2 */
+    LONG_OWN_BYTES = 1536, /* a filter's part of the weights that a task packs for itself */
     L1_BYTES = CK_VECTOR_BYTES == 64 ? 24 << 10 : 16 << 10, /* for a panel or its like */
     STRIP_BYTES = 320 << 10,
     RESULT_BYTES = 320 << 10,

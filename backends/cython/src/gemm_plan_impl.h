@@ -24,15 +24,18 @@ static int FN(is_one_block)(const gemm_job *j, idx most_taps, idx rows_reach)
            strip * (idx)sizeof(REAL) <= STRIP_BYTES;
 }
 
-/* The channels of a block. */
+/* The channels of a block. High tiles read a long panel from L2 quickly enough, and results then go to
+ * memory and back less often; but weights that every task packs are to stay there with its strip. And
+ * where the strip's part of a short block stays in L1, that is better still. */
 static idx FN(channel_block)(const gemm_job *j, idx most_taps, idx rows_reach)
 {
     const strip_shape *s = &j->strip;
     idx channels = even_block(j->c, K_BLOCK / most_taps);
-    /* Long blocks: not of weights that every task packs beside its strip, not where these are read
-     * but once, and not where the strip's part of a short one stays in L1. */
-    if (!j->prepacked || j->m <= TILE_ROWS ||
-        (s->gapless && FN(strip_fits)(s, channels, s->phases, rows_reach, j->m)))
+    if (CK_VECTOR_BYTES < 64 || j->m <= TILE_ROWS)
+        return channels;
+    if (!j->prepacked)
+        return even_block(j->c, LONG_OWN_BYTES / (idx)sizeof(REAL) / most_taps);
+    if (s->gapless && FN(strip_fits)(s, channels, s->phases, rows_reach, j->m))
         return channels;
     return even_block(j->c, LONG_BLOCK / most_taps);
 }

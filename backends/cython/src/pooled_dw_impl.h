@@ -77,8 +77,10 @@ static void FN(fill_rows)(const pooled_job *j, const REAL *image, idx begin, idx
                 FN(fill_pad)(&zeros, to, j->pitch);
                 continue;
             }
-            for (idx x = 0; x < j->pitch; x += VL)
-                *(VECU *)(to + x) = FN(pixels_at)(&zeros, from, x - g->p[2], g->in[2], 0);
+            for (idx x = 0; x < j->pitch; x += VL) {
+                idx first = x - g->p[2];
+                *(VECU *)(to + x) = FN(load_lanes)(from + first, FN(lanes_inside)(first, g->in[2]));
+            }
         }
     FN(fill_pad)(&zeros, to, 2 * j->pitch + RUN_LANES); /* read with the last runs, not used */
 }

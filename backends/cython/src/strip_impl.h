@@ -9,6 +9,7 @@
 #ifndef CK_STRIP_IMPL
 #define CK_STRIP_IMPL
 enum { MOST_TAPS = 512 }; /* as table.py admits, and no more phases */
+enum { NARROW_VECTORS = 8 };
 
 /* How a strip's memory is laid out, and which source pixel lies where: row s, column q of phase
  * (ph, pw) is source row (first + s) * sh + ph - top, column q * sw + pw - left, or zero outside. */
@@ -149,28 +150,50 @@ CK_INLINE void FN(copy_strided)(FN(filler) *f, REAL *to, const REAL *from, idx n
     }
 }
 
-/* VL pixels of a row of `width`, from column x on, which may be outside: those are padding. */
-CK_INLINE VEC FN(pixels_at)(FN(filler) *f, const REAL *row, idx x, idx width, const int find_nan)
+/* The lanes of a vector of pixels from column x on that are columns of a row of `width`. */
+CK_INLINE unsigned FN(lanes_inside)(idx x, idx width)
 {
-    VEC v;
-    if (x >= 0 && x + VL <= width) {
-        v = *(const VECU *)(row + x);
-    } else {
-        idx low = CK_MIN(CK_MAX(-x, 0), VL), high = CK_MAX(CK_MIN(width - x, VL), 0);
-        v = FN(load_lanes_or)(f->pad, row + x, FIRST_LANES(high) & ~FIRST_LANES(low));
-    }
+    if (x >= 0 && x + VL <= width)
+        return FIRST_LANES(VL);
+    idx low = CK_MIN(CK_MAX(-x, 0), VL), high = CK_MAX(CK_MIN(width - x, VL), 0);
+    return FIRST_LANES(high) & ~FIRST_LANES(low);
+}
+
+/* The same for every vector of a phase's rows, worked out once where there are few of them. */
+typedef struct {
+    idx first;    /* column of the first one */
+    int listed;
+    unsigned lanes[NARROW_VECTORS];
+} FN(row_lanes);
+
+CK_INLINE void FN(list_lanes)(FN(row_lanes) *l, const strip_shape *s, idx p)
+{
+    idx vectors = blocks_of(s->pitch, VL) * s->sw;
+    l->first = s->pw[p] - s->left;
+    l->listed = vectors <= NARROW_VECTORS;
+    for (idx i = 0; i < vectors && l->listed; i++)
+        l->lanes[i] = FN(lanes_inside)(l->first + i * VL, s->src_w);
+}
+
+/* Vector i of a row of pixels; what is outside is padding. */
+CK_INLINE VEC FN(pixels_at)(FN(filler) *f, const FN(row_lanes) *l, const REAL *row, idx i, idx width,
+                            const int find_nan)
+{
+    idx x = l->first + i * VL;
+    unsigned lanes = l->listed ? l->lanes[i] : FN(lanes_inside)(x, width);
+    VEC v = lanes == FIRST_LANES(VL) ? *(const VECU *)(row + x)
+                                     : FN(load_lanes_or)(f->pad, row + x, lanes);
     if (find_nan)
         f->nan |= v != v;
     return v;
 }
 
-/* Every second pixel of a row from column x on, and those between them. */
-CK_INLINE void FN(two_vectors)(const strip_shape *s, FN(filler) *f, const REAL *row, idx x,
-                               VEC *even, VEC *odd, const int find_nan)
+/* Every second pixel of vectors i and i + 1 of a row, and those between them. */
+CK_INLINE void FN(two_vectors)(const strip_shape *s, FN(filler) *f, const FN(row_lanes) *l,
+                               const REAL *row, idx i, VEC *even, VEC *odd, const int find_nan)
 {
-    VEC a = FN(pixels_at)(f, row, x, s->src_w, find_nan), b = f->pad;
-    if (x + VL < s->src_w)
-        b = FN(pixels_at)(f, row, x + VL, s->src_w, find_nan);
+    VEC a = FN(pixels_at)(f, l, row, i, s->src_w, find_nan);
+    VEC b = FN(pixels_at)(f, l, row, i + 1, s->src_w, find_nan);
     FN(split_lanes)(a, b, even, odd);
 }
 
@@ -207,16 +230,18 @@ CK_INLINE void FN(fill_phase)(const strip_shape *s, FN(filler) *f, idx p, const 
         FN(fill_pad)(f, row + (last - first) * s->pitch, (s->rows - last) * s->pitch);
         return;
     }
+    FN(row_lanes) lanes;
+    FN(list_lanes)(&lanes, s, p);
     FN(phase_columns)(s, p, &begin, &end);
     for (idx r = first; r < last; r++, row += s->pitch, from += s->sh * s->src_w) {
         FN(prefetch_row)(f, from, s->src_w);
         if (s->sw == 1) {
             for (idx q = 0; q < s->pitch; q += VL)
-                *(VECU *)(row + q) = FN(pixels_at)(f, from, q + shift, s->src_w, find_nan);
+                *(VECU *)(row + q) = FN(pixels_at)(f, &lanes, from, q / VL, s->src_w, find_nan);
         } else if (s->sw == 2) {
             for (idx q = 0; q < s->pitch; q += VL) {
                 VEC v, other;
-                FN(two_vectors)(s, f, from, 2 * q + shift, &v, &other, find_nan);
+                FN(two_vectors)(s, f, &lanes, from, 2 * (q / VL), &v, &other, find_nan);
                 *(VECU *)(row + q) = v;
             }
         } else {
@@ -234,6 +259,8 @@ CK_INLINE void FN(fill_two_phases)(const strip_shape *s, FN(filler) *f, idx p, c
                                    idx y, REAL *even, const int find_nan)
 {
     REAL *odd = even + s->phase_size;
+    FN(row_lanes) lanes;
+    FN(list_lanes)(&lanes, s, p);
     for (idx r = 0; r < s->rows; r++, even += s->pitch, odd += s->pitch, y += s->sh) {
         if (y < 0 || y >= s->src_h) {
             FN(fill_pad)(f, even, s->pitch);
@@ -244,8 +271,7 @@ CK_INLINE void FN(fill_two_phases)(const strip_shape *s, FN(filler) *f, idx p, c
         FN(prefetch_row)(f, from, s->src_w);
         for (idx q = 0; q < s->pitch; q += VL) {
             VEC e, o;
-            FN(two_vectors)(s, f, from, 2 * q + s->pw[p] - s->left, &e, &o,
-                            find_nan);
+            FN(two_vectors)(s, f, &lanes, from, 2 * (q / VL), &e, &o, find_nan);
             *(VECU *)(even + q) = e;
             *(VECU *)(odd + q) = o;
         }

@@ -19,6 +19,18 @@ POOLS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "2x2 over the end": ((2, 3, 7, 17), {"kernel": 2, "ceil_mode": True}),
     "3x3 s2 p1": ((2, 5, 15, 18), {"kernel": 3, "stride": 2, "pad": 1}),
     "3x3 s1": ((2, 5, 15, 18), {"kernel": 3, "stride": 1, "pad": 1}),
+    "3x4 s1, other padding": (
+        (3, 2, 7, 19),
+        {"kernel": (3, 4), "stride": 1, "pad": ((2, 0), (1, 2))},
+    ),
+    "2x2 s1, padding above": (
+        (2, 3, 6, 5),
+        {"kernel": 2, "stride": 1, "pad": ((1, 0), (0, 1))},
+    ),
+    "4x3 s1, a plane of few pixels": (
+        (9, 5, 4, 3),
+        {"kernel": (4, 3), "stride": 1, "pad": ((1, 2), (1, 1))},
+    ),
     "3x3 s1, in parts": ((1, 1, 60, 70), {"kernel": 3, "stride": 1, "pad": 1}),
     "4x4 s2 wide": ((1, 2, 15, 75), {"kernel": 4, "stride": 2, "pad": ((1, 2), (0, 1))}),
     "2x2 s1": ((2, 2, 5, 33), {"kernel": 2, "stride": 1}),

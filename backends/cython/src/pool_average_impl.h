@@ -1,5 +1,5 @@
 /* Average pooling of images over the strips of planes_impl.h. Included by isa_rows.c once per
- * dtype, after average_overlap_impl.h. */
+ * dtype, after average_planes_impl.h. */
 
 /* The sum over a phase's taps at entry i of a row of the strip. */
 CK_INLINE VEC FN(sum_taps)(const REAL *strip, const plane_phase *p, const idx taps, idx i)
@@ -123,6 +123,8 @@ static int FN(run_average)(plane_job *j, void *lists, const void *in, void *out,
 
 int FN(ck_average_rows_forward)(const ck_pool *g, const void *x, void *out)
 {
+    if (FN(can_run_on)(g))
+        return FN(average_run_on)(g, x, out, 0);
     if (FN(can_overlap)(g))
         return FN(average_overlap_forward)(g, x, out);
     plane_job j;
@@ -132,6 +134,8 @@ int FN(ck_average_rows_forward)(const ck_pool *g, const void *x, void *out)
 
 int FN(ck_average_rows_backward)(const ck_pool *g, const void *dout, void *dx)
 {
+    if (FN(can_run_on)(g))
+        return FN(average_run_on)(g, dout, dx, 1);
     if (FN(can_overlap)(g) && g->s[1] == 1 && g->s[2] == 1)
         return FN(average_overlap_backward)(g, dout, dx);
     plane_job j;

@@ -1,0 +1,126 @@
+/* Average pooling of small planes by windows of stride 1 that leave them their size: a plane is one run
+ * of pixels, so vectors run on over its rows and none is partly empty. Sums along the rows, then down
+ * the windows, as in average_overlap_impl.h. Backward is the same with the taps the other way round.
+ * Included by isa_rows.c once per dtype, after it. */
+
+#ifndef CK_AVERAGE_PLANES_IMPL
+#define CK_AVERAGE_PLANES_IMPL
+enum { MOST_PLANE_VECTORS = 128 }; /* their masks are to stay in L1 beside the plane */
+#endif
+
+typedef struct {
+    const ck_pool *g;
+    idx size, width, vectors;   /* of a plane */
+    idx top, left, above, below; /* margins of zeros around a plane's sums */
+    idx per_task;               /* planes */
+    int backward;
+    const void *in;
+    void *out;
+    const REAL *shares; /* [size], and zeros for a vector before and behind */
+    MASK mask[MOST_PLANE_VECTORS][MOST_ACROSS]; /* which lanes have a pixel at each tap across */
+} FN(run_on_job);
+
+static int FN(can_run_on)(const ck_pool *g)
+{
+    return FN(can_overlap)(g) && g->s[1] == 1 && g->s[2] == 1 && g->out[1] == g->in[1] &&
+           g->out[2] == g->in[2] && g->k[1] <= g->in[1] &&
+           blocks_of(g->in[1] * g->in[2], VL) <= MOST_PLANE_VECTORS;
+}
+
+/* Every pixel's sum over the taps across; each pixel times its share, where there are shares. */
+CK_INLINE void FN(sum_plane_across)(const FN(run_on_job) *j, const REAL *plane, const REAL *shares,
+                                    const idx taps, REAL *to)
+{
+    const idx vectors = j->vectors, left = j->left;
+    for (idx v = 0; v < vectors; v++) {
+        idx x = v * VL;
+        VEC sum = {0};
+        UNROLL for (idx t = 0; t < taps; t++)
+        {
+            VEC a = FN(load_masked)(plane + x + t - left, j->mask[v][t]);
+            if (shares)
+                a *= FN(lanes_at)(shares + x + t - left);
+            sum += a;
+        }
+        *(VEC *)(to + x) = sum;
+    }
+}
+
+/* Those sums down the windows; `room` pixels of the array may be written. */
+CK_INLINE void FN(sum_plane_down)(const FN(run_on_job) *j, const REAL *sums, const REAL *shares,
+                                  const idx taps, REAL *out, idx room)
+{
+    const idx size = j->size, width = j->width, top = j->top;
+    for (idx x = 0; x < size; x += VL) {
+        VEC sum = {0};
+        for (idx t = 0; t < taps; t++)
+            sum += FN(lanes_at)(sums + x + (t - top) * width);
+        if (shares)
+            sum *= FN(lanes_at)(shares + x);
+        FN(put)(out + x, sum, size - x, room - x);
+    }
+}
+
+CK_INLINE void FN(average_planes)(const FN(run_on_job) *j, idx task, const int backward, REAL *memory)
+{
+    idx first = task * j->per_task, last = CK_MIN(j->g->planes, first + j->per_task);
+    REAL *sums = memory + j->above;
+    FN(zero)(memory, j->above + j->size + j->below);
+    for (idx plane = first; plane < last; plane++) {
+        const REAL *in = (const REAL *)j->in + plane * j->size;
+        REAL *out = (REAL *)j->out + plane * j->size;
+        idx room = (last - plane) * j->size;
+#define CK_ROW(taps, stride, nan) \
+    FN(sum_plane_across)(j, in, backward ? j->shares : NULL, taps, sums)
+        BY_TAPS_ACROSS(j->g->k[2], 1, CK_ROW)
+#undef CK_ROW
+#define CK_ROW(taps) FN(sum_plane_down)(j, sums, backward ? NULL : j->shares, taps, out, room)
+        BY_TAPS(j->g->k[1], CK_ROW)
+#undef CK_ROW
+    }
+}
+
+static void FN(average_planes_task)(void *context, idx task, void *memory)
+{
+    const FN(run_on_job) *j = context;
+    if (j->backward)
+        FN(average_planes)(j, task, 1, memory);
+    else
+        FN(average_planes)(j, task, 0, memory);
+}
+
+/* Forward, or backward from dout to dx. */
+static int FN(average_run_on)(const ck_pool *g, const void *in, void *out, int backward)
+{
+    idx size = g->in[1] * g->in[2], width = g->in[2];
+    REAL *shares = calloc((size_t)(size + 2 * VL), sizeof(REAL));
+    if (!shares)
+        return -1;
+    for (idx i = 0; i < size; i++)
+        shares[VL + i] =
+            (REAL)(1 / ((double)g->counts[1][i / width] * g->counts[2][i % width]));
+    FN(run_on_job) j = {.g = g, .size = size, .width = width, .vectors = blocks_of(size, VL),
+                        .top = g->p[1], .left = g->p[2], .backward = backward, .in = in,
+                        .out = out, .shares = shares + VL};
+    if (backward) {
+        j.top = g->k[1] - 1 - g->p[1];
+        j.left = g->k[2] - 1 - g->p[2];
+    }
+    j.above = round_up(j.top * width, VL);
+    j.below = (g->k[1] - 1 - j.top) * width + 2 * VL;
+    for (idx v = 0; v < j.vectors; v++)
+        for (idx t = 0; t < g->k[2]; t++) {
+            unsigned bits = 0;
+            for (idx lane = 0; lane < VL; lane++) {
+                idx pixel = v * VL + lane, column = pixel % width + t - j.left;
+                bits |= (unsigned)(pixel < size && column >= 0 && column < width) << lane;
+            }
+            j.mask[v][t] = FN(mask_of)(bits);
+        }
+    j.per_task = CK_MAX(1, PLANE_TASK_ELEMENTS / (2 * size));
+    int failed = ck_parallel(blocks_of(g->planes, j.per_task), FN(average_planes_task), &j,
+                             (size_t)(j.above + size + j.below) * sizeof(REAL),
+                             pool_work(g) / 4);
+    free(shares);
+    return failed;
+}

@@ -39,6 +39,22 @@ typedef struct {
     int padded;
     int *bad;                /* set where dout is not finite */
 } dw_job;
+
+/* What a task sums (filters and channels, counted over all groups; c0: in its group), and over which
+ * rows of results of which images at a time. */
+typedef struct {
+    idx filter, f, group_channel, c0, c, k;
+    idx n0, images, first, rows;
+} dw_chunk;
+
+static dw_chunk chunk_of_rows(const dw_job *j, dw_chunk c, idx number)
+{
+    c.n0 = number / j->chunks_r * j->images;
+    c.images = CK_MIN(j->images, j->n - c.n0);
+    c.first = number % j->chunks_r * j->rows;
+    c.rows = CK_MIN(j->rows, j->g->out[1] - c.first);
+    return c;
+}
 #endif
 
 /* Copy a block of dout into rows of step REALs, zero behind the pixels; sum it where asked, and
@@ -217,6 +233,91 @@ static void FN(outer_block)(const REAL *a, idx f, const FN(x_rows) *x, idx k, id
     }
 }
 
+/* A thread's scratch memory. */
+typedef struct {
+    REAL *strip, *x, *dout, *a, *panel;
+    VEC *acc, *sums;
+    idx *koff, *fetch;
+    FN(pixels) *x_pixels, *dout_pixels;
+} FN(dw_memory);
+
+static FN(dw_memory) FN(memory_at)(const dw_job *j, char *at)
+{
+    return (FN(dw_memory)){
+        (REAL *)(at + j->offset_strip), (REAL *)(at + j->offset_x), (REAL *)(at + j->offset_dout),
+        (REAL *)(at + j->offset_a), (REAL *)(at + j->offset_panel), (VEC *)(at + j->offset_acc),
+        (VEC *)(at + j->offset_db), (idx *)(at + j->offset_koff), (idx *)(at + j->offset_fetch),
+        (FN(pixels) *)(at + j->offset_x_pixels), (FN(pixels) *)(at + j->offset_dout_pixels)};
+}
+
+static FN(x_rows) FN(x_of_chunk)(const dw_job *j, const dw_chunk *c, const FN(dw_memory) *m)
+{
+    const ck_conv *g = j->g;
+    idx size = c->c * j->strip.channel_size, pitch = j->strip.pitch, plane = g->in[1] * g->in[2];
+    const REAL *from = m->strip;
+    if (j->flat) {
+        size = g->c * plane;
+        pitch = g->in[2];
+        from = (const REAL *)j->x + (c->n0 * g->c + c->group_channel + c->c0) * plane +
+               c->first * pitch;
+    }
+    for (idx n = 0; n < c->images && !j->flat; n++)
+        for (idx i = 0; i < c->c; i++)
+            FN(fill_plane)(&j->strip, j->x,
+                           source_plane(&j->depth, g->c, c->group_channel, c->c0 + i, c->n0 + n),
+                           c->first, m->strip + (n * c->c + i) * j->strip.channel_size);
+    FN(pixel_list) list = FN(no_pixels)(m->x_pixels);
+    for (idx n = 0; n < c->images; n++)
+        FN(append_pixels)(&list, n * size, c->rows, pitch, g->out[2]);
+    FN(x_rows) x = {from, m->koff, list.vectors, FN(vectors_in)(&list), NULL};
+    if (j->flat && j->outer) {
+        FN(list_lines)(&x, plane, m->fetch);
+        x.fetch = m->fetch;
+    }
+    return x;
+}
+
+static FN(dout_rows) FN(dout_of_chunk)(const dw_job *j, const dw_chunk *c, const FN(dw_memory) *m)
+{
+    const ck_conv *g = j->g;
+    idx size = g->out[1] * g->out[2], plane = result_plane(&j->depth, g->f, c->filter, c->n0);
+    FN(pixel_list) list = FN(no_pixels)(m->dout_pixels);
+    for (idx n = 0; n < c->images; n++) {
+        idx further = result_plane(&j->depth, g->f, c->filter, c->n0 + n) - plane;
+        FN(append_pixels)(&list, further * size, c->rows, g->out[2], g->out[2]);
+    }
+    return (FN(dout_rows)){(const REAL *)j->dout + plane * size + c->first * g->out[2],
+                           j->depth.out_planes * size, list.vectors, FN(vectors_in)(&list)};
+}
+
+/* dw (+)= a chunk's part; the filters' sums where asked. Returns NaN if dout is not finite, else 0. */
+static REAL FN(transposed_chunk)(const dw_job *j, const dw_chunk *c, const FN(dw_memory) *m, REAL *dw,
+                                 VEC *sums, int flags)
+{
+    FN(x_rows) x = FN(x_of_chunk)(j, c, m);
+    FN(dout_rows) dout = FN(dout_of_chunk)(j, c, m);
+    idx ldw = j->c * j->taps, pixels = c->images * c->rows * j->g->out[2];
+    REAL check = 0;
+    for (idx i = 0; i < c->f; i += j->at_once) {
+        idx some = CK_MIN(j->at_once, c->f - i);
+        check += FN(transpose_dout)(&dout, some, pixels, m->a, sums ? sums + i : NULL);
+        FN(outer_block)(m->a, some, &x, c->k, pixels, m->panel, dw + i * ldw, ldw, flags);
+        dout.from += some * dout.step;
+    }
+    return check;
+}
+
+/* The same, added to the accumulators. */
+static REAL FN(dot_chunk)(const dw_job *j, const dw_chunk *c, const FN(dw_memory) *m, VEC *sums)
+{
+    FN(x_rows) x = FN(x_of_chunk)(j, c, m);
+    REAL check = FN(pack_dout)(j, c->filter, c->f, c->n0, c->images, c->first, c->rows, m->dout, sums);
+    for (idx i = 0; i < x.count; i++)
+        FN(pack_pixels)(m->x + i * VL, j->step, x.strip, m->koff, c->k, &x.vectors[i]);
+    FN(dot_block)(j, m->dout, c->f, m->x, c->k, x.count, m->acc);
+    return check;
+}
+
 static void FN(dw_task)(void *context, idx task, void *scratch)
 {
     const dw_job *j = context;
@@ -224,77 +325,31 @@ static void FN(dw_task)(void *context, idx task, void *scratch)
     idx fi = task % j->chunks_f, rest = task / j->chunks_f;
     idx ci = rest % j->chunks_c, split = rest / j->chunks_c % j->splits;
     idx group = rest / j->chunks_c / j->splits;
-    idx f0 = fi * j->fb, f = CK_MIN(j->fb, j->m - f0), c0 = ci * j->cb;
-    idx c = CK_MIN(j->cb, j->c - c0), k = c * j->taps, ldw = j->c * j->taps;
-    idx filter = group * j->m + f0;
-    char *at = scratch;
-    REAL *strip = (REAL *)(at + j->offset_strip), *x_rows = (REAL *)(at + j->offset_x);
-    REAL *dout_rows = (REAL *)(at + j->offset_dout), *a = (REAL *)(at + j->offset_a);
-    VEC *acc = (VEC *)(at + j->offset_acc), *sums = (VEC *)(at + j->offset_db);
-    idx *koff = (idx *)(at + j->offset_koff), *fetch = (idx *)(at + j->offset_fetch);
-    REAL *dw = (REAL *)j->dw + (split * g->f + filter) * ldw + c0 * j->taps, check = 0;
-    int with_db = j->db && ci == 0;
+    idx f0 = fi * j->fb, c0 = ci * j->cb, c = CK_MIN(j->cb, j->c - c0), ldw = j->c * j->taps;
+    dw_chunk part = {.filter = group * j->m + f0, .f = CK_MIN(j->fb, j->m - f0),
+                     .group_channel = group * (g->c / g->groups), .c0 = c0, .c = c,
+                     .k = c * j->taps};
+    FN(dw_memory) m = FN(memory_at)(j, scratch);
+    REAL *dw = (REAL *)j->dw + (split * g->f + part.filter) * ldw + c0 * j->taps, check = 0;
+    VEC *sums = j->db && ci == 0 ? m.sums : NULL;
 
-    for (idx i = 0; i < k; i++)
-        koff[i] = i / j->taps * j->strip.channel_size + j->toff[i % j->taps];
-    memset(sums, 0, (size_t)f * sizeof(VEC));
+    for (idx i = 0; i < part.k; i++)
+        m.koff[i] = i / j->taps * j->strip.channel_size + j->toff[i % j->taps];
+    memset(m.sums, 0, (size_t)part.f * sizeof(VEC));
     if (!j->outer)
-        memset(acc, 0, (size_t)(f * k) * sizeof(VEC));
+        memset(m.acc, 0, (size_t)(part.f * part.k) * sizeof(VEC));
     idx chunks = j->chunks_n * j->chunks_r;
     idx begin = split * chunks / j->splits, end = (split + 1) * chunks / j->splits;
-    for (idx chunk = begin; chunk < end; chunk++) {
-        idx n0 = chunk / j->chunks_r * j->images, images = CK_MIN(j->images, j->n - n0);
-        idx first = chunk % j->chunks_r * j->rows, rows = CK_MIN(j->rows, g->out[1] - first);
-        idx plane = g->in[1] * g->in[2], pixels = images * rows * g->out[2];
-        idx channel = group * (g->c / g->groups);
-        for (idx n = 0; n < images && !j->flat; n++)
-            for (idx i = 0; i < c; i++)
-                FN(fill_plane)(&j->strip, j->x,
-                               source_plane(&j->depth, g->c, channel, c0 + i, n0 + n), first,
-                               strip + (n * c + i) * j->strip.channel_size);
-        VEC *sum = with_db ? sums : NULL;
-        idx at_x = 0, size_x = j->flat ? g->c * plane : c * j->strip.channel_size;
-        idx first_plane = result_plane(&j->depth, g->f, filter, n0), out_plane = g->out[1] * g->out[2];
-        FN(pixel_list) x = FN(no_pixels)((FN(pixels) *)(at + j->offset_x_pixels));
-        FN(pixel_list) of_dout = FN(no_pixels)((FN(pixels) *)(at + j->offset_dout_pixels));
-        for (idx n = 0; n < images; n++, at_x += size_x) {
-            idx planes = result_plane(&j->depth, g->f, filter, n0 + n) - first_plane;
-            FN(append_pixels)(&x, at_x, rows, j->flat ? g->in[2] : j->strip.pitch, g->out[2]);
-            FN(append_pixels)(&of_dout, planes * out_plane, rows, g->out[2], g->out[2]);
-        }
-        FN(x_rows) rows_of_x = {.strip = strip, .koff = koff, .vectors = x.vectors,
-                                .count = FN(vectors_in)(&x)};
-        if (j->flat)
-            rows_of_x.strip = (const REAL *)j->x + (n0 * g->c + channel + c0) * plane +
-                              first * g->in[2];
-        if (j->outer) {
-            FN(dout_rows) rows_of_dout = {(const REAL *)j->dout + first_plane * out_plane +
-                                              first * g->out[2],
-                                          j->depth.out_planes * out_plane, of_dout.vectors,
-                                          FN(vectors_in)(&of_dout)};
-            if (j->flat) {
-                FN(list_lines)(&rows_of_x, plane, fetch);
-                rows_of_x.fetch = fetch;
-            }
-            for (idx i = 0; i < f; i += j->at_once) {
-                idx some = CK_MIN(j->at_once, f - i);
-                check += FN(transpose_dout)(&rows_of_dout, some, pixels, a, sum ? sum + i : NULL);
-                FN(outer_block)(a, some, &rows_of_x, k, pixels, (REAL *)(at + j->offset_panel),
-                                dw + i * ldw, ldw, chunk > begin ? TILE_ADD : 0);
-                rows_of_dout.from += some * rows_of_dout.step;
-            }
-        } else {
-            check += FN(pack_dout)(j, filter, f, n0, images, first, rows, dout_rows, sum);
-            for (idx i = 0; i < rows_of_x.count; i++)
-                FN(pack_pixels)(x_rows + i * VL, j->step, rows_of_x.strip, koff, k,
-                                &rows_of_x.vectors[i]);
-            FN(dot_block)(j, dout_rows, f, x_rows, k, rows_of_x.count, acc);
-        }
+    for (idx number = begin; number < end; number++) {
+        dw_chunk chunk = chunk_of_rows(j, part, number);
+        check += j->outer ? FN(transposed_chunk)(j, &chunk, &m, dw, sums,
+                                                 number > begin ? TILE_ADD : 0)
+                          : FN(dot_chunk)(j, &chunk, &m, sums);
     }
     if (!j->outer)
-        FN(dot_results)(acc, f, k, dw, ldw);
-    for (idx i = 0; i < f && with_db; i++)
-        ((REAL *)j->db)[split * g->f + filter + i] = FN(sum_lanes)(sums[i]);
+        FN(dot_results)(m.acc, part.f, part.k, dw, ldw);
+    for (idx i = 0; i < part.f && sums; i++)
+        ((REAL *)j->db)[split * g->f + part.filter + i] = FN(sum_lanes)(sums[i]);
     if (j->padded && !(check == 0))
         __atomic_store_n(j->bad, 1, __ATOMIC_RELAXED);
 }

@@ -233,6 +233,41 @@ def test_shares_are_of_the_limit_that_a_row_has() -> None:
     ]
 
 
+def test_sweeps_share_out_the_rounds_of_every_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[tuple[str, int]] = []
+    take = timing.Measurement.take
+
+    def noted(self: Any, turns: range, seconds: float) -> None:
+        taken.extend((self.problem.name, turn) for turn in turns)
+        take(self, turns, seconds)
+
+    monkeypatch.setattr(timing.Measurement, "take", noted)
+    steps: list[str] = []
+    wanted = [problems.SHAPES["tiny"], problems.SHAPES["tiny"].with_(name="other")]
+    effort = timing.Effort(rounds=3, seconds=0.01, sweeps=2)
+    parts = list(
+        runner.run(
+            wanted, [subjects.Ours("naive")], ["float64"], 1, effort, ("dx",),
+            on_step=lambda problem, dtype: steps.append(f"{problem.name} {dtype}"),
+        )
+    )  # fmt: skip
+    assert taken == [
+        ("tiny", 0),
+        ("other", 0),
+        ("tiny", 1),
+        ("tiny", 2),
+        ("other", 1),
+        ("other", 2),
+    ]
+    assert steps == ["tiny float64", "other float64"] * 2
+    assert [row.problem for part in parts for row in part] == ["tiny", "other"]
+
+
+def test_more_sweeps_than_rounds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "--set", "tiny", "--rounds", "2", "--sweeps", "3"]) == 2
+    assert "--sweeps (=3) must not be above --rounds (=2)" in capsys.readouterr().err
+
+
 def test_threads_are_compared_in_turns_where_they_count(monkeypatch: pytest.MonkeyPatch) -> None:
     from convkit.bench.machine import Yardsticks
     from convkit.commands._bench_report import thread_rows

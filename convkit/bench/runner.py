@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from convkit.bench.check import reject_wrong
 from convkit.bench.machine import Yardsticks
 from convkit.bench.problems import Problem
 from convkit.bench.subjects import Subject
-from convkit.bench.timing import Effort, Row, measure
+from convkit.bench.timing import Effort, Measurement, Row
 
 
 def run(
@@ -18,16 +18,27 @@ def run(
     threads: int,
     effort: Effort = Effort(),  # noqa: B008 - frozen
     ways: tuple[str, ...] | None = None,
+    on_step: Callable[[Problem, str], None] | None = None,
 ) -> Iterator[list[Row]]:
-    """Yield the rows of one problem and dtype at a time.
+    """Yield the rows of one problem and dtype at a time, in the last sweep.
 
-    Raises WrongAnswerError before anything is timed on a problem that a subject gets wrong.
+    ``on_step`` hears of every problem and dtype in every sweep. Raises WrongAnswerError before
+    anything is timed on a problem that a subject gets wrong.
     """
     yardsticks = Yardsticks()
     for subject in subjects:
         subject.set_num_threads(threads)
-    for dtype in dtypes:
-        for problem in problems:
-            able = [s for s in subjects if s.why_not(problem, dtype) is None]
-            reject_wrong(problem, able, dtype)
-            yield measure(problem, able, dtype, threads, effort, yardsticks, ways)
+    measurements: dict[tuple[str, str], Measurement] = {}
+    for sweep in range(effort.sweeps):
+        for dtype in dtypes:
+            for problem in problems:
+                key = problem.name, dtype
+                if key not in measurements:
+                    able = [s for s in subjects if s.why_not(problem, dtype) is None]
+                    reject_wrong(problem, able, dtype)
+                    measurements[key] = Measurement(problem, able, dtype, threads, yardsticks, ways)
+                measurements[key].take(effort.turns(sweep), effort.seconds)
+                if on_step:
+                    on_step(problem, dtype)
+                if sweep == effort.sweeps - 1:
+                    yield measurements[key].rows()

@@ -3,7 +3,8 @@
 Machines are noisy, so a figure is a median over rounds, and what it is compared with (other
 subjects, the peak, a copy) is sampled in the same rounds. Between subjects there is a pause, for
 the threads of BLAS and OpenMP go on spinning for a while after their work and would disturb the
-next one.
+next one. A virtual machine may be slow for a minute: a run can go through its problems several
+times, and share out the rounds of each.
 """
 
 from __future__ import annotations
@@ -27,10 +28,19 @@ PAUSE_SECONDS = 0.03
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: rounds, and seconds after which a way of a subject gets no more."""
+    """How long to measure.
+
+    ``rounds`` in all, ``seconds`` after which a way of a subject gets no more, and ``sweeps``, the
+    times that a run goes through all problems, with a part of the rounds each time.
+    """
 
     rounds: int = 7
     seconds: float = 0.5
+    sweeps: int = 1
+
+    def turns(self, sweep: int) -> range:
+        """The numbers of the rounds of one sweep."""
+        return range(sweep * self.rounds // self.sweeps, (sweep + 1) * self.rounds // self.sweeps)
 
 
 @dataclass
@@ -86,6 +96,62 @@ def seconds_per_call(call: Callable[[], Any]) -> float:
     return (perf_counter() - start) / calls
 
 
+class Measurement:
+    """Every way of every subject on one problem, timed in turns. Threads must be set already."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        subjects: list[Subject],
+        dtype: Any,
+        threads: int,
+        yardsticks: Yardsticks,
+        ways: tuple[str, ...] | None = None,
+    ) -> None:
+        self.problem, self.dtype, self.threads = problem, dtype, threads
+        self.subjects = [s for s in subjects if s.why_not(problem, dtype) is None]
+        self.ways = tuple(way for way in problem.ways if ways is None or way in ways)
+        self._yardsticks = yardsticks
+        self._samples = {(s.name, way): _Samples() for s in self.subjects for way in self.ways}
+        self._peaks: list[float] = []
+        self._copies: dict[str, list[float]] = {way: [] for way in self.ways}
+        self._extra: dict[tuple[str, str], int | None] = {}
+
+    def take(self, turns: range, seconds: float) -> None:
+        """Take samples in these rounds, on arrays that are given back afterwards."""
+        problem, dtype = self.problem, self.dtype
+        data = arrays(problem, dtype)
+        calls: dict[str, Calls] = {s.name: s.calls(problem, data) for s in self.subjects}
+        names = list(calls)
+        copiers = {way: self._yardsticks.copier(problem.traffic(way, dtype)) for way in self.ways}
+        for turn in turns:
+            sleep(PAUSE_SECONDS)
+            self._peaks.append(self._yardsticks.peak(dtype))
+            for way in self.ways:
+                self._copies[way].append(copiers[way]())
+            first = turn % len(names) if names else 0
+            for name in names[first:] + names[:first]:
+                sleep(PAUSE_SECONDS)
+                for way in self.ways:
+                    taken = self._samples[name, way].seconds
+                    if len(taken) < 3 or sum(taken) < seconds:
+                        taken.append(seconds_per_call(calls[name][way]))
+        for name, way in self._samples:
+            if (name, way) not in self._extra:
+                self._extra[name, way] = extra_bytes(calls[name][way])
+
+    def rows(self) -> list[Row]:
+        """What the samples say."""
+        peak = median(self._peaks)
+        return [
+            _row(
+                self.problem, name, way, self.dtype, self.threads, found,
+                peak, median(self._copies[way]), self._extra[name, way],
+            )
+            for (name, way), found in self._samples.items()
+        ]  # fmt: skip
+
+
 def measure(
     problem: Problem,
     subjects: list[Subject],
@@ -96,31 +162,9 @@ def measure(
     ways: tuple[str, ...] | None = None,
 ) -> list[Row]:
     """Time every way of every subject, and its extra memory. Threads must be set already."""
-    data = arrays(problem, dtype)
-    able = [s for s in subjects if s.why_not(problem, dtype) is None]
-    calls: dict[str, Calls] = {s.name: s.calls(problem, data) for s in able}
-    ways = tuple(way for way in problem.ways if ways is None or way in ways)
-    samples = {(name, way): _Samples() for name in calls for way in ways}
-    copiers = {way: yardsticks.copier(problem.traffic(way, dtype)) for way in ways}
-    peaks: list[float] = []
-    copies: dict[str, list[float]] = {way: [] for way in ways}
-    for turn in range(effort.rounds):
-        sleep(PAUSE_SECONDS)
-        peaks.append(yardsticks.peak(dtype))
-        for way in ways:
-            copies[way].append(copiers[way]())
-        names = list(calls)
-        for name in names[turn % len(names) :] + names[: turn % len(names)] if names else ():
-            sleep(PAUSE_SECONDS)
-            for way in ways:
-                taken = samples[name, way].seconds
-                if len(taken) < 3 or sum(taken) < effort.seconds:
-                    taken.append(seconds_per_call(calls[name][way]))
-    peak = median(peaks)
-    return [
-        _row(problem, name, way, dtype, threads, found, peak, median(copies[way]), calls)
-        for (name, way), found in samples.items()
-    ]
+    measurement = Measurement(problem, subjects, dtype, threads, yardsticks, ways)
+    measurement.take(range(effort.rounds), effort.seconds)
+    return measurement.rows()
 
 
 def _row(
@@ -132,7 +176,7 @@ def _row(
     samples: _Samples,
     peak: float,
     copy: float,
-    calls: dict[str, Calls],
+    extra: int | None,
 ) -> Row:
     seconds, spread = samples.summary()
     operations, traffic = problem.operations(way), problem.traffic(way, dtype)
@@ -149,6 +193,6 @@ def _row(
         peak_share=operations / seconds / peak,
         copy_share=traffic / seconds / copy,
         memory_bound=operations / peak < traffic / copy,
-        extra_bytes=extra_bytes(calls[name][way]),
+        extra_bytes=extra,
         least_bytes=traffic,
     )

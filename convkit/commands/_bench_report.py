@@ -217,7 +217,8 @@ def _head(facts: dict[str, Any], source: str) -> str:
     )
     return (
         f"CPU: {facts['cpu']} ({facts['vectors']}), {facts['cores']} cores, {facts['system']}. "
-        f"Threads: {facts['threads']}. Versions: {versions}. Date: {facts['date']}. "
+        f"Threads: {facts['threads']}. Rounds: {facts['rounds']}, shared out among "
+        f"{facts['sweeps']} sweeps of all problems. Versions: {versions}. Date: {facts['date']}. "
         f"Backends: {infos}. Peak: {source}. Load average at the end: {facts['load']}; above the "
         "number of threads, other work shared the CPUs and the figures are only indicative."
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from convkit.bench import machine, problems, tables
+from convkit.bench.problems import Problem
 from convkit.bench.runner import run
 from convkit.bench.subjects import Ours, subjects
 from convkit.bench.timing import Effort, Row
@@ -36,6 +39,14 @@ def _default_threads() -> int:
 @click.option("--dtype", type=click.Choice([*DTYPES, "both"]), default="both", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads; otherwise one per core.")
 @click.option("--rounds", type=click.IntRange(min=1), default=7, show_default=True)
+@click.option(
+    "--sweeps",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Go through all problems so often and share out the rounds: for machines that are slow "
+    "for a minute now and then.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option(
     "--report",
@@ -55,6 +66,7 @@ def bench(
     dtype: str,
     threads: int | None,
     rounds: int,
+    sweeps: int,
     as_json: bool,
     report: Path | None,
     scaling: bool,
@@ -68,17 +80,18 @@ def bench(
         wanted = problems.chosen(chosen)
     except ParameterError as error:
         raise click.UsageError(f"--{error}") from error
+    if sweeps > rounds:
+        raise click.UsageError(f"--sweeps (={sweeps}) must not be above --rounds (={rounds})")
     names = list(backends) or load_quietly(["cython", "im2col_numpy"])
     taking_part = subjects(names, vs)
     dtypes = DTYPES if dtype == "both" else (dtype,)
     count = threads or _default_threads()
-    effort = Effort(rounds=rounds)
+    effort = Effort(rounds=rounds, sweeps=sweeps)
     rows: list[Row] = []
     with machine.blas_threads(count):
-        total = len(dtypes) * len(wanted)
-        for part in run(wanted, taking_part, dtypes, count, effort):
+        step = _progress(len(dtypes) * len(wanted) * sweeps)
+        for part in run(wanted, taking_part, dtypes, count, effort, on_step=step):
             rows += part
-            _progress(len({(row.dtype, row.problem) for row in rows}), total, part)
         extra: dict[str, Any] = {}
         if report is not None and scaling:
             from convkit.commands import _bench_report
@@ -88,6 +101,7 @@ def bench(
             extra["threads"] = _bench_report.thread_rows(taking_part, rows, count, rounds)
     _end_progress()
     facts = {**machine.describe(), "threads": count, "peak_source": machine.Yardsticks().source}
+    facts |= {"rounds": rounds, "sweeps": sweeps}
     facts["backends"] = _infos(taking_part)
     if report is not None:
         from convkit.commands import _bench_report
@@ -109,9 +123,16 @@ def _infos(taking_part: list[Any]) -> dict[str, Any]:
     return found
 
 
-def _progress(done: int, total: int, part: list[Row]) -> None:
-    if sys.stderr.isatty() and part:
-        click.echo(f"\r\x1b[K{done}/{total} {part[0].problem} {part[0].dtype}", err=True, nl=False)
+def _progress(total: int) -> Callable[[Problem, str], None]:
+    """A function that counts steps up to ``total`` on a terminal."""
+    steps = itertools.count(1)
+
+    def step(problem: Problem, dtype: str) -> None:
+        done = next(steps)
+        if sys.stderr.isatty():
+            click.echo(f"\r\x1b[K{done}/{total} {problem.name} {dtype}", err=True, nl=False)
+
+    return step
 
 
 def _end_progress() -> None:

@@ -5,7 +5,8 @@
 #define CK_WINOGRAD_PLAN_IMPL
 enum {
     OWN_POINTS_BYTES = 640 << 10,     /* a task's transformed pixels */
-    SHARED_POINTS_BYTES = 4 << 20,    /* those that all tasks share */
+    SHARED_POINTS_BYTES = 2560 << 10, /* those that all tasks share, and a tenth of the arrays … */
+    MOST_SHARED_BYTES = 4 << 20,      /* … but no more than this */
     PRETRANSFORM_BYTES = 1280 << 10,  /* weights that are transformed once */
     WEIGHT_BYTES = 384 << 10,         /* a task's transformed weights, otherwise */
     PRODUCT_BYTES = 256 << 10,        /* and its products */
@@ -31,6 +32,14 @@ static void FN(cut_tiles)(winograd_job *j, idx most)
     j->lanes = round_up(j->rows * j->cols, VL);
 }
 
+/* What all tasks may share: with the tasks' own, it is to stay below a tenth of the arrays and 4 MiB. */
+static idx FN(shared_bytes)(const winograd_job *j)
+{
+    idx images = j->n * (j->k * j->src_h * j->src_w + j->m * j->out_h * j->out_w);
+    idx arrays = j->groups * (images + j->m * j->k * 9) * (idx)sizeof(REAL);
+    return CK_MIN(MOST_SHARED_BYTES, SHARED_POINTS_BYTES + arrays / 10);
+}
+
 static void FN(plan_winograd)(winograd_job *j)
 {
     idx real = (idx)sizeof(REAL), at = 0;
@@ -38,7 +47,7 @@ static void FN(plan_winograd)(winograd_job *j)
     j->wide = blocks_of(j->out_w, TILE);
     idx tiles = j->n * j->high * j->wide;
     int shared = POINTS * j->groups * j->m * j->k * real > PRETRANSFORM_BYTES;
-    idx bytes = shared ? SHARED_POINTS_BYTES : OWN_POINTS_BYTES;
+    idx bytes = shared ? FN(shared_bytes)(j) : OWN_POINTS_BYTES;
     idx most = bytes / (POINTS * j->k * real) / VL * VL;
     if (!shared)
         most = CK_MIN(most, round_up(tiles / LEAST_TASKS, VL));

@@ -269,7 +269,6 @@ def test_more_sweeps_than_rounds_are_refused(capsys: pytest.CaptureFixture[str])
 
 
 def test_threads_are_compared_in_turns_where_they_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    from convkit.bench.machine import Yardsticks
     from convkit.commands._bench_report import thread_rows
 
     used: list[int] = []

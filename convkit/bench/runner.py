@@ -34,9 +34,9 @@ def run(
             for problem in problems:
                 key = problem.name, dtype
                 if key not in measurements:
-                    able = [s for s in subjects if s.why_not(problem, dtype) is None]
-                    reject_wrong(problem, able, dtype)
-                    measurements[key] = Measurement(problem, able, dtype, threads, yardsticks, ways)
+                    new = Measurement(problem, subjects, dtype, threads, yardsticks, ways)
+                    reject_wrong(problem, new.subjects, dtype)
+                    measurements[key] = new
                 measurements[key].take(effort.turns(sweep), effort.seconds)
                 if on_step:
                     on_step(problem, dtype)

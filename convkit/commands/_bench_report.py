@@ -282,7 +282,7 @@ def page(
         parts += [
             "## Threads",
             f"`{SUBJECT}` with one thread and with {facts['threads']}, in turns, where arithmetic "
-            f"is the limit and one thread takes about 5 ms or more. "
+            "is the limit and one thread takes about 5 ms or more. "
             f"{_threads_summary(extra['threads'])}",
             _threads_table(extra["threads"]),
         ]

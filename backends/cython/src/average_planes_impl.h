@@ -16,7 +16,7 @@ typedef struct {
     int backward;
     const void *in;
     void *out;
-    const REAL *shares; /* [size], and zeros for a vector before and behind */
+    const REAL *shares; /* [size], and what is finite a vector before and behind */
     MASK mask[MOST_PLANE_VECTORS][MOST_ACROSS]; /* which lanes have a pixel at each tap across */
 } FN(run_on_job);
 
@@ -96,9 +96,8 @@ static int FN(average_run_on)(const ck_pool *g, const void *in, void *out, int b
     REAL *shares = calloc((size_t)(size + 2 * VL), sizeof(REAL));
     if (!shares)
         return -1;
-    for (idx i = 0; i < size; i++)
-        shares[VL + i] =
-            (REAL)(1 / ((double)g->counts[1][i / width] * g->counts[2][i % width]));
+    for (idx y = 0; y < g->out[1]; y++) /* each writes a vector behind its row */
+        FN(shares)(g, y, shares + VL + y * width);
     FN(run_on_job) j = {.g = g, .size = size, .width = width, .vectors = blocks_of(size, VL),
                         .top = g->p[1], .left = g->p[2], .backward = backward, .in = in,
                         .out = out, .shares = shares + VL};

@@ -144,13 +144,7 @@ static void *FN(plan_pixels)(plane_job *j, const ck_pool *g)
 }
 
 /* The lanes of a vector that begins at column x that are one of `width` columns. */
-static MASK FN(mask_columns)(idx x, idx width)
-{
-    unsigned bits = 0;
-    for (idx lane = 0; lane < VL; lane++)
-        bits |= (unsigned)(x + lane >= 0 && x + lane < width) << lane;
-    return FN(mask_of)(bits);
-}
+static MASK FN(mask_columns)(idx x, idx width) { return FN(mask_of)(FN(lanes_inside)(x, width)); }
 
 /* Store the first n lanes of v, n <= VL or all; `room` says how many there may be written, for what
  * lies behind is the next row's, which comes later. */

@@ -57,7 +57,7 @@ static int run_tiles(pool_job *job, ck_task run)
     }
 #endif
 
-/* VL pixels of a row, of which the array holds `left`. */
+/* VL values of a row, of which `left` are there. */
 CK_INLINE VEC FN(row_at)(const REAL *row, idx left)
 {
     return left >= VL ? FN(lanes_at)(row) : FN(load_part)(row, CK_MAX(left, 0));
@@ -176,12 +176,6 @@ CK_INLINE void FN(put_tiles)(REAL *to, VEC a, VEC b, idx n)
     }
 }
 
-/* VL gradients, of which n are there. */
-CK_INLINE VEC FN(gradients_at)(const REAL *dout, idx n)
-{
-    return n >= VL ? FN(lanes_at)(dout) : FN(load_part)(dout, n);
-}
-
 /* VL places from output `at` on, of which the array holds at least one. */
 CK_INLINE IVEC FN(args_at)(const uint8_t *args, idx at, idx end)
 {
@@ -201,7 +195,7 @@ CK_INLINE void FN(put_back)(const pool_job *job, tile_row r, const idx *where, c
     REAL *row = (REAL *)job->out + r.pixel;
     for (idx x = 0; x < width; x += VL) {
         idx n = width - x;
-        IVEC grads = (IVEC)FN(gradients_at)(dout + x, n), places = FN(args_at)(args, r.at + x, end);
+        IVEC grads = (IVEC)FN(row_at)(dout + x, n), places = FN(args_at)(args, r.at + x, end);
         for (idx i = 0; i < rows; i++) {
             VEC a, b;
             FN(join_lanes)((VEC)(grads & (IVEC)(places == (LANE)(2 * i))),
@@ -219,7 +213,7 @@ CK_INLINE void FN(share_back)(const pool_job *job, tile_row r, const idx *where,
     REAL *row = (REAL *)job->out + r.pixel, share = (REAL)1 / (REAL)(2 * rows);
     for (idx x = 0; x < width; x += VL) {
         idx n = width - x;
-        VEC a, b, v = FN(gradients_at)(dout + x, n) * share;
+        VEC a, b, v = FN(row_at)(dout + x, n) * share;
         FN(join_lanes)(v, v, &a, &b);
         for (idx i = 0; i < rows; i++)
             FN(put_tiles)(row + where[i] + 2 * x, a, b, n);

@@ -201,8 +201,7 @@ CK_INLINE void FN(two_vectors)(const strip_shape *s, FN(filler) *f, const FN(row
 CK_INLINE void FN(fill_narrow)(const strip_shape *s, FN(filler) *f, const REAL *from, idx rows,
                                idx shift, REAL *to, const int find_nan)
 {
-    idx low = CK_MIN(CK_MAX(-shift, 0), VL), high = CK_MAX(CK_MIN(s->src_w - shift, VL), 0);
-    unsigned bits = FIRST_LANES(high) & ~FIRST_LANES(low);
+    unsigned bits = FN(lanes_inside)(shift, s->src_w);
     for (idx r = 0; r < rows; r++, to += s->pitch, from += s->sh * s->src_w) {
         FN(prefetch_row)(f, from, s->src_w);
         VEC v = bits == FIRST_LANES(VL) ? *(const VECU *)(from + shift)

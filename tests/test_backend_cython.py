@@ -107,6 +107,24 @@ CONVS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "odd width, every second column": ((2, 7, 11, 25), (20, 7, 3, 3), {"stride": 2, "pad": 1}),
     "1x1, every second column": ((2, 19, 7, 49), (17, 19, 1, 1), {"stride": 2}),
     "1x1, every second column of one": ((2, 3, 5, 1), (4, 3, 1, 1), {"stride": 2}),
+    "few channels, images together": (
+        (25, 3, 12, 18),
+        (30, 3, 2, 7),
+        {"stride": (2, 4), "pad": ((3, 1), (0, 4))},
+    ),
+    "few channels, many filters": ((3, 5, 13, 20), (530, 5, 3, 2), {"stride": 2, "pad": (1, 0)}),
+    "few channels, in bands": (
+        (1, 3, 94, 150),
+        (34, 3, 5, 4),
+        {"stride": (3, 2), "pad": ((2, 4), (1, 2))},
+    ),
+    "few channels, next to each other": ((2, 2, 70, 120), (50, 2, 3, 3), {"pad": ((0, 1), (2, 1))}),
+    "few channels of groups": (
+        (2, 10, 11, 23),
+        (128, 5, 3, 3),
+        {"groups": 2, "stride": 2, "pad": 1},
+    ),
+    "1-D few channels": ((9, 2, 90), (24, 2, 5), {"stride": 3, "pad": ((4, 7),), "dilation": 2}),
     "1-D": ((2, 5, 40), (6, 5, 7), {"stride": 2, "pad": 3, "dilation": 2}),
     "3-D": (
         (2, 4, 7, 8, 9),

@@ -83,9 +83,10 @@ static int convolution(const ck_kernels *k, const ck_conv *g, int kernel, const 
             spoil(got[which][i], sizes[i], bytes);
         }
         void **r = got[which];
-        bad |= k->conv_forward[number](g, in[0], in[1], in[2], r[0], relu);
+        int others = number == CK_COLUMNS ? CK_DIRECT : number; /* it has dx alone */
+        bad |= k->conv_forward[others](g, in[0], in[1], in[2], r[0], relu);
         bad |= k->conv_dx[number](g, in[3], in[1], r[1]);
-        bad |= k->conv_dw[number](g, in[3], in[0], r[2], r[3]);
+        bad |= k->conv_dw[others](g, in[3], in[0], r[2], r[3]);
     }
     for (int i = 0; i < 4; i++) {
         bad |= differ(name, names[i], got[1][i], got[0][i], sizes[i], bytes, problem);
@@ -158,6 +159,7 @@ int main(void)
         size_t bytes = dtype == CK_F64 ? 8 : 4;
         const ck_kernels *k = ck_active_isa()->of[dtype];
         bad |= convolution(k, &g, CK_GEMM, "gemm", bytes, done);
+        bad |= convolution(k, &g, CK_COLUMNS, "columns", bytes, done);
         ck_conv each = g;
         each.groups = each.c, each.f = each.c * (1 + below(2));
         bad |= convolution(k, &each, CK_DEPTHWISE, "depthwise", bytes, done);

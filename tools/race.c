@@ -109,6 +109,7 @@ int main(void)
     const problem problems[] = {
         {"direct, windows", same(4, 8, 16, 1), CK_DIRECT, CK_WINDOWS, CK_WINDOWS},
         {"gemm, rows, tiles", same(4, 8, 16, 1), CK_GEMM, CK_ROWS, CK_TILES},
+        {"columns", same(9, 3, 16, 1), CK_COLUMNS, CK_WINDOWS, CK_WINDOWS},
         {"depthwise, global", same(8, 32, 32, 32), CK_DEPTHWISE, CK_GLOBAL, CK_GLOBAL},
         {"winograd", same(4, 16, 32, 1), CK_WINOGRAD, CK_WINDOWS, CK_WINDOWS},
         {"winograd, many weights", same(1, 96, 128, 1), CK_WINOGRAD, CK_WINDOWS, CK_WINDOWS}};

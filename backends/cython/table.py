@@ -14,7 +14,7 @@ from math import prod
 
 from convkit.spec import ConvSpec, PoolSpec
 
-ABI = 7  # CK_ABI of the ck.h that this table was written for
+ABI = 8  # CK_ABI of the ck.h that this table was written for
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,32 @@ def _winograd(spec: ConvSpec) -> bool:
     )
 
 
+def _few_channels(spec: ConvSpec) -> bool:
+    """Few channels with many filters behind them, or results that meet mostly padding.
+
+    Counted in cycles for each filter and vector of dout's pixels, roughly. src/columns_impl.h writes
+    and reads a column for each sum over the filters. src/gemm_impl.h copies the pixels first, sums
+    for every pixel of dx all taps of its phase, and wants two channels to fill its registers.
+    """
+    channels, filters = spec.w_shape[1], spec.w_shape[0] // spec.groups
+    if channels > 6 or not _image(spec):
+        return False
+    taps, stride, size = prod(spec.kernel), max(spec.stride), spec.dtype.itemsize
+    spread = prod(spec.x_shape[2:]) / (prod(spec.out_shape[2:]) * prod(spec.stride))
+    phases = 5 + max(channels, 2) * taps * spread * min(1.45, 0.8 + 0.2 * stride)
+    reach = (spec.kernel[0] - 1) * spec.dilation[0] // spec.stride[0] if spec.axes == 2 else 0
+    kept = 2 * max(reach, 1) * channels * taps * spec.out_shape[-1] * size  # by a task
+    fits = kept <= 1 << 20 and prod(spec.w_shape) * size <= 2 << 20
+    return fits and channels * taps * (1 + 7 / filters) < phases
+
+
 KERNELS = (
     Kernel("conv_forward", "depthwise", 2, "each channel by itself, row by row", _depthwise),
     Kernel("conv_dx", "depthwise", 2, "each channel by itself, row by row", _depthwise),
     Kernel("conv_dw", "depthwise", 2, "each channel by itself, row by row", _depthwise),
     Kernel("conv_forward", "gemm", 1, "implicit matrix product over strips", _taps_listed),
     Kernel("conv_dw", "gemm", 1, "sums over blocks of pixels copied without padding", _taps_listed),
+    Kernel("conv_dx", "columns", 4, "products for each tap of few channels, summed", _few_channels),
     Kernel("conv_dx", "gemm", 1, "one stride-1 pass per phase, flipped weights", _taps_listed),
     Kernel("conv_forward", "direct", 0, "the definition, row by row", _always),
     Kernel("conv_dx", "direct", 0, "the definition, row by row", _always),

@@ -64,6 +64,7 @@ static REAL FN(pack_dout)(const dw_job *j, idx filter, idx f, idx n0, idx images
 {
     const ck_conv *g = j->g;
     idx plane = g->out[1] * g->out[2], count = rows * g->out[2];
+    idx ahead = 2 * j->depth.out_planes * plane; /* hardware does not follow to other planes */
     VEC check = {0};
     for (idx i = 0; i < f; i++) {
         REAL *row = to + i * j->step;
@@ -73,6 +74,8 @@ static REAL FN(pack_dout)(const dw_job *j, idx filter, idx f, idx n0, idx images
                                result_plane(&j->depth, g->f, filter + i, n0 + n) * plane;
             idx p = 0;
             for (; p + 4 * VL <= count; p += 4 * VL) {
+                UNROLL for (int line = 0; line < 4 * CK_VECTOR_BYTES / 64; line++)
+                    __builtin_prefetch(from + ahead + p + line * (64 / (idx)sizeof(REAL)));
                 const VECU *v = (const VECU *)(from + p);
                 VECU *out = (VECU *)(row + p);
                 s0 += out[0] = v[0];

@@ -17,6 +17,7 @@
     ck_conv_dw_fn FN(ck_gemm_dw); \
     ck_conv_forward_fn FN(ck_winograd_forward); \
     ck_conv_dx_fn FN(ck_winograd_dx); \
+    ck_conv_dx_fn FN(ck_columns_dx); \
     ck_max_pool_forward_fn FN(ck_max_pool_forward); \
     ck_max_pool_backward_fn FN(ck_max_pool_backward); \
     ck_avg_pool_forward_fn FN(ck_avg_pool_forward); \
@@ -45,7 +46,7 @@
         [CK_WINOGRAD] = FN(ck_winograd_forward)}, \
     .conv_dx = {[CK_DIRECT] = FN(ck_direct_dx), \
         [CK_DEPTHWISE] = FN(ck_depthwise_dx), [CK_GEMM] = FN(ck_gemm_dx), \
-        [CK_WINOGRAD] = FN(ck_winograd_dx)}, \
+        [CK_WINOGRAD] = FN(ck_winograd_dx), [CK_COLUMNS] = FN(ck_columns_dx)}, \
     .conv_dw = {[CK_DIRECT] = FN(ck_direct_dw), \
         [CK_DEPTHWISE] = FN(ck_depthwise_dw), [CK_GEMM] = FN(ck_gemm_dw)}, \
     .conv_db = FN(ck_conv_db), \

@@ -77,8 +77,9 @@ static __attribute__((noinline)) void FN(finish_parts)(const VEC *tile, int rows
     }
 }
 
-/* A packed tile that is given a koff fetches from memory meanwhile what lies koff[kk] behind its first
- * slot's b, one line for each k. */
+/* Results are planes apart, where hardware does not follow: a tile fetches the lines meanwhile that the
+ * tile of the next pixels will write, a row of them for each k. A packed tile that is given a koff also
+ * fetches what lies koff[kk] behind its first slot's b, one line for each k. */
 CK_INLINE void FN(run_tile)(const int rows, const int vectors, const int packed, idx k,
                             const REAL *a, const REAL *panel, const idx *koff,
                             const FN(slot) *slots, idx ldc, const REAL *bias, int flags)
@@ -88,8 +89,13 @@ CK_INLINE void FN(run_tile)(const int rows, const int vectors, const int packed,
     UNROLL for (int j = 0; j < vectors; j++) base[j] = packed ? panel + j * VL : slots[j].b;
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int j = 0; j < vectors; j++) acc[i][j] = (VEC){0};
+    const REAL *ahead = slots[vectors - 1].c + 2 * VL - 1;
     for (idx kk = 0; kk < k; kk++) {
         VEC b[4];
+        if (kk < rows) {
+            UNROLL for (int j = 0; j < vectors; j++) __builtin_prefetch(ahead + j * VL, 1);
+            ahead += ldc;
+        }
         idx off = packed ? 0 : koff[kk];
         if (packed && koff)
             __builtin_prefetch(slots[0].b + koff[kk]);

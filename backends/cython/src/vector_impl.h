@@ -109,6 +109,8 @@ CK_INLINE void FN(store_lanes)(REAL *p, VEC v, unsigned bits)
 #else
 CK_INLINE VEC FN(load_lanes)(const REAL *p, unsigned bits)
 {
+    if (bits == FIRST_LANES(VL))
+        return *(const VECU *)p;
     VEC v = {0};
     for (idx i = 0; i < VL; i++)
         if (bits >> i & 1)

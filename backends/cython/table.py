@@ -88,7 +88,7 @@ def _winograd(spec: ConvSpec) -> bool:
 def _few_channels(spec: ConvSpec) -> bool:
     """Few channels with many filters behind them, or results that meet mostly padding.
 
-    Counted in cycles for each filter and vector of dout's pixels, roughly. src/columns_impl.h writes
+    Counted in cycles for each filter and vector of dout's pixels. src/columns_impl.h writes
     and reads a column for each sum over the filters. src/gemm_impl.h copies the pixels first, sums
     for every pixel of dx all taps of its phase, and wants two channels to fill its registers.
     """

@@ -18,17 +18,19 @@
 #endif
 #endif
 
+/* Meanwhile a tile fetches as many vectors' lines from `ahead` into the cache. */
 typedef void FN(dot_tile)(idx vectors, const REAL *f, idx f_step, const REAL *x, idx x_step,
-                          VEC *acc);
+                          VEC *acc, const REAL *ahead);
 
 CK_INLINE void FN(run_dot)(const int fs, const int xs, idx vectors, const REAL *f, idx f_step,
-                           const REAL *x, idx x_step, VEC *memory)
+                           const REAL *x, idx x_step, VEC *memory, const REAL *ahead)
 {
     VEC acc[DOT_F][DOT_X];
     UNROLL for (int i = 0; i < fs; i++)
         UNROLL for (int j = 0; j < xs; j++) acc[i][j] = memory[i * xs + j];
     for (idx v = 0; v < vectors; v++) {
         VEC a[DOT_F];
+        __builtin_prefetch(ahead + v * VL);
         UNROLL for (int i = 0; i < fs; i++) a[i] = *(const VEC *)(f + i * f_step);
         UNROLL for (int j = 0; j < xs; j++)
         {
@@ -45,9 +47,9 @@ CK_INLINE void FN(run_dot)(const int fs, const int xs, idx vectors, const REAL *
 #define DOT_NAME(fs, xs) FN(dot_##fs##x##xs)
 #define DEFINE_DOT(fs, xs) \
     static void DOT_NAME(fs, xs)(idx vectors, const REAL *f, idx f_step, const REAL *x, \
-                                 idx x_step, VEC *acc) \
+                                 idx x_step, VEC *acc, const REAL *ahead) \
     { \
-        FN(run_dot)(fs, xs, vectors, f, f_step, x, x_step, acc); \
+        FN(run_dot)(fs, xs, vectors, f, f_step, x, x_step, acc, ahead); \
     }
 EACH_DOT(DEFINE_DOT)
 #define DOT_ENTRY(fs, xs) [fs][xs] = DOT_NAME(fs, xs),

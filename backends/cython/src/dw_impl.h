@@ -132,16 +132,47 @@ CK_INLINE void FN(transpose_x)(const FN(x_rows) *x, idx k0, idx rows, const FN(p
     FN(store_transposed)(r, to, to_step);
 }
 
+/* The part of dout that a chunk's dot tiles fetch into the cache for the next one, in runs of values
+ * that follow each other: of filters, or of images. */
+typedef struct {
+    dw_chunk chunk;
+    idx run, runs, at, length;
+} FN(dout_ahead);
+
+static FN(dout_ahead) FN(ahead_of)(const dw_job *j, const dw_chunk *next)
+{
+    idx pixels = next->rows * j->g->out[2];
+    if (next->images == 1)
+        return (FN(dout_ahead)){*next, 0, next->f, 0, pixels};
+    return (FN(dout_ahead)){*next, 0, next->images, 0, next->f * pixels * j->depth.out_planes};
+}
+
+/* Where the next `count` of them lie. */
+static const REAL *FN(take_ahead)(const dw_job *j, FN(dout_ahead) *a, idx count)
+{
+    const ck_conv *g = j->g;
+    if (a->run >= a->runs)
+        return j->dout;
+    idx filter = a->chunk.filter + (a->chunk.images == 1 ? a->run : 0);
+    idx image = a->chunk.n0 + (a->chunk.images == 1 ? 0 : a->run);
+    idx row = result_plane(&j->depth, g->f, filter, image) * g->out[1] + a->chunk.first;
+    const REAL *from = (const REAL *)j->dout + row * g->out[2] + a->at;
+    a->at += count;
+    if (a->at >= a->length)
+        a->run++, a->at = 0;
+    return from;
+}
+
 /* acc += every row of dout times every row of x, tile by tile. */
 static void FN(dot_block)(const dw_job *j, const REAL *dout, idx f, const REAL *x, idx k,
-                          idx vectors, VEC *acc)
+                          idx vectors, VEC *acc, FN(dout_ahead) ahead)
 {
     for (idx k0 = 0; k0 < k;) {
         idx xs = even_block(k - k0, DOT_X);
         for (idx f0 = 0; f0 < f;) {
             idx fs = even_block(f - f0, DOT_F);
             FN(dot_tiles)[fs][xs](vectors, dout + f0 * j->step, j->step, x + k0 * j->step, j->step,
-                                  acc);
+                                  acc, FN(take_ahead)(j, &ahead, vectors * VL));
             acc += fs * xs;
             f0 += fs;
         }
@@ -311,13 +342,14 @@ static REAL FN(transposed_chunk)(const dw_job *j, const dw_chunk *c, const FN(dw
 }
 
 /* The same, added to the accumulators. */
-static REAL FN(dot_chunk)(const dw_job *j, const dw_chunk *c, const FN(dw_memory) *m, VEC *sums)
+static REAL FN(dot_chunk)(const dw_job *j, const dw_chunk *c, const FN(dw_memory) *m, VEC *sums,
+                          const dw_chunk *next)
 {
     FN(x_rows) x = FN(x_of_chunk)(j, c, m);
     REAL check = FN(pack_dout)(j, c->filter, c->f, c->n0, c->images, c->first, c->rows, m->dout, sums);
     for (idx i = 0; i < x.count; i++)
         FN(pack_pixels)(m->x + i * VL, j->step, x.strip, m->koff, c->k, &x.vectors[i]);
-    FN(dot_block)(j, m->dout, c->f, m->x, c->k, x.count, m->acc);
+    FN(dot_block)(j, m->dout, c->f, m->x, c->k, x.count, m->acc, FN(ahead_of)(j, next));
     return check;
 }
 
@@ -345,9 +377,10 @@ static void FN(dw_task)(void *context, idx task, void *scratch)
     idx begin = split * chunks / j->splits, end = (split + 1) * chunks / j->splits;
     for (idx number = begin; number < end; number++) {
         dw_chunk chunk = chunk_of_rows(j, part, number);
+        dw_chunk next = chunk_of_rows(j, part, CK_MIN(number + 1, end - 1));
         check += j->outer ? FN(transposed_chunk)(j, &chunk, &m, dw, sums,
                                                  number > begin ? TILE_ADD : 0)
-                          : FN(dot_chunk)(j, &chunk, &m, sums);
+                          : FN(dot_chunk)(j, &chunk, &m, sums, &next);
     }
     if (!j->outer)
         FN(dot_results)(m.acc, part.f, part.k, dw, ldw);

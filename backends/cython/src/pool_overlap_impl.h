@@ -9,9 +9,9 @@
 #define CK_POOL_OVERLAP_IMPL
 #define BY_TAPS_ACROSS(taps, stride, run) \
     switch (taps) { \
-    case 2: run(2, stride, 0); break; \
-    case 3: run(3, stride, 0); break; \
-    default: run(4, stride, 0); break; \
+    case 2: run(2, stride, 1); break; \
+    case 3: run(3, stride, 1); break; \
+    default: run(4, stride, 1); break; \
     }
 enum { REDUCED_BYTES = 24 << 10, MOST_ACROSS = 4 };
 
@@ -124,24 +124,26 @@ CK_INLINE VEC FN(block_pixels)(const FN(across) *a, const REAL *row, VEC pad, id
 
 /* --- maximum ---------------------------------------------------------------------------------- */
 
-static int FN(has_nan)(const REAL *x, idx n)
+/* Whether all are greater than -inf, none of them NaN. Sums tell: one that overflows says no, which is
+ * slower to go by, not wrong. */
+static int FN(are_plain)(const REAL *x, idx n)
 {
-    IVEC found = {0};
+    VEC lowest = {0};
+    IVEC plain = (IVEC)(lowest == lowest);
+    lowest -= (REAL)INFINITY;
     idx i = 0;
-    for (; i + 2 * VL <= n; i += 2 * VL) {
-        VEC a = FN(lanes_at)(x + i), b = FN(lanes_at)(x + i + VL);
-        found |= FN(unordered)(a, b);
+    for (; i + 4 * VL <= n; i += 4 * VL) {
+        const VECU *v = (const VECU *)(x + i);
+        plain &= (IVEC)((v[0] + v[1]) + (v[2] + v[3]) > lowest);
     }
-    for (; i < n; i += VL) {
-        VEC a = FN(load_part)(x + i, CK_MIN(VL, n - i));
-        found |= FN(unordered)(a, a);
-    }
-    return FN(any_lane)(found);
+    for (; i < n; i += VL)
+        plain &= (IVEC)(FN(load_part)(x + i, CK_MIN(VL, n - i)) > lowest);
+    return !FN(any_lane)(~plain);
 }
 
 /* A block's largest pixels, and of which tap each is; padding is -inf. */
 CK_INLINE void FN(max_taps)(const FN(across) *a, idx block, const idx taps,
-                            const int inside, const int heed_nan, VEC *best, IVEC *arg)
+                            const int inside, const int plain, VEC *best, IVEC *arg)
 {
     VEC pad = {0};
     IVEC place = {0};
@@ -152,25 +154,26 @@ CK_INLINE void FN(max_taps)(const FN(across) *a, idx block, const idx taps,
     {
         VEC v = FN(block_pixels)(a, a->row, pad, block, t, inside);
         place += 1;
-        if (heed_nan)
-            FN(take_larger)(best, arg, v, place);
-        else
+        if (plain)
             FN(take_greater)(best, arg, v, place);
+        else
+            FN(take_larger)(best, arg, v, place);
     }
 }
 
 CK_INLINE void FN(max_block)(const FN(across) *a, idx block, const idx taps,
-                             const int heed_nan, VEC *best, IVEC *arg)
+                             const int plain, VEC *best, IVEC *arg)
 {
     if (FN(in_row)(a, block))
-        FN(max_taps)(a, block, taps, 1, heed_nan, best, arg);
+        FN(max_taps)(a, block, taps, 1, plain, best, arg);
     else
-        FN(max_taps)(a, block, taps, 0, heed_nan, best, arg);
+        FN(max_taps)(a, block, taps, 0, plain, best, arg);
 }
 
-/* first: each window's first real tap along the row, which is the place where all are -inf. */
+/* first: each window's first real tap along the row, which is the place where all are -inf. Where pixels
+ * are `plain`, none is. */
 CK_INLINE void FN(max_across)(const FN(overlap_job) *j, const REAL *row, const idx taps,
-                              const idx stride, const LANE *first, const int heed_nan,
+                              const idx stride, const LANE *first, const int plain,
                               REAL *best_to, LANE *arg_to)
 {
     const FN(across) a = FN(across_of)(j, row);
@@ -180,20 +183,22 @@ CK_INLINE void FN(max_across)(const FN(overlap_job) *j, const REAL *row, const i
         VEC best, more;
         IVEC arg, there;
         idx block = x / VL * stride;
-        FN(max_block)(&a, block, taps, heed_nan, &best, &arg);
+        FN(max_block)(&a, block, taps, plain, &best, &arg);
         if (stride == 2) {
-            FN(max_block)(&a, block + 1, taps, heed_nan, &more, &there);
+            FN(max_block)(&a, block + 1, taps, plain, &more, &there);
             best = SHUFFLE(best, more, EACH_LANE(EVEN_LANE, 0));
             arg = SHUFFLE(arg, there, EACH_LANE(EVEN_LANE, 0));
         }
         *(VEC *)(best_to + x) = best;
-        *(IVEC *)(arg_to + x) = FN(where_equal)(best, lowest, *(const IVECU *)(first + x), arg);
+        if (!plain)
+            arg = FN(where_equal)(best, lowest, *(const IVECU *)(first + x), arg);
+        *(IVEC *)(arg_to + x) = arg;
     }
 }
 
 /* Down the windows of row r: the reduced rows of taps t0 … t1 - 1, `step` apart. */
 CK_INLINE void FN(max_down)(const FN(overlap_job) *j, const REAL *bests, const LANE *args, idx step,
-                            idx t0, const idx taps, const int heed_nan, idx at, idx room)
+                            idx t0, const idx taps, const int plain, idx at, idx room)
 {
     const idx width = j->width, across = j->g->k[2];
     const int arg_bytes = j->arg_bytes;
@@ -208,10 +213,10 @@ CK_INLINE void FN(max_down)(const FN(overlap_job) *j, const REAL *bests, const L
             VEC v = *(const VEC *)(bests + t * step + x);
             place += (LANE)across;
             IVEC there = *(const IVEC *)(args + t * step + x) + place;
-            if (heed_nan)
-                FN(take_larger)(&best, &arg, v, there);
-            else
+            if (plain)
                 FN(take_greater)(&best, &arg, v, there);
+            else
+                FN(take_larger)(&best, &arg, v, there);
         }
         FN(put)(out + x, best, width - x, room - x);
         if (arg_to)
@@ -224,16 +229,16 @@ static void FN(max_overlap_chunk)(const FN(overlap_job) *j, idx number, const LA
     overlap_chunk c = FN(overlap_chunk_of)(j, number);
     LANE *args = (LANE *)(bests + j->reduced * j->pitch);
     const REAL *image = (const REAL *)j->in + c.plane * j->src_h * j->src_w;
-    int nan = FN(has_nan)(image + c.y0 * j->src_w, (c.y1 - c.y0) * j->src_w);
+    int plain = FN(are_plain)(image + c.y0 * j->src_w, (c.y1 - c.y0) * j->src_w);
     for (idx y = c.y0; y < c.y1; y++) {
         const REAL *row = image + y * j->src_w;
         idx to = (y - c.y0) * j->pitch, taps = j->g->k[2];
-#define CK_ROW(taps, stride, nan) \
-    FN(max_across)(j, row, taps, stride, first, nan, bests + to, args + to)
-        if (nan && j->sw == 1)
-            CK_ROW(taps, 1, 1);
-        else if (nan)
-            CK_ROW(taps, 2, 1);
+#define CK_ROW(taps, stride, plain) \
+    FN(max_across)(j, row, taps, stride, first, plain, bests + to, args + to)
+        if (!plain && j->sw == 1)
+            CK_ROW(taps, 1, 0);
+        else if (!plain)
+            CK_ROW(taps, 2, 0);
         else if (j->sw == 1)
             BY_TAPS_ACROSS(taps, 1, CK_ROW)
         else
@@ -246,12 +251,12 @@ static void FN(max_overlap_chunk)(const FN(overlap_job) *j, idx number, const LA
         idx room = (c.rows - r) * j->width, step = j->g->d[1] * j->pitch;
         const REAL *best = bests + (y - c.y0) * j->pitch;
         const LANE *arg = args + (y - c.y0) * j->pitch;
-        if (nan)
-            FN(max_down)(j, best, arg, step, t0, t1 - t0, 1, at, room);
-        else if (t1 - t0 == 3)
-            FN(max_down)(j, best, arg, step, t0, 3, 0, at, room);
-        else
+        if (!plain)
             FN(max_down)(j, best, arg, step, t0, t1 - t0, 0, at, room);
+        else if (t1 - t0 == 3)
+            FN(max_down)(j, best, arg, step, t0, 3, 1, at, room);
+        else
+            FN(max_down)(j, best, arg, step, t0, t1 - t0, 1, at, room);
     }
 }
 
@@ -277,9 +282,6 @@ static int FN(max_overlap_forward)(const ck_pool *g, const void *x, void *out, v
 
 int FN(ck_max_rows_forward)(const ck_pool *g, const void *x, void *out, void *arg, int arg_bytes)
 {
-    int overlap = FN(can_overlap)(g);
-#if defined(REAL_IS_DOUBLE) && CK_VECTOR_BYTES == 64
-    overlap = overlap && g->s[2] > 1; /* the strip takes four fifths of the time here */
-#endif
-    return (overlap ? FN(max_overlap_forward) : FN(max_rows_forward))(g, x, out, arg, arg_bytes);
+    return (FN(can_overlap)(g) ? FN(max_overlap_forward) : FN(max_rows_forward))(g, x, out, arg,
+                                                                                 arg_bytes);
 }

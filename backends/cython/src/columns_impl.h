@@ -98,8 +98,7 @@ CK_INLINE void FN(sum_taps)(const FN(summed_row) *s, const reached *r, const MAS
     UNROLL for (idx c = 0; c < channels; c++) sum[c] = (VEC){0};
     for (idx a = 0; a < s->rows; a++) {
         const REAL *row = s->columns + s->row[a] + i * VL;
-        UNROLL for (idx t = 0; t < taps; t++)
-        {
+        for (idx t = 0; t < taps; t++) {
             const REAL *at = row + r->shift[t];
             UNROLL for (idx c = 0; c < channels; c++) sum[c] +=
                 FN(load_masked)(at + c * s->step, lanes[t]);

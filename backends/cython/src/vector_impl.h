@@ -107,15 +107,17 @@ CK_INLINE void FN(store_lanes)(REAL *p, VEC v, unsigned bits)
     _mm256_maskstore_ps(p, FN(mask_of)(bits), (__m256)v);
 }
 #else
-CK_INLINE VEC FN(load_lanes)(const REAL *p, unsigned bits)
+static __attribute__((noinline, unused)) VEC FN(load_some)(const REAL *p, unsigned bits)
 {
-    if (bits == FIRST_LANES(VL))
-        return *(const VECU *)p;
     VEC v = {0};
     for (idx i = 0; i < VL; i++)
         if (bits >> i & 1)
             v[i] = p[i];
     return v;
+}
+CK_INLINE VEC FN(load_lanes)(const REAL *p, unsigned bits)
+{
+    return bits == FIRST_LANES(VL) ? *(const VECU *)p : FN(load_some)(p, bits);
 }
 CK_INLINE void FN(store_lanes)(REAL *p, VEC v, unsigned bits)
 {

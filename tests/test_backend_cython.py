@@ -209,6 +209,28 @@ def test_every_conv_kernel_is_exact_on_integers(
         np.testing.assert_array_equal(got["db"], db)
 
 
+@pytest.mark.parametrize(
+    ("x_shape", "w_shape", "keywords", "preferred"),
+    [
+        pytest.param(
+            (4, 3, 224, 224), (64, 3, 7, 7), {"stride": 2, "pad": 3}, "columns", id="first"
+        ),
+        pytest.param((4, 64, 56, 56), (64, 64, 3, 3), {"pad": 1}, "gemm", id="many channels"),
+        pytest.param((4, 3, 32, 32), (8, 3, 3, 3), {"pad": 1}, "gemm", id="few filters"),
+        pytest.param(
+            (4, 6, 14, 14), (16, 6, 5, 5), {}, "columns", id="results meet mostly padding"
+        ),
+        pytest.param((1, 2, 300_000), (64, 2, 9), {"pad": 4}, "gemm", id="a row fills the cache"),
+        pytest.param((1, 6, 9, 9), (9000, 6, 5, 5), {}, "gemm", id="weights are large to copy"),
+    ],
+)
+def test_dx_goes_by_columns_where_channels_are_few_and_columns_small(
+    x_shape: Any, w_shape: Any, keywords: Any, preferred: str
+) -> None:
+    spec = ConvSpec.of(x_shape, w_shape, dtype=np.float32, **keywords)
+    assert convkit_cython.candidates("conv_dx", spec)[0].name == preferred
+
+
 def masks(array: np.ndarray) -> list[np.ndarray]:
     return [np.isnan(array), array == np.inf, array == -np.inf]
 

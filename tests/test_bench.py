@@ -233,6 +233,30 @@ def test_shares_are_of_the_limit_that_a_row_has() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("first", "later", "warm_up", "timed"),
+    [
+        pytest.param(0.003, 0.001, 2, 4, id="the first call is slow"),
+        pytest.param(0.1, 0.1, 1, 1, id="a long call needs no second one"),
+        pytest.param(0.003, 0.003, 2, 1, id="as long as can be told"),
+    ],
+)
+def test_what_a_cold_start_takes_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, first: float, later: float, warm_up: int, timed: int
+) -> None:
+    now, calls = 0.0, 0
+
+    def call() -> None:
+        nonlocal now, calls
+        now += later if calls else first
+        calls += 1
+
+    monkeypatch.setattr(timing, "perf_counter", lambda: now)
+    monkeypatch.setattr(timing, "MIN_SECONDS", 0.00401)  # sums of floats round
+    assert timing.seconds_per_call(call) == pytest.approx(later)
+    assert calls == warm_up + timed
+
+
 def test_sweeps_share_out_the_rounds_of_every_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[tuple[str, int]] = []
     take = timing.Measurement.take

@@ -83,10 +83,12 @@ static int convolution(const ck_kernels *k, const ck_conv *g, int kernel, const 
             spoil(got[which][i], sizes[i], bytes);
         }
         void **r = got[which];
-        int others = number == CK_COLUMNS ? CK_DIRECT : number; /* it has dx alone */
-        bad |= k->conv_forward[others](g, in[0], in[1], in[2], r[0], relu);
-        bad |= k->conv_dx[number](g, in[3], in[1], r[1]);
-        bad |= k->conv_dw[others](g, in[3], in[0], r[2], r[3]);
+        /* What a kernel lacks is left to the definition. */
+        int forward = k->conv_forward[number] ? number : CK_DIRECT;
+        int dx = k->conv_dx[number] ? number : CK_DIRECT, dw = k->conv_dw[number] ? number : CK_DIRECT;
+        bad |= k->conv_forward[forward](g, in[0], in[1], in[2], r[0], relu);
+        bad |= k->conv_dx[dx](g, in[3], in[1], r[1]);
+        bad |= k->conv_dw[dw](g, in[3], in[0], r[2], r[3]);
     }
     for (int i = 0; i < 4; i++) {
         bad |= differ(name, names[i], got[1][i], got[0][i], sizes[i], bytes, problem);

@@ -106,16 +106,6 @@ CK_INLINE void FN(sum_taps)(const FN(summed_row) *s, const reached *r, const MAS
     }
 }
 
-/* Store the first n lanes, or all where there is room: what lies behind is the next row's, which comes
- * later. */
-CK_INLINE void FN(put_lanes)(REAL *to, VEC v, idx n, idx room)
-{
-    if (room >= VL)
-        *(VECU *)to = v;
-    else if (n > 0)
-        FN(store_part)(to, v, CK_MIN(n, VL));
-}
-
 /* A row of dx, where its columns have one phase or two (sw), which so many taps reach. */
 CK_INLINE void FN(put_row)(const columns_job *j, const FN(summed_row) *s, const idx channels,
                            const idx taps, const idx odd_taps, const idx sw)
@@ -134,12 +124,12 @@ CK_INLINE void FN(put_row)(const columns_job *j, const FN(summed_row) *s, const 
         {
             REAL *to = s->to + c * s->plane + x;
             if (sw == 1) {
-                FN(put_lanes)(to, sum[c], width - x, s->room - x);
+                FN(put)(to, sum[c], width - x, s->room - x);
             } else {
                 VEC first, second;
                 FN(join_lanes)(sum[c], other[c], &first, &second);
-                FN(put_lanes)(to, first, width - x, s->room - x);
-                FN(put_lanes)(to + VL, second, width - x - VL, s->room - x - VL);
+                FN(put)(to, first, width - x, s->room - x);
+                FN(put)(to + VL, second, width - x - VL, s->room - x - VL);
             }
         }
     }
@@ -155,10 +145,8 @@ CK_INLINE void FN(put_phases)(const columns_job *j, const FN(summed_row) *s, con
         for (idx i = 0, x = p; x < width; i++, x += VL * sw, lanes += j->g->k[2]) {
             VEC sum[SUMMED_CHANNELS];
             FN(sum_taps)(s, r, lanes, i, channels, r->taps, sum);
-            idx count = CK_MIN(VL, (width - 1 - x) / sw + 1);
-            for (idx c = 0; c < channels; c++)
-                for (idx l = 0; l < count; l++)
-                    s->to[c * s->plane + x + l * sw] = sum[c][l];
+            UNROLL for (idx c = 0; c < channels; c++)
+                FN(put_every)(s->to + c * s->plane, sum[c], x, sw, width);
         }
     }
 }
@@ -320,7 +308,7 @@ int FN(ck_columns_dx)(const ck_conv *g, const void *dout, const void *w, void *d
     for (idx t = 0; t < g->k[2]; t++) {
         for (idx i = 0; i < vectors; i++)
             ((MASK *)j.lanes)[i * g->k[2] + t] =
-                FN(mask_of)(FN(lanes_inside)(i * VL + j.col->shift[t], g->out[2]));
+                FN(mask_columns)(i * VL + j.col->shift[t], g->out[2]);
         j.col->shift[t] += j.col->tap[t] * j.step;
     }
     FN(pack_columns)(&j, w);

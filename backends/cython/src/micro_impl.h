@@ -22,6 +22,12 @@
 #define WIDE_ROWS 2
 #endif
 #define WIDE_VECTORS 4
+/* Where 16 registers just hold a tile, the compiler is not to read an operand from memory again. */
+#if CK_VECTOR_BYTES == 32 && defined(__AVX2__)
+#define IN_REGISTER(v) __asm__("" : "+x"(v))
+#else
+#define IN_REGISTER(v) ((void)0)
+#endif
 enum { TILE_ADD = 1, TILE_RELU = 2 };
 #endif
 
@@ -77,6 +83,12 @@ static __attribute__((noinline)) void FN(finish_parts)(const VEC *tile, int rows
     }
 }
 
+/* A vector of the packed panel, or of the strip. */
+CK_INLINE VEC FN(tile_pixels)(const int packed, const REAL *panel, const REAL *strip)
+{
+    return packed ? *(const VEC *)panel : *(const VECU *)strip;
+}
+
 /* Results are planes apart, where hardware does not follow: a tile fetches the lines meanwhile that the
  * tile of the next pixels will write, a row of them for each k. A packed tile that is given a koff also
  * fetches what lies koff[kk] behind its first slot's b, one line for each k. */
@@ -91,7 +103,6 @@ CK_INLINE void FN(run_tile)(const int rows, const int vectors, const int packed,
         UNROLL for (int j = 0; j < vectors; j++) acc[i][j] = (VEC){0};
     const REAL *ahead = slots[vectors - 1].c + 2 * VL - 1;
     for (idx kk = 0; kk < k; kk++) {
-        VEC b[4];
         if (kk < rows) {
             UNROLL for (int j = 0; j < vectors; j++) __builtin_prefetch(ahead + j * VL, 1);
             ahead += ldc;
@@ -99,10 +110,25 @@ CK_INLINE void FN(run_tile)(const int rows, const int vectors, const int packed,
         idx off = packed ? 0 : koff[kk];
         if (packed && koff)
             __builtin_prefetch(slots[0].b + koff[kk]);
-        UNROLL for (int j = 0; j < vectors; j++) b[j] =
-            packed ? *(const VEC *)(panel + j * VL) : *(const VECU *)(base[j] + off);
-        UNROLL for (int i = 0; i < rows; i++)
-            UNROLL for (int j = 0; j < vectors; j++) acc[i][j] += a[i] * b[j];
+        VEC held[4];
+        if (rows < vectors) { /* hold the weights, so that 12 accumulators leave room for the rest */
+            UNROLL for (int i = 0; i < rows; i++)
+            {
+                held[i] = a[i] - (VEC){0};
+                IN_REGISTER(held[i]);
+            }
+            UNROLL for (int j = 0; j < vectors; j++)
+            {
+                VEC b = FN(tile_pixels)(packed, panel + j * VL, base[j] + off);
+                IN_REGISTER(b);
+                UNROLL for (int i = 0; i < rows; i++) acc[i][j] += held[i] * b;
+            }
+        } else {
+            UNROLL for (int j = 0; j < vectors; j++) held[j] =
+                FN(tile_pixels)(packed, panel + j * VL, base[j] + off);
+            UNROLL for (int i = 0; i < rows; i++)
+                UNROLL for (int j = 0; j < vectors; j++) acc[i][j] += a[i] * held[j];
+        }
         a += rows;
         panel += vectors * VL;
     }

@@ -143,19 +143,6 @@ static void *FN(plan_pixels)(plane_job *j, const ck_pool *g)
     return phase;
 }
 
-/* The lanes of a vector that begins at column x that are one of `width` columns. */
-static MASK FN(mask_columns)(idx x, idx width) { return FN(mask_of)(FN(lanes_inside)(x, width)); }
-
-/* Store the first n lanes of v, n <= VL or all; `room` says how many there may be written, for what
- * lies behind is the next row's, which comes later. */
-CK_INLINE void FN(put)(REAL *to, VEC v, idx n, idx room)
-{
-    if (room >= VL)
-        *(VECU *)to = v;
-    else
-        FN(store_part)(to, v, CK_MIN(n, room));
-}
-
 /* Store VL columns i, i + 1 … of each phase of a row of results that has one column phase or two;
  * `room` is counted from the row's beginning. */
 CK_INLINE void FN(put_one)(const plane_job *j, REAL *row, idx i, VEC v, idx room)
@@ -173,13 +160,6 @@ CK_INLINE void FN(put_two)(const plane_job *j, REAL *row, idx i, VEC even, VEC o
         FN(put)(row + x + VL, b, j->width - x - VL, room - x - VL);
 }
 
-/* The same of column phase p alone, of any number. */
-CK_INLINE void FN(put_every)(const plane_job *j, REAL *row, idx i, idx p, VEC v)
-{
-    for (idx lane = 0; lane < VL && (i + lane) * j->sx + p < j->width; lane++)
-        row[(i + lane) * j->sx + p] = v[lane];
-}
-
 /* A row of dx, where `value(phase number, i)` gives VL of its columns. */
 #define PUT_ROW(j, sx, row, room, value) \
     for (idx i = 0; i * (sx) < (j)->width; i += VL) { \
@@ -189,7 +169,7 @@ CK_INLINE void FN(put_every)(const plane_job *j, REAL *row, idx i, idx p, VEC v)
             FN(put_two)(j, row, i, value(0, i), value(1, i), room); \
         else \
             for (idx p = 0; p < (sx); p++) \
-                FN(put_every)(j, row, i, p, value(p, i)); \
+                FN(put_every)(row, value(p, i), i * (sx) + p, sx, (j)->width); \
     }
 
 /* All rows of dx of chunk c, by `put_row(strip row, phases, sx, row of dx, room)` with the number of

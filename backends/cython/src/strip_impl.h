@@ -159,7 +159,27 @@ CK_INLINE unsigned FN(lanes_inside)(idx x, idx width)
     return FIRST_LANES(high) & ~FIRST_LANES(low);
 }
 
-/* The same for every vector of a phase's rows, worked out once where there are few of them. */
+/* The same for loads that are masked. */
+static MASK FN(mask_columns)(idx x, idx width) { return FN(mask_of)(FN(lanes_inside)(x, width)); }
+
+/* Store the first n lanes of v, of which there may be none; `room` >= n says how many there may be
+ * written, for what lies behind is the next row's, which comes later. */
+CK_INLINE void FN(put)(REAL *to, VEC v, idx n, idx room)
+{
+    if (room >= VL)
+        *(VECU *)to = v;
+    else if (n > 0)
+        FN(store_part)(to, v, n);
+}
+
+/* Store v's lanes in a row of `width`, from column x on and `step` apart. */
+CK_INLINE void FN(put_every)(REAL *row, VEC v, idx x, idx step, idx width)
+{
+    for (idx lane = 0; lane < VL && x < width; lane++, x += step)
+        row[x] = v[lane];
+}
+
+/* Those of every vector of a phase's rows, worked out once where there are few of them. */
 typedef struct {
     idx first;    /* column of the first one */
     int listed;

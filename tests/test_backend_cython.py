@@ -89,6 +89,11 @@ CONVS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "stride > kernel": ((2, 3, 14, 19), (5, 3, 2, 2), {"stride": (3, 5)}),
     "leftover": ((2, 3, 12, 13), (5, 3, 3, 3), {"stride": (4, 5)}),
     "kernel = image": ((4, 9, 6, 5), (11, 9, 6, 5), {}),
+    "as many rows, the last of padding": (
+        (3, 33, 2, 11),
+        (40, 33, 1, 3),
+        {"stride": (3, 2), "pad": ((0, 3), (1, 1))},
+    ),
     "one pixel": ((3, 5, 1, 1), (4, 5, 1, 1), {}),
     "empty batch": ((0, 3, 5, 6), (4, 3, 3, 3), {"pad": 1}),
     "many channels": ((1, 300, 6, 5), (20, 300, 3, 3), {"pad": 1}),

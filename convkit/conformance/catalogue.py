@@ -93,6 +93,15 @@ _CONV: tuple[tuple[str, dict[str, Any]], ...] = (
     ("special-cased", {"x": (1, 4, 5, 6), "w": (4, 2, 3, 3), "pad": 1, "groups": 2}),
     ("special-cased", {"x": (1, 2, 5, 6), "w": (3, 2, 3, 3), "pad": ((1, 1), (0, 1))}),
     ("special-cased", {"x": (1, 2, 5, 6), "w": (3, 2, 1, 1), "dilation": 3, "stride": (1, 2)}),
+    # As many results as pixels, and yet a stride: the last ones see padding alone.
+    (
+        "special-cased",
+        {"x": (2, 3, 2, 9), "w": (4, 3, 1, 2), "stride": (3, 2), "pad": ((0, 3), (1, 0))},
+    ),
+    (
+        "special-cased",
+        {"x": (1, 3, 2, 3), "w": (2, 3, 1, 1), "stride": (3, 2), "pad": ((0, 3), (0, 2))},
+    ),
     ("large sums", {"x": (1, 72, 5, 6), "w": (3, 72, 3, 3), "pad": (1, 1)}),
     ("large sums", {"x": (3, 40, 7, 9), "w": (33, 40, 3, 3), "pad": (1, 1)}),
     ("course", {"x": (2, 3, 4, 4), "w": (3, 3, 4, 4), "stride": 2, "pad": 1}),

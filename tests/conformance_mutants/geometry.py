@@ -99,6 +99,16 @@ def stride_ignored_by_1x1(spec):
 
 
 @geometry(*CONV)
+def stride_ignored_between_rows(spec):
+    """As many rows of results as of pixels are taken for stride 1, where kernels are one row high."""
+    rows = slice(0, spec.axes - 1)
+    one = {*spec.kernel[rows]} == {1} and not any(begin for begin, _ in spec.pad[rows])
+    if not one or spec.x_shape[2:-1] != spec.out_shape[2:-1]:
+        return spec
+    return replace(spec, stride=(1,) * (spec.axes - 1) + spec.stride[-1:])
+
+
+@geometry(*CONV)
 def pad_ignored_by_1x1(spec):
     """The shortcut for 1x1 kernels takes the output to start at the first pixel."""
     return replace(spec, pad=((0, 0),) * spec.axes) if set(spec.kernel) == {1} else spec

@@ -40,11 +40,11 @@ static ck_conv without_depth(const ck_conv *g)
 {
     ck_conv flat = *g;
     for (int a = 0; a < 2; a++)
-        if (g->k[a] != 1 || g->p[a] || g->in[a] != g->out[a])
-            return flat;
+        if (g->k[a] != 1 || g->p[a] || g->in[a] != g->out[a] || (g->in[a] > 1 && g->s[a] > 1))
+            return flat; /* steps over pixels may end in the padding, with as many results */
     flat.in[1] *= g->in[0], flat.out[1] *= g->out[0];
     flat.in[0] = flat.out[0] = 1;
-    flat.s[0] = flat.s[1] = 1; /* whatever it was, for there is none over one pixel */
+    flat.s[0] = flat.s[1] = 1; /* whatever it was over one pixel */
     return flat;
 }
 

@@ -13,9 +13,10 @@ enum {
     LONG_OWN_BYTES = 1536, /* a filter's part of the weights that a task packs for itself */
     L1_BYTES = CK_VECTOR_BYTES == 64 ? 24 << 10 : 16 << 10, /* for a panel or its like */
     STRIP_BYTES = 320 << 10,
-    RESULT_BYTES = 320 << 10,
+    RESULT_BYTES = 416 << 10,
     CHUNK_PIXELS = 1024,
     LEAST_TASKS = 8,
+    LEAST_FILTERS = 2 * TILE_ROWS, /* of a block */
     LEAST_PIXELS = 256,
     PREPACK_BYTES = 2560 << 10,
     PACKING_WORK = 16, /* of a value, in multiply-adds */

@@ -1,5 +1,6 @@
 /* Cutting a convolution into passes, blocks and tasks for gemm_impl.h. Included by isa_gemm.c
- * once per dtype. Every choice here depends on the shape alone, so the bits do too. */
+ * once per dtype. What decides results' bits depends on the shape alone; into how many tasks filters are
+ * cut, on the threads too. */
 
 #ifndef CK_GEMM_PLAN
 #define CK_GEMM_PLAN
@@ -10,6 +11,17 @@ static idx result_columns(const gemm_job *j)
     for (idx i = 0; i < j->passes && j->passes > 1; i++)
         columns += j->pass[i].taps ? j->pass[i].cols : 0;
     return columns;
+}
+
+/* Into how many blocks filters are cut, `least` or more where there are few tasks: each copies the pixels
+ * again, so into no more than keep the threads busy. No result's bits depend on it. */
+static idx filter_blocks(idx tasks, idx filters, idx least)
+{
+    idx threads = ck_num_threads(), most = filters / LEAST_FILTERS, blocks = least;
+    while (blocks < most && tasks * blocks < CK_MAX(LEAST_TASKS, 2 * threads) &&
+           tasks * blocks % threads)
+        blocks++;
+    return blocks;
 }
 #endif
 
@@ -67,20 +79,13 @@ static void FN(cut_blocks)(gemm_job *j, idx most_taps, idx rows_reach)
         idx most = CK_MIN(STRIP_BYTES / image_bytes, chunk / (row_pixels * out_rows));
         j->images = even_block(CK_MAX(j->n, 1), CK_MAX(1, CK_MIN(most, j->n)));
     }
-    j->mb = j->m;
     idx pixel_tasks = j->runs * blocks_of(j->n, j->images) * blocks_of(out_rows, j->rows);
     idx tasks = CK_MAX(1, pixel_tasks) * j->groups;
-    if (tasks < LEAST_TASKS / 2) /* cutting filters repeats the packing of pixels */
-        j->mb = CK_MAX(CK_MIN(j->m, 4 * TILE_ROWS),
-                       blocks_of(j->m, blocks_of(LEAST_TASKS / 2, tasks)));
-    j->mb = even_block(j->m, j->mb);
-    idx result_pixels = j->images * j->rows * result_columns(j);
-    if (result_pixels) {
-        idx fit = RESULT_BYTES / (idx)sizeof(REAL) / result_pixels;
-        j->mb = even_block(j->m, CK_MIN(j->mb, CK_MAX(1, fit)));
-    }
-    if (tasks * blocks_of(j->m, j->mb) < LEAST_TASKS) /* an odd number leaves a thread to wait */
-        j->mb = even_block(j->m, blocks_of(j->m, round_up(blocks_of(j->m, j->mb), 2)));
+    idx result_bytes = j->images * j->rows * result_columns(j) * (idx)sizeof(REAL), blocks = 1;
+    if (result_bytes)
+        blocks = CK_MIN(j->m, blocks_of(j->m * result_bytes, RESULT_BYTES));
+    blocks = filter_blocks(tasks, j->m, CK_MAX(1, blocks));
+    j->mb = even_block(j->m, blocks_of(j->m, blocks));
     j->chunks_n = blocks_of(j->n, j->images);
     j->chunks_r = blocks_of(out_rows, j->rows);
     j->chunks_m = blocks_of(j->m, j->mb);

@@ -47,10 +47,13 @@ static void FN(dw_blocks)(dw_job *j)
     const ck_conv *g = j->g;
     idx k = j->c * j->taps, real = (idx)sizeof(REAL);
     /* Cycles, roughly: a multiply-add of vectors each way, and turning values over, which many rows
-     * on the other side pay back. Dot tiles also pay once, for each accumulator, at the end. */
+     * on the other side pay back; dout comes from memory. Dot tiles also pay once, for each
+     * accumulator, at the end. */
     double tile = CK_VECTOR_BYTES == 64 ? 1 : 0.5, along = CK_VECTOR_BYTES == 64 ? 1.33 : 0.93;
     double pixels = (double)j->n * g->out[1] * g->out[2] / VL, pairs = (double)j->m * k;
-    double turns = 0.7 * VL * (pairs / CK_MIN(j->m, OUTER_FILTERS) + pairs / CK_MIN(k, OUTER_WEIGHTS));
+    double turn_x = 0.7 * VL, turn_dout = CK_MAX(turn_x, 10.5);
+    double turns = turn_x * pairs / CK_MIN(j->m, OUTER_FILTERS) +
+                   turn_dout * pairs / CK_MIN(k, OUTER_WEIGHTS);
     double outer = pixels * (tile * (double)j->m * round_up(k, VL) + turns);
     double dot = pairs * (4 + along * pixels) +
                  (pairs * CK_VECTOR_BYTES > DOT_MEMORY ? 0.06 * pixels * pairs : 0);

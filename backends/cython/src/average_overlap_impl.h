@@ -77,7 +77,7 @@ CK_INLINE void FN(average_overlap_chunk)(const FN(overlap_job) *j, idx number, c
         if (backward && counts[y] != before)
             FN(shares)(j->g, y, shares);
         before = counts[backward ? y : 0];
-#define CK_ROW(taps, stride, plain) \
+#define CK_ROW(taps, stride) \
     FN(sum_across)(j, row, backward ? shares : NULL, taps, stride, to)
         if (backward || j->sw == 1)
             BY_TAPS_ACROSS(j->g->k[2], 1, CK_ROW)

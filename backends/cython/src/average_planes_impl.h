@@ -70,7 +70,7 @@ CK_INLINE void FN(average_planes)(const FN(run_on_job) *j, idx task, const int b
         const REAL *in = (const REAL *)j->in + plane * j->size;
         REAL *out = (REAL *)j->out + plane * j->size;
         idx room = (last - plane) * j->size;
-#define CK_ROW(taps, stride, nan) \
+#define CK_ROW(taps, stride) \
     FN(sum_plane_across)(j, in, backward ? j->shares : NULL, taps, sums)
         BY_TAPS_ACROSS(j->g->k[2], 1, CK_ROW)
 #undef CK_ROW

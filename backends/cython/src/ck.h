@@ -34,7 +34,14 @@ typedef struct {
 } ck_pool;
 
 /* The kernels of each operation. The Python side chooses by these numbers (table.py). */
-enum { CK_DIRECT = 0, CK_GEMM = 1, CK_DEPTHWISE = 2, CK_WINOGRAD = 3, CK_COLUMNS = 4, CK_CONV_KERNELS = 5 };
+enum {
+    CK_DIRECT = 0,
+    CK_GEMM = 1,
+    CK_DEPTHWISE = 2,
+    CK_WINOGRAD = 3,
+    CK_COLUMNS = 4,
+    CK_CONV_KERNELS = 5,
+};
 enum { CK_WINDOWS = 0, CK_ROWS = 1, CK_GLOBAL = 2, CK_TILES = 3, CK_POOL_KERNELS = 4 };
 
 /* Arrays are C-contiguous and of the table's dtype. Every function returns 0, or -1 where memory

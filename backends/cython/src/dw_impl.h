@@ -377,7 +377,7 @@ static void FN(dw_task)(void *context, idx task, void *scratch)
     idx begin = split * chunks / j->splits, end = (split + 1) * chunks / j->splits;
     for (idx number = begin; number < end; number++) {
         dw_chunk chunk = chunk_of_rows(j, part, number);
-        dw_chunk next = chunk_of_rows(j, part, CK_MIN(number + 1, end - 1));
+        dw_chunk next = number + 1 < end ? chunk_of_rows(j, part, number + 1) : (dw_chunk){0};
         check += j->outer ? FN(transposed_chunk)(j, &chunk, &m, dw, sums,
                                                  number > begin ? TILE_ADD : 0)
                           : FN(dot_chunk)(j, &chunk, &m, sums, &next);

@@ -45,7 +45,8 @@
 #define LANES (CK_VECTOR_BYTES / 4)
 #endif
 #define VL ((idx)LANES)
-/* LANES (for the preprocessor), VL: REALs in a vector. VEC: an aligned vector; VECU: the same at any address; IVEC: what a comparison gives. */
+/* LANES (for the preprocessor), VL: REALs in a vector. VEC: an aligned vector; VECU: the same at any
+ * address; IVEC: what a comparison gives. */
 typedef REAL VEC __attribute__((vector_size(CK_VECTOR_BYTES), may_alias));
 typedef REAL VECU __attribute__((vector_size(CK_VECTOR_BYTES), may_alias, aligned(sizeof(REAL))));
 #ifdef REAL_IS_DOUBLE

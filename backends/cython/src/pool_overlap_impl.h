@@ -9,9 +9,9 @@
 #define CK_POOL_OVERLAP_IMPL
 #define BY_TAPS_ACROSS(taps, stride, run) \
     switch (taps) { \
-    case 2: run(2, stride, 1); break; \
-    case 3: run(3, stride, 1); break; \
-    default: run(4, stride, 1); break; \
+    case 2: run(2, stride); break; \
+    case 3: run(3, stride); break; \
+    default: run(4, stride); break; \
     }
 enum { REDUCED_BYTES = 24 << 10, MOST_ACROSS = 4 };
 
@@ -233,17 +233,20 @@ static void FN(max_overlap_chunk)(const FN(overlap_job) *j, idx number, const LA
     for (idx y = c.y0; y < c.y1; y++) {
         const REAL *row = image + y * j->src_w;
         idx to = (y - c.y0) * j->pitch, taps = j->g->k[2];
-#define CK_ROW(taps, stride, plain) \
-    FN(max_across)(j, row, taps, stride, first, plain, bests + to, args + to)
+#define CK_ANY(taps, stride) \
+    FN(max_across)(j, row, taps, stride, first, 0, bests + to, args + to)
+#define CK_PLAIN(taps, stride) \
+    FN(max_across)(j, row, taps, stride, first, 1, bests + to, args + to)
         if (!plain && j->sw == 1)
-            CK_ROW(taps, 1, 0);
+            CK_ANY(taps, 1);
         else if (!plain)
-            CK_ROW(taps, 2, 0);
+            CK_ANY(taps, 2);
         else if (j->sw == 1)
-            BY_TAPS_ACROSS(taps, 1, CK_ROW)
+            BY_TAPS_ACROSS(taps, 1, CK_PLAIN)
         else
-            BY_TAPS_ACROSS(taps, 2, CK_ROW)
-#undef CK_ROW
+            BY_TAPS_ACROSS(taps, 2, CK_PLAIN)
+#undef CK_ANY
+#undef CK_PLAIN
     }
     for (idx r = 0; r < c.rows; r++) {
         idx t0, t1, y, at = (c.plane * j->height + c.first + r) * j->width;

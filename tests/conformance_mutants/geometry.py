@@ -100,7 +100,7 @@ def stride_ignored_by_1x1(spec):
 
 @geometry(*CONV)
 def stride_ignored_between_rows(spec):
-    """As many rows of results as of pixels are taken for stride 1, where kernels are one row high."""
+    """Kernels one row high, with as many rows of results as of pixels, run with stride 1."""
     rows = slice(0, spec.axes - 1)
     one = {*spec.kernel[rows]} == {1} and not any(begin for begin, _ in spec.pad[rows])
     if not one or spec.x_shape[2:-1] != spec.out_shape[2:-1]:

@@ -57,6 +57,8 @@ class Cache:
         return self.plan.record.version
 
     def __repr__(self) -> str:
+        if not hasattr(self, "plan"):
+            return "<convkit cache of no call>"
         return f"<convkit cache of {self.plan.problem} by backend {self.backend!r} {self.version}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -118,7 +120,7 @@ def _restore(
 
 def check_cache(cache: Any, operation: str) -> Plan:
     """Return the cache's plan; raise CacheError unless it belongs to ``operation``."""
-    if type(cache) is Cache:
+    if type(cache) is Cache and hasattr(cache, "plan"):
         if cache.plan.operation == operation:
             return cache.plan
         raise CacheError(
@@ -131,6 +133,7 @@ def check_cache(cache: Any, operation: str) -> Plan:
             f"cache (a tuple of {len(cache)}) must be a convkit cache, {hint}; "
             f"unpack it: out, cache = {operation}_forward(...)"
         )
+    given = cache if type(cache) is Cache else type(cache).__name__
     raise CacheError(
-        f"cache (={type(cache).__name__}) must be a convkit cache, {hint}; pass that instead"
+        f"cache (={given}) must be a convkit cache, {hint}; pass that instead"
     )

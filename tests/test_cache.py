@@ -11,6 +11,7 @@ import pytest
 
 import convkit
 from convkit import registry
+from convkit.cache import Cache
 
 X = np.arange(96.0).reshape(2, 3, 4, 4)
 W = np.ones((2, 3, 3, 3))
@@ -42,6 +43,7 @@ def test_backward_goes_home_whatever_is_selected(monkeypatch):
     ("wrong", "message"),
     [
         (None, r"cache \(=NoneType\) must be a convkit cache"),
+        (Cache(), r"cache \(=<convkit cache of no call>\) must be a convkit cache"),
         ((1, 2), r"cache \(a tuple of 2\) must be a convkit cache, .*unpack it: out, cache ="),
         (X, r"cache \(=ndarray\) must be"),
     ],

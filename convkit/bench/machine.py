@@ -47,7 +47,7 @@ def vector_sets() -> str:
     return ", ".join(found) or platform.machine()
 
 
-def versions(names: tuple[str, ...] = ("convkit-layers", "numpy", "torch")) -> dict[str, str]:
+def versions(names: tuple[str, ...] = (registry.DISTRIBUTION, "numpy", "torch")) -> dict[str, str]:
     """Versions of what took part, where installed."""
     found = {"python": platform.python_version()}
     for name in names:

@@ -14,6 +14,7 @@ import click
 import numpy as np
 
 import convkit
+from convkit import registry
 from convkit.cli import EXIT_INTERRUPTED
 from convkit.commands._backends import backend_rows, load_quietly, text_table
 from convkit.commands._build import (
@@ -38,7 +39,7 @@ MOST_MISTAKES = 20
 #: Packages that are used once training is over: what misses them must fail before.
 NEEDED_LATER = ("safetensors", "jinja2")
 PACKAGES = (
-    "convkit-layers",
+    registry.DISTRIBUTION,
     "numpy",
     "pluggy",
     "click",

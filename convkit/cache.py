@@ -134,6 +134,4 @@ def check_cache(cache: Any, operation: str) -> Plan:
             f"unpack it: out, cache = {operation}_forward(...)"
         )
     given = cache if type(cache) is Cache else type(cache).__name__
-    raise CacheError(
-        f"cache (={given}) must be a convkit cache, {hint}; pass that instead"
-    )
+    raise CacheError(f"cache (={given}) must be a convkit cache, {hint}; pass that instead")

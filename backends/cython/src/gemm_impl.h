@@ -19,6 +19,7 @@ enum {
     LEAST_FILTERS = 2 * TILE_ROWS, /* of a block */
     LEAST_PIXELS = 256,
     PREPACK_BYTES = 2560 << 10,
+    TOGETHER_BYTES = 512 << 10, /* for what a task packs of all passes at once */
     PACKING_WORK = 16, /* of a value, in multiply-adds */
 };
 
@@ -27,7 +28,7 @@ typedef struct {
     idx taps, sy, sx, y0, x0, cols;
     idx in_order;     /* w's elements are met one after the other */
     idx *toff, *wtap; /* [taps]: offset in a channel's strip; place in w's kernel */
-    idx a;            /* where its packed weights begin */
+    idx a;            /* where its packed weights begin, of all tasks' or of a task's own */
 } gemm_pass;
 
 typedef struct {
@@ -40,11 +41,13 @@ typedef struct {
     idx wm, wc, wg;           /* w's strides: result channel, source's channel, group */
     idx passes, all_taps;
     gemm_pass *pass;
+    idx *pass_of, *place; /* [all_taps], of several passes: a tap's, and where in its list it stands */
     idx direct_source;        /* 1: read the source itself, which needs no strip */
     idx cb, images, rows, mb; /* blocks: channels, images, output rows, filters */
     idx chunks_n, chunks_r, chunks_m;
     idx offset_strip, offset_panel, offset_a, offset_koff, offset_result;
-    idx scratch, prepacked;
+    idx scratch;
+    idx prepacked, together, weights; /* whether all tasks', or all passes' of a task; how many */
     const void *src, *w, *bias;
     void *out, *a;
     int relu;
@@ -71,13 +74,6 @@ static idx panel_rows(idx filters, idx panels, idx i, idx *first)
     return least + (i < higher);
 }
 
-/* Where the weights of a summed channel begin in their group's. */
-static idx channel_weights(const gemm_job *j, idx c)
-{
-    idx channel = quotient(c, j->depth.taps);
-    return channel * j->wc + j->depth.weight[c - channel * j->depth.taps];
-}
-
 /* Parts of many planes are copied one after the other: prefetch the plane after the next, for
  * copying one is quicker than fetching. Whole planes follow each other in memory anyway. */
 static void fetch_ahead(strip_shape *s, idx channels)
@@ -89,77 +85,6 @@ static void fetch_ahead(strip_shape *s, idx channels)
 
 static FN(tile) *const FN(packed_tiles)[2][15];
 static FN(tile) *const FN(strip_tiles)[3][15];
-static const idx FN(each_lane)[LANES] = {EACH_LANE(LANE_NUMBER, 0)};
-
-/* ---- packing ------------------------------------------------------------------------------- */
-
-/* to[i * rows + r] = from[r * step + pick[i]], i < count, where pick ascends, in whole vectors:
- * reads up to a vector behind the last pick, and writes, in ascending order, up to a vector behind
- * the last row. */
-static void FN(pack_picks)(const REAL *from, idx step, idx rows, const idx *pick, idx count,
-                           REAL *to)
-{
-    VEC square[TILE_ROWS + 2 * LANES];
-    idx blocks = blocks_of(rows, VL);
-    for (idx i = 0, t = 0; i < count; t += VL) {
-        if (pick[i] >= t + VL)
-            continue;
-        for (idx b = 0; b < blocks; b++)
-            FN(transpose)(from + b * VL * step + t, step, CK_MIN(VL, rows - b * VL),
-                          (REAL *)(square + b * VL), VL);
-        for (; i < count && pick[i] < t + VL; i++)
-            for (idx b = 0; b < blocks; b++)
-                *(VECU *)(to + i * rows + b * VL) = square[b * VL + pick[i] - t];
-    }
-}
-
-/* Pack the weights of result channels m .. m+rows-1 and summed channels c0 .. c0+cs-1 as [k][rows]. */
-static void FN(pack_weight_panel)(const gemm_job *j, const gemm_pass *p, idx group, idx m, idx rows,
-                                  idx c0, idx cs, REAL *to)
-{
-    const REAL *w = (const REAL *)j->w + group * j->wg;
-    const REAL *w_end = (const REAL *)j->w + j->groups * j->wg;
-    idx extra = round_up(rows, VL) - rows, width = round_up(j->all_taps, VL);
-    /* A transpose takes about as long as five values for each of its rows. */
-    int in_vectors = !p->in_order && rows * p->taps > 5 * width * blocks_of(rows, VL);
-    const REAL *first = w + m * j->wm + channel_weights(j, c0), *end = to + cs * p->taps * rows;
-    idx k = 0, contiguous = p->in_order ? cs * p->taps : 0;
-    for (; k + VL <= contiguous && to + VL * rows + extra <= end; k += VL, to += VL * rows) {
-        if (rows <= VL)
-            FN(transpose)(first + k, j->wm, rows, to, rows);
-        else
-            FN(pack_picks)(first + k, j->wm, rows, FN(each_lane), VL, to);
-    }
-    idx c = k / p->taps, tap = k % p->taps;
-    for (; c < cs; c++, tap = 0) {
-        const REAL *from = w + m * j->wm + channel_weights(j, c0 + c);
-        /* Far apart, so that hardware does not see what comes next. */
-        for (idx r = 0; r < rows * j->wm && !p->in_order; r += 64 / (idx)sizeof(REAL))
-            __builtin_prefetch(from + 3 * j->wc + r);
-        if (in_vectors && to + p->taps * rows + extra <= end &&
-            from + (rows - 1) * j->wm + width <= w_end) {
-            FN(pack_picks)(from, j->wm, rows, p->wtap, p->taps, to);
-            to += p->taps * rows;
-            continue;
-        }
-        for (; tap < p->taps; tap++, to += rows)
-            for (idx r = 0; r < rows; r++)
-                to[r] = from[r * j->wm + p->wtap[tap]];
-    }
-}
-
-/* Those of `count` result channels, from m0 on, panel by panel. */
-static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, idx m0, idx count,
-                             idx c0, idx cs, REAL *to)
-{
-    idx panels = p->taps ? blocks_of(count, TILE_ROWS) : 0;
-    for (idx i = 0, m; i < panels; i++) {
-        idx rows = panel_rows(count, panels, i, &m);
-        FN(pack_weight_panel)(j, p, group, m0 + m, rows, c0, cs, to + m * cs * p->taps);
-    }
-}
-
-/* ---- one block of results -------------------------------------------------------------------- */
 
 /* What the panels of one pass over one chunk and one block of channels share. */
 typedef struct {

@@ -120,27 +120,29 @@ static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
     j->offset_result = at;
     at += round_up(j->mb * j->images * j->rows * result_columns(j) * (idx)sizeof(REAL) + slack, 64);
     j->offset_a = at;
-    if (!j->prepacked)
-        at += round_up(j->mb * j->cb * most_taps * (idx)sizeof(REAL), 64);
-    j->scratch = at;
+    idx block = j->mb * j->cb, own = block * j->all_taps * (idx)sizeof(REAL);
+    j->together = !j->prepacked && passes > 1 && own <= TOGETHER_BYTES;
+    idx a = 0, all = j->prepacked ? j->groups * j->m * j->c : j->together ? block : 0;
+    for (idx i = 0; i < passes; i++) {
+        j->pass[i].a = a;
+        a += all * j->pass[i].taps + (j->together ? VL : 0);
+    }
+    a = CK_MAX(a, block * most_taps);
+    j->weights = a;
+    j->scratch = at + (j->prepacked ? 0 : round_up(a * (idx)sizeof(REAL), 64));
 }
 
 static int FN(run_gemm)(gemm_job *j)
 {
-    idx a = 0;
-    for (idx i = 0; i < j->passes; i++) {
-        j->pass[i].a = a;
-        a += j->groups * j->m * j->c * j->pass[i].taps;
-    }
     double work = (double)j->runs * j->n * j->out_h * j->out_w * j->groups * j->m * j->c *
                   j->all_taps / j->pass[0].sy / j->pass[0].sx;
     int failed = 0;
     j->a = NULL;
     if (j->prepacked) {
-        if (posix_memalign(&j->a, 64, (size_t)CK_MAX(a, 1) * sizeof(REAL)))
+        if (posix_memalign(&j->a, 64, (size_t)CK_MAX(j->weights, 1) * sizeof(REAL)))
             return -1;
         failed = ck_parallel(j->groups * j->chunks_m * blocks_of(j->mb, TILE_ROWS),
-                             FN(prepack_task), j, 0, PACKING_WORK * (double)a);
+                             FN(prepack_task), j, 0, PACKING_WORK * (double)j->weights);
     }
     idx tasks = j->groups * j->runs * j->chunks_n * j->chunks_r * j->chunks_m;
     if (!failed)
@@ -240,7 +242,7 @@ static int FN(dx_of_planes)(const ck_conv *g, idx first, const void *dout, const
     gemm_job j = {.groups = g->groups, .m = g->c / g->groups, .channels = g->f / g->groups,
                   .out_h = g->in[1], .out_w = g->in[2], .passes = passes, .all_taps = taps,
                   .pass = pass, .src = dout, .w = w, .out = dx};
-    j.depth.shift = lists + 3 * taps + 4 * MOST_TAPS;
+    j.depth.shift = lists + 5 * taps + 4 * MOST_TAPS;
     j.depth.weight = j.depth.shift + MOST_TAPS;
     depth_backward(&j.depth, g, first);
     FN(join_planes)(&j, g);
@@ -276,7 +278,8 @@ static int FN(dx_of_planes)(const ck_conv *g, idx first, const void *dout, const
     s->ph = phases, s->pw = phases + MOST_TAPS;
     s->ph[0] = s->pw[0] = 0;
     idx *toff = lists, *wtap = lists + taps, *column = lists + 2 * taps;
-    idx *kh = lists + 3 * taps, *oh = kh + MOST_TAPS;
+    j.pass_of = lists + 3 * taps, j.place = lists + 4 * taps;
+    idx *kh = lists + 5 * taps, *oh = kh + MOST_TAPS;
     idx *kw = oh + MOST_TAPS, *ow = kw + MOST_TAPS;
     for (idx i = 0; i < passes; i++) {
         gemm_pass *p = &pass[i];
@@ -287,7 +290,9 @@ static int FN(dx_of_planes)(const ck_conv *g, idx first, const void *dout, const
         idx cols = reaching_taps(g->k[2], sw, g->d[2], g->p[2], p->x0, kw, ow);
         for (idx a = 0; a < rows; a++)
             for (idx b = 0; b < cols; b++) {
-                wtap[p->taps] = kh[a] * g->k[2] + kw[b];
+                idx tap = kh[a] * g->k[2] + kw[b];
+                wtap[p->taps] = tap;
+                j.pass_of[tap] = i, j.place[tap] = p->taps;
                 idx col = ow[b] - low_w;
                 column[p->toff - lists + p->taps] = s->gapless ? phase_number(s, 0, col) : col;
                 toff[p->taps++] = j.direct_source ? 0 : (oh[a] - low_h) * s->pitch;
@@ -306,7 +311,7 @@ int FN(ck_gemm_dx)(const ck_conv *volume, const void *dout, const void *w, void 
 {
     const ck_conv flat = without_depth(volume), *g = &flat;
     gemm_pass *pass = malloc((size_t)(g->s[1] * g->s[2]) * sizeof *pass);
-    idx *lists = malloc((size_t)(3 * g->k[1] * g->k[2] + 6 * MOST_TAPS) * sizeof(idx));
+    idx *lists = malloc((size_t)(5 * g->k[1] * g->k[2] + 6 * MOST_TAPS) * sizeof(idx));
     int failed = pass && lists ? 0 : -1;
     for (idx first = 0; first < CK_MIN(g->s[0], g->in[0]) && !failed; first++)
         failed = FN(dx_of_planes)(g, first, dout, w, dx, pass, lists);

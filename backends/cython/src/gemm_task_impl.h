@@ -82,7 +82,9 @@ static void FN(gemm_task)(void *context, idx task, void *scratch)
                 FN(fill_plane)(&j->strip, j->src,
                                source_plane(&j->depth, channels, channel, c0 + c, n0 + n), first,
                                strip + (n * cs + c) * j->strip.channel_size);
-        REAL *to = results;
+        REAL *to = results, *a = (REAL *)((char *)scratch + j->offset_a);
+        if (j->together)
+            FN(pack_passes)(j, group, m0, m, c0, cs, a);
         for (idx i = 0; i < j->passes; i++) {
             const gemm_pass *p = &j->pass[i];
             idx rows = FN(pass_rows)(j, p, first, j->rows);
@@ -107,14 +109,11 @@ static void FN(gemm_task)(void *context, idx task, void *scratch)
             for (idx c = 0, k = 0; c < cs; c++)
                 for (idx t = 0; t < p->taps; t++)
                     koff[k++] = c * j->strip.channel_size + p->toff[t];
-            if (j->prepacked) {
-                b.a = (const REAL *)j->a + p->a + (group * j->m + m0) * j->c * p->taps +
-                      c0 * p->taps * m;
-            } else {
-                REAL *a = (REAL *)((char *)scratch + j->offset_a);
+            b.a = j->prepacked ? (const REAL *)j->a + p->a + (group * j->m + m0) * j->c * p->taps +
+                                     c0 * p->taps * m
+                               : a + p->a;
+            if (!j->prepacked && !j->together)
                 FN(pack_weights)(j, p, group, m0, m, c0, cs, a);
-                b.a = a;
-            }
             if (j->strip.gapless && p->cols == j->strip.pitch) { /* one long row */
                 b.cols *= rows;
                 b.rows = 1;

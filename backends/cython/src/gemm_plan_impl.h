@@ -91,6 +91,22 @@ static void FN(cut_blocks)(gemm_job *j, idx most_taps, idx rows_reach)
     j->chunks_m = blocks_of(j->m, j->mb);
 }
 
+/* Where each pass's packed weights begin: of those of all tasks, or of a task's own, which are all passes'
+ * at once where they are small, and one pass's after the other otherwise. */
+static void FN(place_weights)(gemm_job *j, idx most_taps)
+{
+    idx block = j->mb * j->cb, at = 0, slack = 0, each = j->prepacked ? j->groups * j->m * j->c : 0;
+    j->together = !j->prepacked && j->passes > 1 &&
+                  block * j->all_taps * (idx)sizeof(REAL) <= TOGETHER_BYTES;
+    if (j->together)
+        each = block, slack = VL;
+    for (idx i = 0; i < j->passes; i++) {
+        j->pass[i].a = at;
+        at += each * j->pass[i].taps + slack;
+    }
+    j->weights = CK_MAX(at, block * most_taps);
+}
+
 /* The blocks, and where each lies in a thread's scratch. */
 static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
 {
@@ -120,16 +136,8 @@ static void FN(plan_blocks)(gemm_job *j, idx rows_reach)
     j->offset_result = at;
     at += round_up(j->mb * j->images * j->rows * result_columns(j) * (idx)sizeof(REAL) + slack, 64);
     j->offset_a = at;
-    idx block = j->mb * j->cb, own = block * j->all_taps * (idx)sizeof(REAL);
-    j->together = !j->prepacked && passes > 1 && own <= TOGETHER_BYTES;
-    idx a = 0, all = j->prepacked ? j->groups * j->m * j->c : j->together ? block : 0;
-    for (idx i = 0; i < passes; i++) {
-        j->pass[i].a = a;
-        a += all * j->pass[i].taps + (j->together ? VL : 0);
-    }
-    a = CK_MAX(a, block * most_taps);
-    j->weights = a;
-    j->scratch = at + (j->prepacked ? 0 : round_up(a * (idx)sizeof(REAL), 64));
+    FN(place_weights)(j, most_taps);
+    j->scratch = at + (j->prepacked ? 0 : round_up(j->weights * (idx)sizeof(REAL), 64));
 }
 
 static int FN(run_gemm)(gemm_job *j)

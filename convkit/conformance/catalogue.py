@@ -133,6 +133,7 @@ _POOL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("pad", {"x": (1, 2, 5, 6), "kernel": (4, 2), "stride": (3, 1), "pad": ((0, 3), (1, 1))}),
     ("pad", {"x": (2, 3, 7, 7), "kernel": (3, 3), "stride": (2, 2), "pad": (1, 1)}),
     ("pad", {"x": (2, 3, 6, 8), "kernel": (2, 2), "stride": (2, 2), "pad": (1, 1)}),
+    ("pad", {"x": (1, 2, 3, 15), "kernel": (3, 3), "stride": (1, 1), "pad": ((0, 2), (2, 0))}),
     ("ceil mode", {"x": (2, 3, 8, 6), "kernel": (2, 4), "stride": (3, 4), "ceil_mode": True}),
     (
         "ceil mode",

@@ -16,7 +16,7 @@ typedef struct {
     int backward;
     const void *in;
     void *out;
-    const REAL *shares; /* [size], and what is finite a vector before and behind */
+    const REAL *shares; /* [whole vectors], and what is finite a vector before and behind */
     MASK mask[MOST_PLANE_VECTORS][MOST_ACROSS]; /* which lanes have a pixel at each tap across */
 } FN(run_on_job);
 
@@ -93,7 +93,8 @@ static void FN(average_planes_task)(void *context, idx task, void *memory)
 static int FN(average_run_on)(const ck_pool *g, const void *in, void *out, int backward)
 {
     idx size = g->in[1] * g->in[2], width = g->in[2];
-    REAL *shares = calloc((size_t)(size + 2 * VL), sizeof(REAL));
+    /* The last vector's taps reach behind it. */
+    REAL *shares = calloc((size_t)(round_up(size, VL) + 2 * VL), sizeof(REAL));
     if (!shares)
         return -1;
     for (idx y = 0; y < g->out[1]; y++) /* each writes a vector behind its row */

@@ -133,7 +133,6 @@ _POOL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("pad", {"x": (1, 2, 5, 6), "kernel": (4, 2), "stride": (3, 1), "pad": ((0, 3), (1, 1))}),
     ("pad", {"x": (2, 3, 7, 7), "kernel": (3, 3), "stride": (2, 2), "pad": (1, 1)}),
     ("pad", {"x": (2, 3, 6, 8), "kernel": (2, 2), "stride": (2, 2), "pad": (1, 1)}),
-    ("pad", {"x": (1, 2, 3, 15), "kernel": (3, 3), "stride": (1, 1), "pad": ((0, 2), (2, 0))}),
     ("ceil mode", {"x": (2, 3, 8, 6), "kernel": (2, 4), "stride": (3, 4), "ceil_mode": True}),
     (
         "ceil mode",
@@ -187,10 +186,14 @@ _MAX_POOL: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
 )
 
-_AVG_POOL: tuple[tuple[str, dict[str, Any]], ...] = tuple(
-    ("count_include_pad", {**geometry, "count_include_pad": True})
-    for feature, geometry in _POOL
-    if feature in ("pad", "ceil mode", "one axis", "three axes")
+_AVG_POOL: tuple[tuple[str, dict[str, Any]], ...] = (
+    *(
+        ("count_include_pad", {**geometry, "count_include_pad": True})
+        for feature, geometry in _POOL
+        if feature in ("pad", "ceil mode", "one axis", "three axes")
+    ),
+    # Windows that leave the image its size, with the padding on one side.
+    ("pad", {"x": (1, 2, 3, 15), "kernel": (3, 3), "stride": (1, 1), "pad": ((0, 2), (2, 0))}),
 )
 
 _FUSED: tuple[tuple[str, dict[str, Any]], ...] = (

@@ -120,12 +120,13 @@ def _restore(
 
 def check_cache(cache: Any, operation: str) -> Plan:
     """Return the cache's plan; raise CacheError unless it belongs to ``operation``."""
-    if type(cache) is Cache and hasattr(cache, "plan"):
-        if cache.plan.operation == operation:
-            return cache.plan
+    plan: Plan | None = getattr(cache, "plan", None) if type(cache) is Cache else None
+    if plan is not None:
+        if plan.operation == operation:
+            return plan
         raise CacheError(
-            f"cache is of {cache.operation}_forward, but this is {operation}_backward; "
-            f"call {cache.operation}_backward"
+            f"cache is of {plan.operation}_forward, but this is {operation}_backward; "
+            f"call {plan.operation}_backward"
         )
     hint = "the second value that the forward call returned"
     if isinstance(cache, tuple):

@@ -123,14 +123,10 @@ CK_INLINE void FN(put_row)(const columns_job *j, const FN(summed_row) *s, const 
         UNROLL for (idx c = 0; c < channels; c++)
         {
             REAL *to = s->to + c * s->plane + x;
-            if (sw == 1) {
+            if (sw == 1)
                 FN(put)(to, sum[c], width - x, s->room - x);
-            } else {
-                VEC first, second;
-                FN(join_lanes)(sum[c], other[c], &first, &second);
-                FN(put)(to, first, width - x, s->room - x);
-                FN(put)(to + VL, second, width - x - VL, s->room - x - VL);
-            }
+            else
+                FN(put_joined)(to, sum[c], other[c], width - x, s->room - x);
         }
     }
 }

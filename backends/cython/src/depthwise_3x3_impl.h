@@ -199,7 +199,7 @@ CK_INLINE void FN(two_rows_of_dx)(const FN(job_3x3) *j, const REAL *dout, idx i,
                                   REAL *row, const REAL *end)
 {
     for (idx block = j->blocks - 1; block >= 0; block--) {
-        VEC zero = {0}, here = zero, right = zero, below = zero, across = zero, a, b;
+        VEC zero = {0}, here = zero, right = zero, below = zero, across = zero;
         FN(reach_3x3) reach = FN(reach_of)(j, dout, i, block, 2);
         if (reach.high > 0) {
             here = FN(tap_pixels)(&reach, 0, 0, 1);
@@ -215,10 +215,7 @@ CK_INLINE void FN(two_rows_of_dx)(const FN(job_3x3) *j, const REAL *dout, idx i,
             VEC odd = r ? w[0] * across + w[2] * below + w[6] * right + w[8] * here
                         : w[3] * right + w[5] * here;
             REAL *to = row + r * j->width + x;
-            FN(join_lanes)(even, odd, &a, &b);
-            FN(put)(to, a, n, end - to);
-            if (n > VL)
-                FN(put)(to + VL, b, n - VL, end - to - VL);
+            FN(put_joined)(to, even, odd, n, end - to);
         }
     }
 }

@@ -81,11 +81,9 @@ static void FN(cut_blocks)(gemm_job *j, idx most_taps, idx rows_reach)
     }
     idx pixel_tasks = j->runs * blocks_of(j->n, j->images) * blocks_of(out_rows, j->rows);
     idx tasks = CK_MAX(1, pixel_tasks) * j->groups;
-    idx result_bytes = j->images * j->rows * result_columns(j) * (idx)sizeof(REAL), blocks = 1;
-    if (result_bytes)
-        blocks = CK_MIN(j->m, blocks_of(j->m * result_bytes, RESULT_BYTES));
-    blocks = filter_blocks(tasks, j->m, CK_MAX(1, blocks));
-    j->mb = even_block(j->m, blocks_of(j->m, blocks));
+    idx result_bytes = j->m * j->images * j->rows * result_columns(j) * (idx)sizeof(REAL);
+    idx least = CK_MAX(1, CK_MIN(j->m, blocks_of(result_bytes, RESULT_BYTES)));
+    j->mb = blocks_of(j->m, filter_blocks(tasks, j->m, least));
     j->chunks_n = blocks_of(j->n, j->images);
     j->chunks_r = blocks_of(out_rows, j->rows);
     j->chunks_m = blocks_of(j->m, j->mb);

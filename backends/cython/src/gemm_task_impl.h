@@ -27,21 +27,13 @@ static void FN(interleave_two)(const gemm_job *j, const gemm_pass *p, const REAL
             const REAL *e = even + (i * rows + r) * p[0].cols;
             const REAL *o = odd + (i * rows + r) * p[1].cols;
             for (idx x = 0; x < p->cols; x += VL) {
-                VEC a, b, ev = {0}, ov = {0};
+                VEC ev = {0}, ov = {0};
                 if (p[0].taps)
                     ev = *(const VECU *)(e + x);
                 if (p[1].taps)
                     ov = *(const VECU *)(o + x);
-                FN(join_lanes)(ev, ov, &a, &b);
-                idx left = j->out_w - 2 * x;
-                if (left >= 2 * VL) {
-                    *(VECU *)(to + 2 * x) = a;
-                    *(VECU *)(to + 2 * x + VL) = b;
-                } else {
-                    FN(store_part)(to + 2 * x, a, CK_MIN(left, VL));
-                    if (left > VL)
-                        FN(store_part)(to + 2 * x + VL, b, left - VL);
-                }
+                idx left = j->out_w - 2 * x; /* other tasks write the next row */
+                FN(put_joined)(to + 2 * x, ev, ov, left, left);
             }
         }
 }

@@ -152,12 +152,7 @@ CK_INLINE void FN(put_one)(const plane_job *j, REAL *row, idx i, VEC v, idx room
 
 CK_INLINE void FN(put_two)(const plane_job *j, REAL *row, idx i, VEC even, VEC odd, idx room)
 {
-    idx x = 2 * i;
-    VEC a, b;
-    FN(join_lanes)(even, odd, &a, &b);
-    FN(put)(row + x, a, j->width - x, room - x);
-    if (x + VL < j->width)
-        FN(put)(row + x + VL, b, j->width - x - VL, room - x - VL);
+    FN(put_joined)(row + 2 * i, even, odd, j->width - 2 * i, room - 2 * i);
 }
 
 /* A row of dx, where `value(phase number, i)` gives VL of its columns. */

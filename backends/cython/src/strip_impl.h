@@ -162,14 +162,24 @@ CK_INLINE unsigned FN(lanes_inside)(idx x, idx width)
 /* The same for loads that are masked. */
 static MASK FN(mask_columns)(idx x, idx width) { return FN(mask_of)(FN(lanes_inside)(x, width)); }
 
-/* Store the first n lanes of v, of which there may be none; `room` >= n says how many there may be
- * written, for what lies behind is the next row's, which comes later. */
+/* Store the first n lanes of v; `room` >= n says how many there may be written, for what lies behind is
+ * the next row's, which comes later. */
 CK_INLINE void FN(put)(REAL *to, VEC v, idx n, idx room)
 {
     if (room >= VL)
         *(VECU *)to = v;
-    else if (n > 0)
+    else
         FN(store_part)(to, v, n);
+}
+
+/* The same of two vectors whose lanes take turns. */
+CK_INLINE void FN(put_joined)(REAL *to, VEC even, VEC odd, idx n, idx room)
+{
+    VEC first, second;
+    FN(join_lanes)(even, odd, &first, &second);
+    FN(put)(to, first, n, room);
+    if (n > VL)
+        FN(put)(to + VL, second, n - VL, room - VL);
 }
 
 /* Store v's lanes in a row of `width`, from column x on and `step` apart. */
@@ -179,7 +189,7 @@ CK_INLINE void FN(put_every)(REAL *row, VEC v, idx x, idx step, idx width)
         row[x] = v[lane];
 }
 
-/* Those of every vector of a phase's rows, worked out once where there are few of them. */
+/* The lanes inside, for every vector of a phase's rows, worked out once where there are few. */
 typedef struct {
     idx first;    /* column of the first one */
     int listed;

@@ -13,6 +13,13 @@ static idx channel_weights(const gemm_job *j, idx c)
 
 static const idx FN(each_lane)[LANES] = {EACH_LANE(LANE_NUMBER, 0)};
 
+/* square[p] and, for more than VL rows, square[VL + p] …: value p of each row; p < VL. */
+CK_INLINE void FN(turn_rows)(const REAL *from, idx step, idx rows, VEC *square)
+{
+    for (idx b = 0; b < rows; b += VL)
+        FN(transpose)(from + b * step, step, CK_MIN(VL, rows - b), (REAL *)(square + b), VL);
+}
+
 /* to[i * rows + r] = from[r * step + pick[i]], i < count, where pick ascends, in whole vectors:
  * reads up to a vector behind the last pick, and writes, in ascending order, up to a vector behind
  * the last row. */
@@ -24,9 +31,7 @@ static void FN(pack_picks)(const REAL *from, idx step, idx rows, const idx *pick
     for (idx i = 0, t = 0; i < count; t += VL) {
         if (pick[i] >= t + VL)
             continue;
-        for (idx b = 0; b < blocks; b++)
-            FN(transpose)(from + b * VL * step + t, step, CK_MIN(VL, rows - b * VL),
-                          (REAL *)(square + b * VL), VL);
+        FN(turn_rows)(from + t, step, rows, square);
         for (; i < count && pick[i] < t + VL; i++)
             for (idx b = 0; b < blocks; b++)
                 *(VECU *)(to + i * rows + b * VL) = square[b * VL + pick[i] - t];
@@ -108,13 +113,15 @@ static void FN(pack_passes)(const gemm_job *j, idx group, idx m0, idx count, idx
             for (idx t = 0; t < taps; t++) {
                 const gemm_pass *p = &j->pass[j->pass_of[t]];
                 REAL *to = a + p->a + (m * cs + c * rows) * p->taps + j->place[t] * rows;
-                for (idx b = 0; b < blocks && in_vectors && t % VL == 0; b++)
-                    FN(transpose)(from + b * VL * j->wm + t, j->wm, CK_MIN(VL, rows - b * VL),
-                                  (REAL *)(square + b * VL), VL);
-                for (idx b = 0; b < blocks && in_vectors; b++)
+                if (!in_vectors) {
+                    for (idx r = 0; r < rows; r++)
+                        to[r] = from[r * j->wm + t];
+                    continue;
+                }
+                if (t % VL == 0)
+                    FN(turn_rows)(from + t, j->wm, rows, square);
+                for (idx b = 0; b < blocks; b++)
                     *(VECU *)(to + b * VL) = square[b * VL + t % VL];
-                for (idx r = 0; r < rows && !in_vectors; r++)
-                    to[r] = from[r * j->wm + t];
             }
         }
     }

@@ -18,8 +18,7 @@ from convkit.api import (
     max_pool_backward,
     max_pool_forward,
 )
-from convkit.cache import Cache
-from convkit.candidates import Selection, explain
+from convkit.calls.cache import Cache
 from convkit.errors import (
     BackendCallError,
     BackendLoadError,
@@ -36,26 +35,23 @@ from convkit.errors import (
     VerifyError,
 )
 from convkit.registry import backends, reload
-from convkit.selection import (
-    set_default_backend,
-    use_backend,
-    verify_with,
-)
+from convkit.selection.outcome import Selection
+from convkit.selection.resolve import explain
+from convkit.selection.scope import set_default_backend, use_backend, verify_with
 from convkit.spec import ConvSpec, PoolSpec
+from convkit.version import __version__
 
 if TYPE_CHECKING:
-    from convkit.handover import restore, snapshot, wrap
-    from convkit.watch import register_observer, trace, unregister_observer
-
-__version__ = "0.1.0"
+    from convkit.calls.tracing import register_observer, trace, unregister_observer
+    from convkit.selection.transfer import restore, snapshot, wrap
 
 _LAZY = {
-    "restore": "convkit.handover",
-    "snapshot": "convkit.handover",
-    "wrap": "convkit.handover",
-    "register_observer": "convkit.watch",
-    "trace": "convkit.watch",
-    "unregister_observer": "convkit.watch",
+    "restore": "convkit.selection.transfer",
+    "snapshot": "convkit.selection.transfer",
+    "wrap": "convkit.selection.transfer",
+    "register_observer": "convkit.calls.tracing",
+    "trace": "convkit.calls.tracing",
+    "unregister_observer": "convkit.calls.tracing",
 }
 
 __all__ = [

@@ -1,7 +1,7 @@
 """The layer functions: normalise -> select -> call -> cache.
 
-This is the stable API. It holds no loop over pixels and no geometry: sizes are worked out by
-:mod:`convkit.spec`, the call is made by :mod:`convkit.dispatch`, the values come from a backend.
+This is the stable API. It holds no loop over pixels and no geometry: :mod:`convkit.spec` works out
+the sizes, :mod:`convkit.calls.dispatch` makes the call, and the values come from a backend.
 
 Shapes, for any number of spatial axes (shown for two): x (N, C, H, W), w (F, C / groups, KH, KW),
 b (F,), out (N, F, OH, OW). Every geometry argument is an int or one int per spatial axis; ``pad``
@@ -12,27 +12,31 @@ in any layout; results are new C-contiguous arrays of that dtype, and inputs are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from convkit import dispatch
-from convkit.cache import Cache
-from convkit.errors import ParameterError
-from convkit.inputs import check_dout
-from convkit.params import AVG_POOL_KEYS, CONV_KEYS, MAX_POOL_KEYS, merge
-from convkit.results import check_result
-from convkit.spec import Axes, ConvSpec, Pad
+from convkit.calls import dispatch
+from convkit.calls.dispatch import Cache
+from convkit.calls.params import merge
+from convkit.operations import (
+    AVG_POOL,
+    AVG_POOL_PARAM,
+    CONV,
+    CONV_PARAM,
+    CONV_RELU_POOL,
+    MAX_POOL,
+    MAX_POOL_PARAM,
+)
+from convkit.spec import Axes, Pad
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from convkit.choice import Choice
     from convkit.contract import Array
+    from convkit.selection.request import Choice
 
     Gradients: TypeAlias = tuple[Array | None, Array | None, Array | None]
     Param: TypeAlias = Mapping[str, Any]
-
-ALL = ("dx", "dw", "db")
 
 # --- convolution ----------------------------------------------------------------------------
 
@@ -80,21 +84,21 @@ def conv_forward(
     """
     if conv_param is not None:
         given = (stride, pad, dilation, groups, backend)
-        stride, pad, dilation, groups, backend = merge("conv_param", conv_param, CONV_KEYS, given)
+        stride, pad, dilation, groups, backend = merge(CONV_PARAM, conv_param, given)
     pair: tuple[Array, Cache] = dispatch.conv(True, x, w, b, stride, pad, dilation, groups, backend)
     return pair
 
 
-def conv_backward(dout: npt.ArrayLike, cache: Cache, *, needs: tuple[str, ...] = ALL) -> Gradients:
+def conv_backward(
+    dout: npt.ArrayLike, cache: Cache, *, needs: tuple[str, ...] = CONV.gradients
+) -> Gradients:
     """Return the gradients (dx, dw, db) of a convolution, given dout, the gradient of its out.
 
     ``needs`` names the gradients wanted; the others are None, as db is where there is no bias.
     Raises CacheError, ShapeError, DtypeError or ParameterError.
     """
-    plan, saved = dispatch.home(cache, "conv")
-    da = check_dout(dout, plan)
-    wanted = _check_needs(needs, plan.spec)
-    return dispatch.gradients(plan, wanted, da, cache.x, cache.w, saved)
+    gradients: Gradients = dispatch.backward(CONV, dout, cache, needs)
+    return gradients
 
 
 def conv(
@@ -112,7 +116,7 @@ def conv(
     """Return :func:`conv_forward`'s out alone: inference, nothing is kept for backward."""
     if conv_param is not None:
         given = (stride, pad, dilation, groups, backend)
-        stride, pad, dilation, groups, backend = merge("conv_param", conv_param, CONV_KEYS, given)
+        stride, pad, dilation, groups, backend = merge(CONV_PARAM, conv_param, given)
     out: Array = dispatch.conv(False, x, w, b, stride, pad, dilation, groups, backend)
     return out
 
@@ -157,11 +161,9 @@ def max_pool_forward(
     """
     if pool_param is not None:
         given = (kernel, stride, pad, dilation, ceil_mode, backend)
-        kernel, stride, pad, dilation, ceil_mode, backend = merge(
-            "pool_param", pool_param, MAX_POOL_KEYS, given
-        )
+        kernel, stride, pad, dilation, ceil_mode, backend = merge(MAX_POOL_PARAM, pool_param, given)
     pair: tuple[Array, Cache] = dispatch.pool(
-        True, "max", x, kernel, stride, pad, dilation, ceil_mode, None, backend
+        True, MAX_POOL, x, kernel, stride, pad, dilation, ceil_mode, None, backend
     )
     return pair
 
@@ -171,7 +173,8 @@ def max_pool_backward(dout: npt.ArrayLike, cache: Cache) -> Array:
 
     Where windows overlap, gradients add up. Raises CacheError, ShapeError or DtypeError.
     """
-    return _pool_backward(dout, cache, "max_pool")
+    dx: Array = dispatch.backward(MAX_POOL, dout, cache)
+    return dx
 
 
 def max_pool(
@@ -188,11 +191,9 @@ def max_pool(
     """Return :func:`max_pool_forward`'s out alone: inference, nothing is kept for backward."""
     if pool_param is not None:
         given = (kernel, stride, pad, dilation, ceil_mode, backend)
-        kernel, stride, pad, dilation, ceil_mode, backend = merge(
-            "pool_param", pool_param, MAX_POOL_KEYS, given
-        )
+        kernel, stride, pad, dilation, ceil_mode, backend = merge(MAX_POOL_PARAM, pool_param, given)
     out: Array = dispatch.pool(
-        False, "max", x, kernel, stride, pad, dilation, ceil_mode, None, backend
+        False, MAX_POOL, x, kernel, stride, pad, dilation, ceil_mode, None, backend
     )
     return out
 
@@ -217,17 +218,18 @@ def avg_pool_forward(
     if pool_param is not None:
         given = (kernel, stride, pad, ceil_mode, count_include_pad, backend)
         kernel, stride, pad, ceil_mode, count_include_pad, backend = merge(
-            "pool_param", pool_param, AVG_POOL_KEYS, given
+            AVG_POOL_PARAM, pool_param, given
         )
     pair: tuple[Array, Cache] = dispatch.pool(
-        True, "avg", x, kernel, stride, pad, None, ceil_mode, count_include_pad, backend
+        True, AVG_POOL, x, kernel, stride, pad, None, ceil_mode, count_include_pad, backend
     )
     return pair
 
 
 def avg_pool_backward(dout: npt.ArrayLike, cache: Cache) -> Array:
     """Return dx of an average pooling. Raises CacheError, ShapeError or DtypeError."""
-    return _pool_backward(dout, cache, "avg_pool")
+    dx: Array = dispatch.backward(AVG_POOL, dout, cache)
+    return dx
 
 
 def avg_pool(
@@ -245,20 +247,12 @@ def avg_pool(
     if pool_param is not None:
         given = (kernel, stride, pad, ceil_mode, count_include_pad, backend)
         kernel, stride, pad, ceil_mode, count_include_pad, backend = merge(
-            "pool_param", pool_param, AVG_POOL_KEYS, given
+            AVG_POOL_PARAM, pool_param, given
         )
     out: Array = dispatch.pool(
-        False, "avg", x, kernel, stride, pad, None, ceil_mode, count_include_pad, backend
+        False, AVG_POOL, x, kernel, stride, pad, None, ceil_mode, count_include_pad, backend
     )
     return out
-
-
-def _pool_backward(dout: npt.ArrayLike, cache: Cache, operation: str) -> Array:
-    plan, saved = dispatch.home(cache, operation)
-    da = check_dout(dout, plan)
-    dx: Array = dispatch.backward(plan, da, saved)
-    check_result(plan, "backward", "dx", dx, plan.spec.x_shape, (da, saved))
-    return dx
 
 
 # --- convolution, relu and max pooling in one ------------------------------------------------
@@ -279,32 +273,21 @@ def conv_relu_pool_forward(
     derivative is 1 where z > 0, else 0. Parameters are those of :func:`conv_forward` and
     :func:`max_pool_forward`; returns out and the cache for :func:`conv_relu_pool_backward`.
     """
-    *conv_geometry, backend = merge(
-        "conv_param", conv_param, CONV_KEYS, (None, None, None, None, backend)
-    )
-    *pool_geometry, backend = merge(
-        "pool_param", pool_param, MAX_POOL_KEYS, (None, None, None, None, None, backend)
-    )
-    return dispatch.fused(x, w, b, conv_geometry, (*pool_geometry, None), backend)
+    geometry = []
+    for parameters, param in ((CONV_PARAM, conv_param), (MAX_POOL_PARAM, pool_param)):
+        nothing = (None,) * len(parameters.defaults)
+        *values, backend = merge(parameters, param, (*nothing, backend))
+        geometry.append(values)
+    pair: tuple[Array, Cache] = dispatch.call(True, CONV_RELU_POOL, (x, w, b), geometry, backend)
+    return pair
 
 
 def conv_relu_pool_backward(
-    dout: npt.ArrayLike, cache: Cache, *, needs: tuple[str, ...] = ALL
+    dout: npt.ArrayLike, cache: Cache, *, needs: tuple[str, ...] = CONV_RELU_POOL.gradients
 ) -> Gradients:
     """Return the gradients (dx, dw, db) of :func:`conv_relu_pool_forward`.
 
     ``needs`` and errors are those of :func:`conv_backward`.
     """
-    plan, saved = dispatch.home(cache, "conv_relu_pool")
-    da = check_dout(dout, plan)
-    wanted = _check_needs(needs, plan.spec)
-    return dispatch.gradients(plan, wanted, da, cache.x, cache.w, saved)
-
-
-def _check_needs(needs: Iterable[str], spec: ConvSpec) -> tuple[str, ...]:
-    """Return the wanted gradients in order, without db where there is no bias."""
-    if needs is ALL:
-        return ALL if spec.has_bias else ALL[:2]
-    if isinstance(needs, str) or not all(n in ALL for n in needs):
-        raise ParameterError(f"needs (={needs!r}) must be a tuple of names from {ALL}")
-    return tuple(n for n in ALL if n in needs and (n != "db" or spec.has_bias))
+    gradients: Gradients = dispatch.backward(CONV_RELU_POOL, dout, cache, needs)
+    return gradients

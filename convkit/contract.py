@@ -84,4 +84,4 @@ class ObserverSpec:
 
     @hookspec
     def convkit_call_finished(self, call: Any) -> None:
-        """Called after every call of a backend's method; ``call`` is a ``convkit.watch.Call``."""
+        """Called after every call of a backend's method, with a ``convkit.calls.tracing.Call``."""

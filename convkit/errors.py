@@ -6,10 +6,7 @@ rule, and ends with what to do. The classes hold no logic.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from convkit.candidates import Selection
+from typing import Any
 
 
 class ConvkitError(Exception):
@@ -39,10 +36,11 @@ class DataError(ConvkitError, ValueError):
 class SelectionError(ConvkitError):
     """No backend may or can compute the problem.
 
-    ``selection`` is the object that ``explain`` returns, where a problem was already known.
+    ``selection`` is what ``explain`` returns, a :class:`convkit.Selection`, where a problem was
+    already known; else None.
     """
 
-    selection: Selection | None = None
+    selection: Any = None
 
 
 class BackendNotFoundError(SelectionError):

@@ -2,8 +2,8 @@
 
 It knows no backend's name but the built-in order, imports a backend only when one is wanted, and
 lets no broken plug-in disturb another: whatever a plug-in does wrong stays in its record. It
-computes nothing and selects nothing (:mod:`convkit.candidates` does). Nothing here runs when
-convkit is imported.
+computes nothing and selects nothing (:mod:`convkit.selection` does). Nothing here runs when convkit
+is imported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from convkit import state
 from convkit.errors import BackendLoadError, BackendNotFoundError
+from convkit.names import normalise_name, suggest
+from convkit.version import DISTRIBUTION
 
 if TYPE_CHECKING:
     import pluggy
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from convkit.contract import Backend
 
 BUILTIN_ORDER = ("cython", "im2col_numpy", "naive")
-DISTRIBUTION = "convkit-layers"
 AUTO = "auto"
 
 MAX_OBJECTS = 1024
@@ -48,7 +50,7 @@ class Record:
         self.backend: Backend | None = None
         self.given = False  # as an object, which no reload replaces
         self.state = "broken" if problem else "advertised"
-        self.epoch = epoch
+        self.epoch = state.epoch
         self.lock = threading.RLock()
 
     @property
@@ -73,52 +75,20 @@ class Record:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process finds the backend by its name, or gets the object that was given."""
-        return (adopt, (self.backend,)) if self.given else (find, (self.name,))
+        return (record_of_object, (self.backend,)) if self.given else (find, (self.name,))
 
     def __repr__(self) -> str:
         return f"<backend {self.name!r}, {self.state}, from {self.owner}>"
 
 
-_lock = threading.RLock()
+_lock = state.lock
 _records: list[Record] | None = None
 _by_name: dict[str, Record] = {}
 _objects: dict[int, Record] = {}
 _manager: pluggy.PluginManager | None = None
 
-epoch = 0
-"""How often ``reload`` was called; a record of another epoch is out of date."""
-
-generation = 0
-"""Changes whenever a plan may have become wrong; a plan of another generation is out of date."""
-
-MAX_PLANS = 4096
-plans: dict[Any, Any] = {}
-"""What :mod:`convkit.plans` knows of the problems met in this generation, by their arguments."""
-
-
-def changed() -> None:
-    """Forget every plan: what they were made from has changed."""
-    global generation
-    with _lock:
-        generation += 1
-        plans.clear()
-
-
-def keep_plan(key: Any, plan: Any, stamp: int) -> None:
-    """Store a plan made in generation ``stamp``, unless that one is over."""
-    with _lock:
-        if stamp == generation:
-            if len(plans) >= MAX_PLANS:
-                plans.clear()
-            plans[key] = plan
-
 
 # --- find -----------------------------------------------------------------------------------
-
-
-def fold(name: str) -> str:
-    """Return a name as it is compared: lower case, ``-`` as ``_``, no blanks around it."""
-    return name.strip().lower().replace("-", "_")
 
 
 def backends() -> list[Record]:
@@ -134,7 +104,7 @@ def backends() -> list[Record]:
 
 def find(name: str) -> Record:
     """Return the record of an advertised or ``module:object`` backend, not loading it."""
-    key = name.strip() if ":" in name else fold(name)
+    key = name.strip() if ":" in name else normalise_name(name)
     with _lock:
         _known()
         record = _by_name.get(key)
@@ -149,14 +119,6 @@ def find(name: str) -> Record:
     )
     error.backend = name
     raise error
-
-
-def suggest(word: str, known: list[str]) -> str:
-    """Return "did you mean ...?", or nothing."""
-    import difflib
-
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else ""
 
 
 def _known() -> list[Record]:
@@ -205,7 +167,7 @@ def _claims() -> Iterator[Record]:
             entries = [e for e in dist.entry_points if e.group == GROUP]
             for e in entries:
                 value = e.value.split("[")[0].strip()
-                yield Record(fold(e.name), value, dist.name, dist.version)
+                yield Record(normalise_name(e.name), value, dist.name, dist.version)
         except Exception as error:
             where = getattr(dist, "_path", "an unnamed distribution")
             problem = f"its metadata cannot be read: {type(error).__name__}: {error}"
@@ -228,7 +190,7 @@ def _settle(claim: Record, twins: list[Record], *, taken: bool) -> None:
 def blocked_names() -> set[str]:
     """Return the names in CONVKIT_DISABLE, a comma list."""
     text = os.environ.get("CONVKIT_DISABLE", "")
-    return {fold(name) for name in text.split(",") if name.strip()}
+    return {normalise_name(name) for name in text.split(",") if name.strip()}
 
 
 # --- load -----------------------------------------------------------------------------------
@@ -240,7 +202,7 @@ def load(name: str | Backend) -> Record:
     Raises BackendNotFoundError or BackendLoadError. A failure is kept, traceback included, and not
     tried again until ``reload``.
     """
-    record = find(name) if isinstance(name, str) else adopt(name)
+    record = find(name) if isinstance(name, str) else record_of_object(name)
     if record.state == "advertised":
         with record.lock:
             if record.state == "advertised":
@@ -250,12 +212,12 @@ def load(name: str | Backend) -> Record:
     return record
 
 
-def adopt(backend: Backend) -> Record:
+def record_of_object(backend: Backend) -> Record:
     """Return the record of a backend object that was handed in, checking it once."""
     with _lock:
         record = _objects.get(id(backend))  # a record keeps its backend, so ids are not reused
         if record is None:
-            from convkit.fitness import check_backend
+            from convkit.plugin_check import check_backend
 
             problem = check_backend(backend)
             if problem:
@@ -274,7 +236,7 @@ def reload() -> None:
 
     Caches made before belong to the backends of then, and are refused from now on.
     """
-    global _records, _manager, epoch
+    global _records, _manager
     with _lock:
         for record in _records or ():
             if record.state == "broken":  # it may have been mended: let it be imported again
@@ -284,17 +246,17 @@ def reload() -> None:
         _manager = None
         _by_name.clear()
         _objects.clear()
-        epoch += 1
-        changed()
+        state.reloaded()
 
 
 def _load(record: Record) -> None:
     """Import, obtain and check one backend; whatever goes wrong stays in its record."""
-    from convkit.fitness import check_backend
+    from convkit.plugin_check import check_backend
 
     try:
         backend = _obtain(record)
-        problem = check_backend(backend, record)
+        by_entry_point = "" if ":" in record.name else record.name
+        problem = check_backend(backend, by_entry_point, record.owner)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plug-in may also call sys.exit

@@ -220,6 +220,11 @@ class ConvSpec(Geometry):
         """``"conv"``."""
         return "conv"
 
+    @property
+    def b_shape(self) -> Shape | None:
+        """(F,), or None where there is no bias."""
+        return self.w_shape[:1] if self.has_bias else None
+
     @classmethod
     def of(
         cls,

@@ -83,7 +83,8 @@ PROLOGUE = """
 import json, sys
 import numpy as np
 import convkit
-from convkit import registry, selection
+from convkit import registry
+from convkit.selection import scope as selection
 
 def error(call):
     try:

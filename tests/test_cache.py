@@ -11,7 +11,7 @@ import pytest
 
 import convkit
 from convkit import registry
-from convkit.cache import Cache
+from convkit.calls.cache import Cache
 
 X = np.arange(96.0).reshape(2, 3, 4, 4)
 W = np.ones((2, 3, 3, 3))

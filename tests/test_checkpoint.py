@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from convkit import ConvkitError, DataError
+from convkit.files import atomic_write, write_bytes, write_text
 from convkit.models import DeepConvNet, ThreeLayerConvNet
+from convkit.optional import require
 from convkit.training.checkpoint import load_weights, save_weights
-from convkit.training.files import atomic_write, write_bytes, write_text
-from convkit.training.optional import require
 from convkit.training.solver import Solver
 
 

@@ -17,7 +17,7 @@ import pytest
 import convkit
 from convkit.gradcheck import eval_numerical_gradient, eval_numerical_gradient_array, rel_error
 from convkit.models import ThreeLayerConvNet
-from convkit.training.cifar10 import get_CIFAR10_data
+from convkit.training.data.cifar10 import get_CIFAR10_data
 from convkit.training.solver import Solver
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from convkit import DataError
-from convkit.training.arrays import load_npz
 from convkit.training.data import assemble, load_data, load_digits, picture, split
-from convkit.training.folders import load_image_folder
+from convkit.training.data.folders import load_image_folder
+from convkit.training.data.npz import load_npz
 
 PARTS = ("train", "val", "test")
 

@@ -16,9 +16,9 @@ import pytest
 
 from convkit import DataError, ParameterError
 from convkit.training import cifar10, cifar10_files, download
-from convkit.training.cifar10 import CLASSES, get_CIFAR10_data
 from convkit.training.data import picture
-from convkit.training.pickles import read_pickle
+from convkit.training.data.cifar10 import CLASSES, get_CIFAR10_data
+from convkit.training.data.pickles import read_pickle
 
 PARTS = ("train", "val", "test")
 
@@ -504,6 +504,6 @@ def test_a_cache_that_cannot_be_written(tmp_path, server, monkeypatch):
 
 
 def test_the_published_size_and_sum():
-    assert download.__name__ == "convkit.training.download"
+    assert download.__name__ == "convkit.training.data.download"
     assert cifar10.SIZE == 170052171
     assert cifar10.SHA256 == "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import candidates, plans, registry
+from convkit import state
+from convkit.calls import planner
 
 X = np.ones((2, 4, 6, 6), "f4")
 W = np.ones((3, 4, 3, 3), "f4")
@@ -314,22 +315,22 @@ def test_equal_keys_of_other_types_do_not_meet(operation, name, place, wrong):
 
 
 def test_the_table_is_bounded(monkeypatch):
-    monkeypatch.setattr(registry, "MAX_PLANS", 8)
+    monkeypatch.setattr(state, "MAX_PLANS", 8)
     for n in range(1, 40):
         convkit.max_pool(np.ones((n, 1, 2, 2), "f4"), kernel=2)
-        assert len(plans.table) <= 8 or n == 1
+        assert len(planner.table) <= 8 or n == 1
 
 
 def test_a_plan_whose_making_something_overtook_is_used_once_and_not_stored(monkeypatch):
-    select = candidates.select
+    select = planner.select
 
     def overtaken(*args):
-        registry.changed()
+        state.changed()
         return select(*args)
 
-    monkeypatch.setattr(candidates, "select", overtaken)
+    monkeypatch.setattr(planner, "select", overtaken)
     assert convkit.max_pool(np.ones((1, 1, 2, 2), "f4"), kernel=2).shape == (1, 1, 1, 1)
-    assert not plans.table
+    assert not planner.table
 
 
 def test_what_a_new_problem_raises_does_not_tell_of_the_look_up():
@@ -341,7 +342,7 @@ def test_what_a_new_problem_raises_does_not_tell_of_the_look_up():
 
 
 def test_many_threads_use_the_table_at_once(monkeypatch):
-    monkeypatch.setattr(registry, "MAX_PLANS", 16)
+    monkeypatch.setattr(state, "MAX_PLANS", 16)
     failures = []
 
     def work(seed):

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import plans, registry, selection, watch
+from convkit import state
+from convkit.calls import planner, tracing
 from convkit.contract import hookimpl
 
 X = np.ones((1, 3, 8, 8), "f4")
@@ -23,7 +24,7 @@ def _off(monkeypatch):
     monkeypatch.delenv("CONVKIT_TRACE", raising=False)
     convkit.reload()
     yield
-    watch._switch(None)
+    tracing._switch(None)
 
 
 def events(caplog):
@@ -98,7 +99,9 @@ def test_nothing_is_watched_when_off():
     convkit.reload()
     # what runs is the backend's own method, not something around it
     backend = plan.record.backend
-    plan = plans.Plan("conv", plan.specs, plan.record, registry.generation, None)
+    plan = planner.make_plan(
+        plan.operation, plan.specs, plan.record, generation=state.generation, scope=None
+    )
     assert plan.forward == backend.conv_forward
     assert plan.backward == backend.conv_backward
 
@@ -157,4 +160,4 @@ def test_registering_is_explicit_and_checked(observe):
         convkit.register_observer(observer)
     with pytest.raises(convkit.ParameterError, match="is not registered"):
         convkit.unregister_observer(Observer())
-    assert selection.variable("CONVKIT_TRACE") == ""
+    assert state.variable("CONVKIT_TRACE") == ""

@@ -11,7 +11,7 @@ import pytest
 
 import convkit
 from convkit import registry
-from convkit.verify import replay
+from convkit.calls.verifier import replay
 
 RESULTS = ("out", "dx", "dw", "db", "pool out", "pool dx")
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import convkit
-from convkit import candidates, registry
+from convkit import registry
 from convkit.errors import ConvkitError
-from convkit.spec import ConvSpec, PoolSpec
+from convkit.operations import OPERATIONS, Operation
+from convkit.selection.resolve import ask
 
 COLUMNS = (
     "name",
@@ -72,17 +72,23 @@ def _operations(record: registry.Record) -> list[str]:
     """The operations that a loaded backend computes, asked with a small problem of each."""
     if record.state != "loaded":
         return []
-    x, w = (1, 1, 2, 2), (1, 1, 2, 2)
-    specs: dict[str, Any] = {"conv": ConvSpec.of(x, w, dtype="float32")}
-    for kind in ("max", "avg"):
-        specs[f"{kind}_pool"] = PoolSpec.of(x, kind=kind, kernel=2, dtype="float32")
-    found = []
-    for operation, spec in specs.items():
-        with contextlib.suppress(ConvkitError):
-            if candidates.ask(record, spec) is None:
-                found.append(operation)
-    fused = record.method("conv_relu_pool_forward") is not None
-    return [*found, "conv_relu_pool"] if fused else found
+    return [
+        operation.name
+        for operation in OPERATIONS.values()
+        if record.method(operation.method("forward")) and _supports_small(record, operation)
+    ]
+
+
+def _supports_small(record: registry.Record, operation: Operation) -> bool:
+    """Whether a backend supports the operation on an image of 2x2 pixels."""
+    shapes = {"x": (1, 1, 2, 2), "w": (1, 1, 1, 1), "b": (1,)}
+    inputs = [shapes[name] for name in operation.inputs]
+    given = [{"kernel": 2} if "kernel" in one.defaults else {} for one in operation.parameters]
+    try:
+        specs = operation.make_specs(inputs, given, "float32")
+        return all(ask(record, spec) is None for spec in specs)
+    except ConvkitError:
+        return False
 
 
 def _plain(value: Any) -> Any:

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from convkit import candidates, registry
+from convkit import registry
 from convkit.commands._options import TrainOptions, rule_config
 from convkit.models import MODELS
+from convkit.operations import CONV
+from convkit.optional import require
+from convkit.selection.resolve import select
 from convkit.spec import ConvSpec
 from convkit.training.data import Dataset, load_data
-from convkit.training.optional import require
 from convkit.training.presets import preset
 from convkit.training.solver import Progress, Solver
 
@@ -135,7 +137,7 @@ def first_layer(settings: Mapping[str, Any], data: Dataset, batch: int) -> ConvS
 def choose_backend(settings: Mapping[str, Any], data: Dataset) -> registry.Record:
     """The backend that will compute the first layer.  Raises what keeps it from being used."""
     spec = first_layer(settings, data, settings["batch_size"])
-    record = candidates.select((spec,), settings["backend"]).record
+    record = select(CONV, (spec,), settings["backend"]).record
     assert record is not None  # select raises where nothing can be selected
     return record
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from convkit.bench.subjects import Ours, Subject
 from convkit.models import ThreeLayerConvNet
-from convkit.selection import use_backend
+from convkit.selection.scope import use_backend
 from convkit.training.optim import sgd
 
 BATCH = 200

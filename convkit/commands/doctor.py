@@ -18,8 +18,11 @@ from typing import Any, NamedTuple
 import click
 
 import convkit
-from convkit import choice, registry, watch
+from convkit import registry
+from convkit.calls import tracing
 from convkit.errors import ConvkitError
+from convkit.names import suggest
+from convkit.selection.request import check_exists, parse, parse_reference
 
 #: Every variable convkit reads, and what for.
 VARIABLES = {
@@ -120,11 +123,11 @@ def variable_findings(environ: dict[str, str]) -> list[Finding]:
     """What is wrong with the environment variables."""
     findings = []
     for name in sorted(n for n in environ if n.startswith("CONVKIT_") and n not in VARIABLES):
-        near = registry.suggest(name, list(VARIABLES)) or f"known are {', '.join(VARIABLES)}"
+        near = suggest(name, list(VARIABLES)) or f"known are {', '.join(VARIABLES)}"
         findings.append(Finding(f"{name} is no variable of convkit", f"{near}; unset it"))
     checks: dict[str, Callable[[str], object]] = {
-        "CONVKIT_BACKEND": lambda text: choice.check_exists(choice.parse(text, "its value")),
-        "CONVKIT_TRACE": lambda text: watch.parse(text.split(","), "its value"),
+        "CONVKIT_BACKEND": lambda text: check_exists(parse(text, "its value")),
+        "CONVKIT_TRACE": lambda text: tracing.parse(text.split(","), "its value"),
         "CONVKIT_VERIFY": _check_reference,
     }
     for name, check in checks.items():
@@ -134,13 +137,13 @@ def variable_findings(environ: dict[str, str]) -> list[Finding]:
             findings.append(Finding(f"{name}={environ[name]!r}: {error}", "correct or unset it"))
     known = {record.name for record in registry.backends()}
     for name in sorted(registry.blocked_names() - known):
-        near = registry.suggest(name, sorted(known)) or "there is no such backend"
+        near = suggest(name, sorted(known)) or "there is no such backend"
         findings.append(Finding(f"CONVKIT_DISABLE names {name!r}", f"{near}; correct it"))
     return findings
 
 
 def _check_reference(text: str) -> None:
-    reference = choice.parse_reference(text, "its value")
+    reference = parse_reference(text, "its value")
     if isinstance(reference, str):
         registry.find(reference)
 

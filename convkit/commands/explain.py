@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from convkit.candidates import explain
-from convkit.choice import OPERATIONS
-from convkit.spec import ConvSpec, PoolSpec
+from convkit.operations import OPERATIONS, Operation
+from convkit.selection.resolve import explain
 
 
 class Ints(click.ParamType[Any]):
@@ -30,7 +29,7 @@ class Ints(click.ParamType[Any]):
 
 
 @click.command(name="explain")
-@click.option("--op", type=click.Choice(OPERATIONS), default="conv", show_default=True)
+@click.option("--op", type=click.Choice(list(OPERATIONS)), default="conv", show_default=True)
 @click.option("--x", type=Ints(), required=True, help="Shape of x, as in 8,64,56,56.")
 @click.option("--w", type=Ints(), help="Shape of w, as in 64,64,3,3.")
 @click.option("--no-bias", is_flag=True, help="A convolution without b.")
@@ -43,36 +42,38 @@ class Ints(click.ParamType[Any]):
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32")
 @click.option("--backend", help="As the backend argument of the call.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def command(backend: str | None, as_json: bool, **options: Any) -> None:
+def command(op: str, backend: str | None, as_json: bool, **options: Any) -> None:
     """Say which backend would compute a problem, who chose it, and why each other one would not."""
-    found = explain(*_specs(**options), backend=backend)
+    operation = OPERATIONS[op]
+    found = explain(*_specs(operation, **options), operation=op, backend=backend)
     click.echo(json.dumps(found.to_dict(), indent=2) if as_json else str(found))
 
 
 def _specs(
-    op: str,
-    x: Any,
-    w: Any,
-    no_bias: bool,
-    kernel: Any,
-    pool_stride: Any,
-    dtype: str,
-    **geometry: Any,
-) -> tuple[ConvSpec | PoolSpec, ...]:
+    operation: Operation, x: Any, w: Any, no_bias: bool, dtype: str, **geometry: Any
+) -> tuple[Any, ...]:
+    """Return the specs that the options describe; an option that does not belong is an error.
+
+    Where an operation has a convolution and a pool, --stride and the like are the convolution's.
+    """
     given = {name: value for name, value in geometry.items() if value is not None}
-    for name, value, needed in (("w", w, "pool" not in op or "relu" in op),
-                                ("kernel", kernel, "pool" in op)):  # fmt: skip
-        if needed and value is None:
-            raise click.UsageError(f"--{name} is needed for --op {op}")
-        if not needed and value is not None:
-            raise click.UsageError(f"--{name} does not belong to --op {op}")
-    if op in ("max_pool", "avg_pool"):
-        if "groups" in given:
-            raise click.UsageError(f"--groups does not belong to --op {op}")
-        return (PoolSpec.of(x, kind=op[:3], kernel=kernel, dtype=dtype, **given),)
-    conv = ConvSpec.of(x, w, None if no_bias else w[:1], dtype=dtype, **given)
-    if op == "conv":
-        return (conv,)
-    return conv, PoolSpec.of(
-        conv.out_shape, kind="max", kernel=kernel, stride=pool_stride, dtype=dtype
-    )
+    _check_needed(operation, "w", w, "w" in operation.inputs)
+    kernel = any("kernel" in one.defaults for one in operation.parameters)
+    _check_needed(operation, "kernel", given.get("kernel"), kernel)
+    parameters: list[dict[str, Any]] = []
+    for i, one in enumerate(operation.parameters):
+        prefix = "pool_" if i else ""
+        names = {key: key if key == "kernel" else f"{prefix}{key}" for key in one.defaults}
+        parameters.append({k: given.pop(name) for k, name in names.items() if name in given})
+    for name in given:
+        option = name.replace("_", "-")
+        raise click.UsageError(f"--{option} does not belong to --op {operation.name}")
+    shapes = {"x": x, "w": w, "b": w[:1] if w and not no_bias else None}
+    return operation.make_specs([shapes[name] for name in operation.inputs], parameters, dtype)
+
+
+def _check_needed(operation: Operation, name: str, value: Any, needed: bool) -> None:
+    if needed and value is None:
+        raise click.UsageError(f"--{name} is needed for --op {operation.name}")
+    if not needed and value is not None:
+        raise click.UsageError(f"--{name} does not belong to --op {operation.name}")

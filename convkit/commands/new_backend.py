@@ -12,7 +12,8 @@ import click
 
 import convkit
 from convkit.errors import ParameterError
-from convkit.registry import AUTO, BUILTIN_ORDER, fold
+from convkit.names import normalise_name
+from convkit.registry import AUTO, BUILTIN_ORDER
 
 #: template -> where it goes
 FILES = {
@@ -27,7 +28,7 @@ FILES = {
 
 def render(name: str) -> dict[str, str]:
     """Return the package's files, path by path. Raises ParameterError for an unusable name."""
-    backend = fold(name)
+    backend = normalise_name(name)
     if not backend.isidentifier() or not backend.isascii() or keyword.iskeyword(backend):
         raise ParameterError(
             f"NAME (={name!r}) must be letters, digits, - and _, and not begin with a digit"
@@ -61,7 +62,7 @@ def command(name: str, output: Path | None) -> None:
         texts = render(name)
     except ParameterError as error:
         raise click.UsageError(str(error)) from error
-    folder = output or Path(f"convkit-{fold(name).replace('_', '-')}")
+    folder = output or Path(f"convkit-{normalise_name(name).replace('_', '-')}")
     if folder.exists():
         raise ParameterError(f"the folder {str(folder)!r} exists; remove it, or give --output")
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -28,11 +28,11 @@ from convkit.commands._build import (
 from convkit.commands._options import TrainOptions, training_options
 from convkit.commands._progress import on_terminal, progress_bar
 from convkit.commands._speed import ConvProblem, PoolProblem, speedup_rows
+from convkit.optional import require
 from convkit.report.folders import NewFolder, check_free, new_folder
 from convkit.report.page import REPORT_FILE, write_report
 from convkit.report.record import Mistakes, RunRecord, save_learned, save_record
 from convkit.training.data import Dataset, picture
-from convkit.training.optional import require
 from convkit.training.solver import Solver
 
 MOST_MISTAKES = 20

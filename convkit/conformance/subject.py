@@ -19,7 +19,7 @@ from convkit.conformance.cases import Case
 from convkit.conformance.data import Inputs
 from convkit.conformance.reference import FloatArray
 from convkit.contract import API_VERSION
-from convkit.fitness import METHODS, OPTIONAL_METHODS
+from convkit.plugin_check import optional_methods, required_methods
 
 __all__ = ["API_VERSION", "Failed", "Impostor", "NotApplicable", "Subject", "Unsupported"]
 
@@ -50,7 +50,7 @@ class _Recorder:
         for attribute in ("exact", "reproducible", "error_factor"):
             if hasattr(backend, attribute):
                 setattr(self, attribute, getattr(backend, attribute))
-        for method in (*METHODS, *OPTIONAL_METHODS):
+        for method in (*required_methods(), *optional_methods()):
             if getattr(backend, method, None) is not None:
                 setattr(self, method, self._passing(method, getattr(backend, method)))
 

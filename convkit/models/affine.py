@@ -22,7 +22,7 @@ from convkit.errors import BackendUnsupportedError
 from convkit.models.common import Array
 
 if TYPE_CHECKING:
-    from convkit.choice import Choice
+    from convkit.selection.request import Choice
 
 __all__ = [
     "affine_backward",

@@ -34,7 +34,7 @@ from convkit.models.common import (
 )
 
 if TYPE_CHECKING:
-    from convkit.choice import Choice
+    from convkit.selection.request import Choice
 
 __all__ = ["DeepConvNet"]
 

@@ -31,7 +31,7 @@ from convkit.models.common import (
 )
 
 if TYPE_CHECKING:
-    from convkit.choice import Choice
+    from convkit.selection.request import Choice
 
 __all__ = ["ThreeLayerConvNet"]
 

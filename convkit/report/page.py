@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 from matplotlib.figure import Figure
 
+from convkit.files import write_bytes, write_text
+from convkit.optional import require
 from convkit.report import plots
 from convkit.report.record import RunRecord
 from convkit.report.theme import DARK, LIGHT, Theme
-from convkit.training.files import write_bytes, write_text
-from convkit.training.optional import require
 
 Draw: TypeAlias = Callable[[Theme], Figure]
 

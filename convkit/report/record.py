@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError
+from convkit.files import write_text
 from convkit.training.checkpoint import load_weights, save_weights
-from convkit.training.files import write_text
 from convkit.training.history import History
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError
-from convkit.training.files import write_bytes
-from convkit.training.optional import require
+from convkit.files import write_bytes
+from convkit.optional import require
 
 __all__ = ["load_weights", "save_weights"]
 

@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from convkit.errors import DataError
-from convkit.training.files import write_text
+from convkit.files import write_text
 
 __all__ = ["History", "Row"]
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from conformance_mutants.registry import host
-from convkit import api, dispatch, inputs, params, plans
+from convkit import api
+from convkit.calls import arrays, dispatch, params, planner
 
-as_input = inputs.as_input
+as_input = arrays.as_input
 
 
 def raw(array):
@@ -30,7 +31,7 @@ def _reads(condition, wrong):
             value = wrong(value)
         return as_input(name, value)
 
-    return (inputs, "as_input", as_input_with_bug)
+    return (arrays, "as_input", as_input_with_bug)
 
 
 def fortran(array):
@@ -95,7 +96,7 @@ def _refuses(name, value):
     return as_input(name, value)
 
 
-@host((inputs, "as_input", _refuses))
+@host((arrays, "as_input", _refuses))
 def read_only_refused():
     """Read-only arrays raise, as typed memoryviews without const do."""
 
@@ -108,7 +109,7 @@ def _writes(name, value):
     return array
 
 
-@host((inputs, "as_input", _writes))
+@host((arrays, "as_input", _writes))
 def input_left_read_only():
     """An input that had to be copied comes back locked."""
 
@@ -116,8 +117,8 @@ def input_left_read_only():
 def _lost(key):
     real = params.merge
 
-    def merge(name, given, keys, values):
-        return real(name, {k: v for k, v in dict(given).items() if k != key}, keys, values)
+    def merge(parameters, given, values):
+        return real(parameters, {k: v for k, v in dict(given).items() if k != key}, values)
 
     return (api, "merge", merge)
 
@@ -142,28 +143,28 @@ def ceil_mode_in_dictionary_lost():
     """pool_param accepts ceil_mode and never hands it on."""
 
 
-gradients = dispatch.gradients
+backward = dispatch.backward
 
 
-def _all_or_nothing(plan, needs, *args):
-    found = gradients(plan, ("dx", "dw", "db")[: 2 + plan.spec.has_bias], *args)
-    return found if len(needs) > 1 else (found[0], None, None)
+def _all_or_nothing(operation, dout, cache, needs=None):
+    found = backward(operation, dout, cache)
+    return found if needs is None or len(needs) > 1 else (found[0], None, None)
 
 
-@host((dispatch, "gradients", _all_or_nothing))
+@host((dispatch, "backward", _all_or_nothing))
 def needs_lost():
     """needs is not handed on: one gradient wanted gives dx."""
 
 
-methods = plans.methods
+methods_of = planner.methods_of
 
 
 def _of_another(operation, backend):
     import convkit_im2col_numpy
 
-    return methods(operation, convkit_im2col_numpy.Im2colNumpy())
+    return methods_of(operation, convkit_im2col_numpy.Im2colNumpy())
 
 
-@host((plans, "methods", _of_another))
+@host((planner, "methods_of", _of_another))
 def another_backend_answers():
     """Whatever was named, the NumPy backend computes (CUGraph's plug-in never loaded)."""

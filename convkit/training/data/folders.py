@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError
-from convkit.training.arrays import merge_parts
-from convkit.training.data import Dataset, Parts
-from convkit.training.optional import require
+from convkit.training.data.npz import merge_parts
+from convkit.training.data.dataset import Dataset, Parts
+from convkit.optional import require
 
 __all__ = ["load_image_folder"]
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError
-from convkit.training.optional import require
+from convkit.optional import require
 
 __all__ = [
     "DATASETS",
@@ -64,7 +64,7 @@ def load_data(
     A path is an .npz file or a folder of class folders. ``rng`` draws the parts of a source that
     has none of its own.
     """
-    from convkit.training import arrays, cifar10, folders
+    from convkit.training.data import cifar10, folders, npz
 
     if name == "digits":
         return load_digits(rng)
@@ -74,7 +74,7 @@ def load_data(
     if path.is_dir():
         return folders.load_image_folder(path, rng)
     if path.suffix == ".npz":
-        return arrays.load_npz(path, rng)
+        return npz.load_npz(path, rng)
     expected = f"{', '.join(DATASETS)}, an .npz file or a folder of class folders"
     found = f"a {path.suffix or 'file without a suffix'}" if path.exists() else "nothing there"
     raise DataError(f"data {os.fspath(name)!r}: expected {expected}, found {found}")

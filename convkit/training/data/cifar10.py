@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError, ParameterError
-from convkit.training.cifar10_files import BINARY, PICKLED, Files, Layout, find_files
-from convkit.training.data import Dataset, Parts, assemble
-from convkit.training.download import download
-from convkit.training.pickles import read_pickle
+from convkit.training.data.cifar10_files import BINARY, PICKLED, Files, Layout, find_files
+from convkit.training.data.dataset import Dataset, Parts, assemble
+from convkit.training.data.download import download
+from convkit.training.data.pickles import read_pickle
 
 __all__ = ["CLASSES", "get_CIFAR10_data"]
 

@@ -1,100 +1,114 @@
 """Which candidate computes a problem, and why each other one does not.
 
 What is named runs or raises; only a list names fallbacks. Nothing here computes, and no plug-in is
-looked at that need not be.
+loaded that need not be.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from convkit import registry
-from convkit.choice import Choice, Request, check_exists
 from convkit.errors import (
     BackendCallError,
     BackendLoadError,
     BackendNotFoundError,
     BackendResultError,
     BackendUnsupportedError,
+    ParameterError,
     SelectionError,
 )
+from convkit.operations import OPERATIONS, Operation, operation_of
 from convkit.registry import AUTO, BUILTIN_ORDER, Record
-from convkit.selection import levels, requested
+from convkit.selection.outcome import Selection
+from convkit.selection.request import Choice, Request, check_exists
+from convkit.selection.scope import levels, requested
+from convkit.spec import ConvSpec, PoolSpec
 
-if TYPE_CHECKING:
-    from convkit.spec import ConvSpec, PoolSpec
-
-    Problem: TypeAlias = ConvSpec | PoolSpec
+Problem: TypeAlias = ConvSpec | PoolSpec
 
 ABSENT = "is not installed"
 
 
-class Selection(NamedTuple):
-    """Which backend computes a problem, who chose it, and why each other one does not."""
-
-    problem: str
-    operation: str
-    winner: str | None
-    source: str
-    request: tuple[str, ...]
-    rejected: tuple[tuple[str, str], ...] = ()
-    record: Record | None = None
-
-    def __str__(self) -> str:
-        head = f"{self.problem}: {self.winner or 'no backend'}"
-        lines = [f"{head} (chosen by {self.source}: {','.join(self.request)})"]
-        return "\n".join(lines + [f"  not {name}: {reason}" for name, reason in self.rejected])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON holds it."""
-        facts = self._asdict()
-        del facts["record"]
-        return facts | {"request": list(self.request), "rejected": dict(self.rejected)}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Selection, (*self[:-1], None)  # a record belongs to this process
-
-
-def explain(*problems: Problem, backend: Choice | None = None) -> Selection:
+def explain(
+    *problems: Problem, operation: str | None = None, backend: Choice | None = None
+) -> Selection:
     """Return which backend would compute a problem, who chose it, why each other one does not.
 
-    ``problems`` is one spec, or a ConvSpec and a PoolSpec for ``conv_relu_pool``; ``backend`` is
-    the argument of the call asked about. Changes no selection. Loads the built-in backends and
-    those that are named, and reports the rest as not loaded.
+    ``problems`` is one spec, or a ConvSpec and a PoolSpec for ``conv_relu_pool``. ``operation``
+    says which one is meant where several have such specs. ``backend`` is the argument of the call
+    asked about. Changes no selection. Loads the built-in backends and those that are named, and
+    reports the rest as not loaded. Raises ParameterError where the specs are those of no operation.
     """
-    operation, (source, request) = _asked(problems, backend)
-    winner, rejected = _judge(request, problems, everyone=True)
+    query = _query(_operation(operation, problems), problems, backend)
+    winner, rejected = _compare(query, everyone=True)
     named = {*rejected, winner.name if winner else ""}
     for record in registry.backends():
         if record.name in named:
             continue
         if record.builtin and record.state != "blocked":
-            reason = _reason(record.name, problems, quiet=True) or f"{source} does not name it"
+            reason = _reason(record.name, problems, quiet=True)
+            reason = reason or f"{query.source} does not name it"
         elif record.state in ("broken", "blocked"):
             reason = record.problem
         else:
-            reason = f"not loaded: {source} does not name it, and auto takes built-in ones only"
+            reason = f"not loaded: {query.source} does not name it, and auto takes built-in ones"
+            reason += " only"
         rejected[record.name] = reason
-    return _selection(operation, problems, source, request, winner, rejected)
+    return query.selection(winner, rejected)
 
 
-def select(problems: tuple[Problem, ...], argument: Any = None) -> Selection:
-    """Return the selection for a problem (two specs for a fused one), or raise what prevents it.
+def select(operation: Operation, problems: tuple[Problem, ...], argument: Any = None) -> Selection:
+    """Return the selection for a problem, or raise what prevents it.
 
     Raises SelectionError (BackendNotFoundError, BackendLoadError, BackendUnsupportedError), whose
     text and ``selection`` say why each candidate lost.
     """
-    operation, (source, request) = _asked(problems, argument)
-    _check_names(operation, problems, argument)
-    winner, rejected = _judge(request, problems, everyone=False)
-    selection = _selection(operation, problems, source, request, winner, rejected)
+    query = _query(operation.name, problems, argument)
+    _check_names(query, argument)
+    winner, rejected = _compare(query, everyone=False)
+    selection = query.selection(winner, rejected)
     if winner is None:
-        raise _failure(selection, request)
-    if request == (AUTO,):
+        raise _failure(selection, query.request)
+    if query.request == (AUTO,):
         _warn_of_broken(selection)
     return selection
+
+
+class _Query(NamedTuple):
+    """What is asked: a problem, who chooses for it, and which candidates."""
+
+    operation: str
+    problems: tuple[Problem, ...]
+    source: str
+    request: Request
+
+    def selection(self, winner: Record | None, rejected: dict[str, str]) -> Selection:
+        """Return the answer."""
+        text = " + ".join(map(str, self.problems))
+        names = tuple(map(_name, self.request))
+        name = winner.name if winner else None
+        reasons = tuple(rejected.items())
+        return Selection(text, self.operation, name, self.source, names, reasons, winner)
+
+
+def _operation(name: str | None, problems: tuple[Problem, ...]) -> str:
+    if name is None:
+        return operation_of(problems).name
+    parts = tuple(problem.operation for problem in problems)
+    if name not in OPERATIONS or OPERATIONS[name].parts != parts:
+        possible = [o.name for o in OPERATIONS.values() if o.parts == parts]
+        raise ParameterError(
+            f"operation (={name!r}) must be one that {' + '.join(parts) or 'no spec'} describes: "
+            f"{', '.join(possible) or 'there is none'}"
+        )
+    return name
+
+
+def _query(operation: str, problems: tuple[Problem, ...], argument: Any) -> _Query:
+    return _Query(operation, problems, *requested(operation, argument))
 
 
 def _warn_of_broken(selection: Selection) -> None:
@@ -112,65 +126,43 @@ def _warn_of_broken(selection: Selection) -> None:
             )
 
 
-def _asked(problems: tuple[Problem, ...], argument: Any) -> tuple[str, tuple[str, Request]]:
-    operation = problems[0].operation if len(problems) == 1 else "conv_relu_pool"
-    return operation, requested(operation, argument)
-
-
-def _check_names(operation: str, problems: tuple[Problem, ...], argument: Any) -> None:
+def _check_names(query: _Query, argument: Any) -> None:
     """Raise BackendNotFoundError for a misspelt name in any level that was asked.
 
     Every name of a level is looked at: neither a fallback nor an operation that is never met may
     hide one.
     """
     for source, choices in levels(argument):
-        own: Request | None = getattr(choices, operation)
+        own = choices.of(query.operation)
         try:
             check_exists(choices)
         except BackendNotFoundError as error:
-            request = own or (error.backend,)
-            reasons = {error.backend: ABSENT}
-            error.selection = _selection(operation, problems, source, request, None, reasons)
+            asked = query._replace(source=source, request=own or (error.backend,))
+            error.selection = asked.selection(None, {error.backend: ABSENT})
             error.args = (f"{error}\n{error.selection}",)
             raise
         if own is not None:
             return
 
 
-def _selection(
-    operation: str,
-    problems: tuple[Problem, ...],
-    source: str,
-    request: Request,
-    winner: Record | None,
-    rejected: dict[str, str],
-) -> Selection:
-    text = " + ".join(map(str, problems))
-    names = tuple(map(_name, request))
-    name = winner.name if winner else None
-    return Selection(text, operation, name, source, names, tuple(rejected.items()), winner)
-
-
-def _judge(
-    request: Request, problems: tuple[Problem, ...], *, everyone: bool
-) -> tuple[Record | None, dict[str, str]]:
+def _compare(query: _Query, *, everyone: bool) -> tuple[Record | None, dict[str, str]]:
     """Return the first candidate that computes the problems, and why the others do not.
 
     Where one has been found, the rest are only looked at for ``everyone``.
     """
     winner: Record | None = None
     rejected: dict[str, str] = {}
-    for candidate in _expand(request):
+    for candidate in _expand(query.request):
         name = _name(candidate)
         if winner is not None and not everyone:
             break
-        if isinstance(candidate, str) and candidate in BUILTIN_ORDER and AUTO in request:
+        if isinstance(candidate, str) and candidate in BUILTIN_ORDER and AUTO in query.request:
             try:
                 registry.find(candidate)
             except BackendNotFoundError:
                 rejected[name] = ABSENT
                 continue
-        reason = _reason(candidate, problems, quiet=everyone)
+        reason = _reason(candidate, query.problems, quiet=everyone)
         if winner is not None:
             rejected.setdefault(name, reason or f"comes after {winner.name}")
         elif reason is None:

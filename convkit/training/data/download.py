@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convkit.errors import DataError
-from convkit.training.optional import require
+from convkit.optional import require
 
 __all__ = ["download"]
 

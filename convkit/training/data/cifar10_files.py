@@ -1,6 +1,6 @@
 """Where CIFAR-10's files are: a folder or an archive, in the binary or the Python layout.
 
-Finds and reads bytes; what they mean is :mod:`convkit.training.cifar10`'s. Nothing is unpacked to
+Finds and reads bytes; what they mean is :mod:`convkit.training.data.cifar10`'s. Nothing is unpacked to
 disk, and an archive with a member that points outside its folder is refused whole.
 """
 

@@ -1,11 +1,12 @@
 """Arrays as backends get them: C-contiguous, aligned, in native byte order, float32 or float64.
 
-Called for what is not so already; an array that is comes back as it is, never copied. Nothing here
-knows a problem or a backend.
+An array that has all this is returned as it is, never copied. Nothing here knows a problem or a
+backend.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from convkit.spec import FLOATS
 
 if TYPE_CHECKING:
     from convkit.contract import Array
-    from convkit.plans import Plan
 
 
 def as_input(name: str, value: Any) -> Array:
@@ -40,26 +40,24 @@ def as_input(name: str, value: Any) -> Array:
     return array if array.flags.aligned else array.copy()
 
 
-def native(*arrays: Array | None) -> list[Array | None] | None:
+def to_native(names: tuple[str, ...], arrays: Sequence[Array | None]) -> list[Array | None] | None:
     """Return the arrays with those of another byte order converted; None where there is none."""
-    names = ("x", "w", "b")
-    found = [a if a is None else as_input(n, a) for n, a in zip(names, arrays, strict=False)]
+    found = [a if a is None else as_input(n, a) for n, a in zip(names, arrays, strict=True)]
     return found if any(f is not a for f, a in zip(found, arrays, strict=True)) else None
 
 
-def check_dout(dout: Any, plan: Plan) -> Array:
-    """Return ``dout`` as backends get it; raise unless it fits the forward call's out."""
+def check_dout(dout: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return ``dout`` as backends get it; raise unless it has the shape and dtype of out."""
     array: Array = dout
-    if not (type(dout) is np.ndarray and dout.dtype is plan.dtype and dout.flags.carray):
+    if not (type(dout) is np.ndarray and dout.dtype is dtype and dout.flags.carray):
         array = as_input("dout", dout)
-    if array.dtype != plan.dtype:
+    if array.dtype != dtype:
         raise DtypeError(
-            f"dout.dtype (={array.dtype}) must equal x.dtype (={plan.dtype}); "
-            f"cast with dout.astype(np.{plan.dtype})"
+            f"dout.dtype (={array.dtype}) must equal x.dtype (={dtype}); "
+            f"cast with dout.astype(np.{dtype})"
         )
-    if array.shape != plan.out_shape:
+    if array.shape != shape:
         raise ShapeError(
-            f"dout.shape (={array.shape}) must equal the shape of the forward call's out "
-            f"(={plan.out_shape})"
+            f"dout.shape (={array.shape}) must equal the shape of the forward call's out (={shape})"
         )
     return array

@@ -1,17 +1,19 @@
-"""What a choice of backends says: names, lists, mappings and objects, read once into one form.
+"""What a choice of backends says: names, lists, mappings and objects, parsed into one form.
 
-``"conv=cython,im2col_numpy;max_pool=naive"`` and its likes. Nothing here decides who wins, or loads
-a backend.
+``"conv=cython,im2col_numpy;max_pool=naive"`` and its likes. Nothing here decides which backend
+wins, or loads one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convkit import registry
 from convkit.errors import ParameterError
-from convkit.registry import AUTO, Record, fold
+from convkit.names import normalise_name, suggest
+from convkit.operations import OPERATIONS
+from convkit.registry import AUTO, Record
 
 if TYPE_CHECKING:
     from convkit.contract import Backend
@@ -21,20 +23,28 @@ Choice: TypeAlias = "str | Backend | Sequence[str | Backend] | Mapping[str, Choi
 Request: TypeAlias = tuple["str | Record", ...]
 
 
-class Choices(NamedTuple):
-    """One request per operation; None where a level of choice does not name it."""
+class Choices(tuple["Request | None", ...]):
+    """One request for each operation, in the table's order; None where a level does not name it."""
 
-    conv: Request | None = None
-    max_pool: Request | None = None
-    avg_pool: Request | None = None
-    conv_relu_pool: Request | None = None
+    __slots__ = ()
+
+    def __new__(cls, requests: Iterable[Request | None] = (None,) * len(OPERATIONS)) -> Choices:
+        return super().__new__(cls, requests)
+
+    def of(self, operation: str) -> Request | None:
+        """Return the request for one operation."""
+        return self[_POSITION[operation]]
 
     def over(self, lower: Choices) -> Choices:
         """Return these choices, and for what they do not name those of a lower level."""
-        return Choices(*(mine or theirs for mine, theirs in zip(self, lower, strict=True)))
+        return Choices(mine or theirs for mine, theirs in zip(self, lower, strict=True))
+
+    def items(self) -> Iterator[tuple[str, Request | None]]:
+        """Return each operation's name with its request."""
+        return zip(OPERATIONS, self, strict=True)
 
 
-OPERATIONS = Choices._fields
+_POSITION = {name: i for i, name in enumerate(OPERATIONS)}
 NOTHING = Choices()
 
 
@@ -55,9 +65,9 @@ def parse(choice: Any, name: str = "backend") -> Choices:
         parts = [(OTHERS, choice)]
     named: dict[str, Request | None] = {}
     for key, value in parts:
-        operation = fold(key) if isinstance(key, str) else key
+        operation = normalise_name(key) if isinstance(key, str) else key
         if operation not in (*OPERATIONS, OTHERS):
-            hint = registry.suggest(str(operation), list(OPERATIONS))
+            hint = suggest(str(operation), OPERATIONS)
             raise ParameterError(
                 f"{name} (={choice!r}) names the operation {key!r}; it must be one of "
                 f"{', '.join(OPERATIONS)}, or {OTHERS!r} for all others{hint and '; ' + hint}"
@@ -66,7 +76,7 @@ def parse(choice: Any, name: str = "backend") -> Choices:
             which = "all others" if operation == OTHERS else repr(operation)
             raise ParameterError(f"{name} (={choice!r}) chooses for {which} twice")
         named[operation] = _request(value, name)
-    return Choices(*(named.get(o) or named.get(OTHERS) for o in OPERATIONS))
+    return Choices(named.get(o) or named.get(OTHERS) for o in OPERATIONS)
 
 
 def _request(value: Any, name: str) -> Request | None:
@@ -75,7 +85,7 @@ def _request(value: Any, name: str) -> Request | None:
         return None
     if isinstance(value, str):
         words = (w.strip() for w in value.split(",") if w.strip())
-        return tuple(w if ":" in w else fold(w) for w in words) or None
+        return tuple(w if ":" in w else normalise_name(w) for w in words) or None
     if isinstance(value, list | tuple):
         return tuple(c for part in value for c in _request(part, name) or ()) or None
     if isinstance(value, Record):
@@ -85,7 +95,7 @@ def _request(value: Any, name: str) -> Request | None:
             f"{name} (={value!r}) must be a backend's name, a comma list of names, "
             "or a backend object"
         )
-    return (registry.adopt(value),)
+    return (registry.record_of_object(value),)
 
 
 def check_exists(choices: Choices) -> None:

@@ -1,21 +1,21 @@
 """Who chooses: the levels of choice, and the choice of this thread or task.
 
 argument > use_backend > set_default_backend > CONVKIT_BACKEND > auto, for each operation on its
-own: what one level does not name falls to the next. Who wins among what was chosen is found by
-:mod:`convkit.candidates`; nothing here computes or loads a backend.
+own: what one level does not name falls to the next. Which backend wins among those is decided by
+:mod:`convkit.selection.resolve`. Nothing here computes or loads a backend.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convkit import registry
-from convkit.choice import (
+from convkit import registry, state
+from convkit.registry import AUTO, Record
+from convkit.selection.request import (
     NOTHING,
     Choice,
     Choices,
@@ -24,7 +24,6 @@ from convkit.choice import (
     parse,
     parse_reference,
 )
-from convkit.registry import AUTO, Record
 
 if TYPE_CHECKING:
     from convkit.contract import Backend
@@ -44,6 +43,7 @@ class Scope(NamedTuple):
     thread: int
     blocks: tuple[Block, ...]
 
+    @property
     def key(self) -> tuple[Any, ...]:
         """What of it a plan depends on."""
         return self.choices, self.verify
@@ -136,7 +136,8 @@ def use_backend(choice: Choice) -> Block:
 def verify_with(reference: str | Backend) -> Block:
     """Return a context manager under which every call is checked against a reference backend.
 
-    See :mod:`convkit.verify`. ``"naive"`` is slow on purpose; ``"im2col_numpy"`` serves real sizes.
+    See :mod:`convkit.calls.verifier`. ``"naive"`` is slow on purpose; ``"im2col_numpy"`` serves real
+    sizes.
     """
     return Block(verify=parse_reference(reference, "reference"))
 
@@ -144,9 +145,6 @@ def verify_with(reference: str | Backend) -> Block:
 # --- the choice of the process --------------------------------------------------------------
 
 _default: Choices = NOTHING
-_variables: dict[str, str] = {}
-_variables_epoch = -1
-_lock = threading.RLock()
 
 
 def set_default_backend(choice: Choice | None) -> None:
@@ -154,19 +152,9 @@ def set_default_backend(choice: Choice | None) -> None:
     global _default
     choices = parse(choice)
     check_exists(choices)
-    with _lock:
+    with state.lock:
         _default = choices
-        registry.changed()
-
-
-def variable(name: str) -> str:
-    """Return an environment variable as it was at first use (since ``reload``); blank is unset."""
-    global _variables, _variables_epoch
-    with _lock:
-        if _variables_epoch != registry.epoch:
-            _variables = {k: v for k, v in os.environ.items() if k.startswith("CONVKIT_")}
-            _variables_epoch = registry.epoch
-        return _variables.get(name, "").strip()
+        state.changed()
 
 
 def levels(argument: Any = None) -> Iterator[tuple[str, Choices]]:
@@ -175,13 +163,24 @@ def levels(argument: Any = None) -> Iterator[tuple[str, Choices]]:
     yield "the backend argument", parse(argument)
     yield "use_backend", scope.choices if scope else NOTHING
     yield "set_default_backend", _default
-    yield "CONVKIT_BACKEND", parse(variable("CONVKIT_BACKEND"), "CONVKIT_BACKEND")
+    yield "CONVKIT_BACKEND", parse(state.variable("CONVKIT_BACKEND"), "CONVKIT_BACKEND")
 
 
 def requested(operation: str, argument: Any = None) -> tuple[str, Request]:
     """Return who chooses for an operation, and what."""
     for source, choices in levels(argument):
-        request: Request | None = getattr(choices, operation)
+        request = choices.of(operation)
         if request is not None:
             return source, request
     return AUTO, (AUTO,)
+
+
+def reference_of(scope: Scope | None) -> str | Record | None:
+    """Return the backend that calls in a scope are verified against, None where they are not.
+
+    It is that of ``verify_with``, else that of CONVKIT_VERIFY.
+    """
+    if scope is not None and scope.verify is not None:
+        return scope.verify
+    text = state.variable("CONVKIT_VERIFY")
+    return parse_reference(text, "CONVKIT_VERIFY") if text else None

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError
-from convkit.training.data import Dataset, Parts, assemble, split
+from convkit.training.data.dataset import Dataset, Parts, assemble, split
 
 __all__ = ["load_npz", "merge_parts"]
 

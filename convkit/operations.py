@@ -1,0 +1,247 @@
+"""The table of operations: the facts of each, stated once.
+
+The API's parameter dictionaries, dispatch, the plug-in check, tracing, verification, the
+conformance suite and the benchmarks read it. Nothing here computes, and no backend is named.
+
+To add an operation, add an entry here and follow "How to add an operation" in ARCHITECTURE.md; a
+test lists what is still missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
+
+from convkit.errors import ParameterError
+from convkit.spec import ConvSpec, PoolSpec
+
+Step: TypeAlias = Literal["forward", "infer", "backward"]
+Specs: TypeAlias = tuple[Any, ...]
+
+REQUIRED: Final = "required"
+"""In place of a default: the parameter has to be given."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """One parameter dictionary of the API.
+
+    ``defaults`` holds the value of each parameter that is not given: `REQUIRED` where there is
+    none, and None where it follows from another one, as a pool's stride follows from its kernel.
+    ``spellings`` holds, for a parameter, the keys by which the course gives it axis by axis.
+    """
+
+    name: str
+    defaults: Mapping[str, Any]
+    spellings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that the dictionary may have: every parameter, and the backend."""
+        return (*self.defaults, "backend")
+
+    def is_flag(self, key: str) -> bool:
+        """Whether a parameter is a bool."""
+        return isinstance(self.defaults[key], bool)
+
+    def given(self, values: Sequence[Any]) -> dict[str, Any]:
+        """Return what was given, by name. ``values`` are in the order of ``defaults``.
+
+        None stands for what was not given. Raises ParameterError where a required one is missing.
+        """
+        pairs = zip(self.defaults, values, strict=True)
+        found = {name: value for name, value in pairs if value is not None}
+        for name, default in self.defaults.items():
+            if default is REQUIRED and name not in found:
+                keys = self.spellings.get(name, ())
+                also = f", or {' and '.join(keys)} in {self.name}" if keys else ""
+                raise ParameterError(f"{name} is needed; give {name}={also}")
+        return found
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the API and of backends.
+
+    Attributes
+    ----------
+    name:
+        The API has ``<name>_forward`` and ``<name>_backward``, and where ``infer`` also ``<name>``.
+    inputs:
+        The arrays of a forward call, in order.
+    kept:
+        Which of them the cache holds and hands to backward.
+    gradients:
+        What backward returns, in order. ``"dx"`` has the shape ``x_shape`` of the spec, and so on;
+        a shape of None means that the input was not given.
+    parts:
+        What each spec's ``operation`` says: ``("conv", "max_pool")`` for a ConvSpec and a PoolSpec.
+    parameters:
+        The parameter dictionaries, one for each spec.
+    make_specs:
+        ``(inputs, parameters, dtype) -> specs``, where inputs are arrays, or shapes together with
+        a dtype, and parameters are dictionaries of what was given.
+    methods:
+        The stem of the backend's methods: ``<methods>_forward``, ``_infer`` and ``_backward``.
+    required:
+        Whether every backend has the methods. Otherwise convkit composes the operation from
+        others (:mod:`convkit.calls.fallback`), and a backend has forward and backward or none.
+    infer:
+        Whether there is an inference call, which keeps nothing for backward. Its method is
+        optional in every backend.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    kept: tuple[str, ...]
+    gradients: tuple[str, ...]
+    parts: tuple[str, ...]
+    parameters: tuple[Parameters, ...]
+    make_specs: Callable[[Sequence[Any], Sequence[Mapping[str, Any]], Any], Specs]
+    methods: str
+    required: bool = True
+    infer: bool = True
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps that a backend may have a method for."""
+        return ("forward", "infer", "backward") if self.infer else ("forward", "backward")
+
+    def method(self, step: Step) -> str:
+        """Return the name of the backend's method for a step."""
+        return f"{self.methods}_{step}"
+
+    def arguments(self, step: Step) -> tuple[str, ...]:
+        """Return the positional arguments of the backend's method for a step.
+
+        Backward gets ``needs``, the names of the gradients that are wanted, where there is more
+        than one gradient.
+        """
+        specs = tuple(f"{p.name.removesuffix('_param')}_spec" for p in self.parameters)
+        specs = specs if len(specs) > 1 else ("spec",)
+        if step != "backward":
+            return (*specs, *self.inputs)
+        needs = ("needs",) if len(self.gradients) > 1 else ()
+        return (*specs, "dout", *self.kept, "saved", *needs)
+
+    def gradient_shapes(self, specs: Specs) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each gradient that backward can give, by its name."""
+        shapes = {name: getattr(specs[0], f"{name[1:]}_shape") for name in self.gradients}
+        return {name: shape for name, shape in shapes.items() if shape is not None}
+
+
+# --- parameter dictionaries -----------------------------------------------------------------
+
+_COURSE_KERNEL = MappingProxyType({"kernel": ("pool_height", "pool_width")})
+
+CONV_PARAM = Parameters(
+    "conv_param", MappingProxyType({"stride": 1, "pad": 0, "dilation": 1, "groups": 1})
+)
+MAX_POOL_PARAM = Parameters(
+    "pool_param",
+    MappingProxyType(
+        {"kernel": REQUIRED, "stride": None, "pad": 0, "dilation": 1, "ceil_mode": False}
+    ),
+    _COURSE_KERNEL,
+)
+AVG_POOL_PARAM = Parameters(
+    "pool_param",
+    MappingProxyType(
+        {
+            "kernel": REQUIRED,
+            "stride": None,
+            "pad": 0,
+            "ceil_mode": False,
+            "count_include_pad": False,
+        }
+    ),
+    _COURSE_KERNEL,
+)
+
+# --- how specs are made ---------------------------------------------------------------------
+
+
+def _conv_specs(inputs: Sequence[Any], given: Sequence[Mapping[str, Any]], dtype: Any) -> Specs:
+    return (ConvSpec.of(*inputs, dtype=dtype, **given[0]),)
+
+
+def _max_pool_specs(inputs: Sequence[Any], given: Sequence[Mapping[str, Any]], dtype: Any) -> Specs:
+    return (PoolSpec.of(inputs[0], kind="max", dtype=dtype, **given[0]),)
+
+
+def _avg_pool_specs(inputs: Sequence[Any], given: Sequence[Mapping[str, Any]], dtype: Any) -> Specs:
+    return (PoolSpec.of(inputs[0], kind="avg", dtype=dtype, **given[0]),)
+
+
+def _conv_relu_pool_specs(
+    inputs: Sequence[Any], given: Sequence[Mapping[str, Any]], dtype: Any
+) -> Specs:
+    conv = ConvSpec.of(*inputs, dtype=dtype, **given[0])
+    return conv, PoolSpec.of(conv.out_shape, kind="max", dtype=conv.dtype, **given[1])
+
+
+# --- the table ------------------------------------------------------------------------------
+
+CONV = Operation(
+    name="conv",
+    inputs=("x", "w", "b"),
+    kept=("x", "w"),
+    gradients=("dx", "dw", "db"),
+    parts=("conv",),
+    parameters=(CONV_PARAM,),
+    make_specs=_conv_specs,
+    methods="conv",
+)
+MAX_POOL = Operation(
+    name="max_pool",
+    inputs=("x",),
+    kept=(),
+    gradients=("dx",),
+    parts=("max_pool",),
+    parameters=(MAX_POOL_PARAM,),
+    make_specs=_max_pool_specs,
+    methods="pool",
+)
+AVG_POOL = Operation(
+    name="avg_pool",
+    inputs=("x",),
+    kept=(),
+    gradients=("dx",),
+    parts=("avg_pool",),
+    parameters=(AVG_POOL_PARAM,),
+    make_specs=_avg_pool_specs,
+    methods="pool",
+)
+CONV_RELU_POOL = Operation(
+    name="conv_relu_pool",
+    inputs=("x", "w", "b"),
+    kept=("x", "w"),
+    gradients=("dx", "dw", "db"),
+    parts=("conv", "max_pool"),
+    parameters=(CONV_PARAM, MAX_POOL_PARAM),
+    make_specs=_conv_relu_pool_specs,
+    methods="conv_relu_pool",
+    required=False,
+    infer=False,
+)
+
+OPERATIONS: Mapping[str, Operation] = MappingProxyType(
+    {operation.name: operation for operation in (CONV, MAX_POOL, AVG_POOL, CONV_RELU_POOL)}
+)
+"""Every operation by its name."""
+
+
+def operation_of(specs: Specs) -> Operation:
+    """Return the operation that a problem belongs to, given its specs.
+
+    Of several with the same kinds of specs it is the first in the table. Raises ParameterError
+    where there is none.
+    """
+    parts = tuple(spec.operation for spec in specs)
+    for operation in OPERATIONS.values():
+        if operation.parts == parts:
+            return operation
+    known = ", ".join(" + ".join(operation.parts) for operation in OPERATIONS.values())
+    raise ParameterError(f"specs (={' + '.join(parts) or 'none'}) must be those of {known}")

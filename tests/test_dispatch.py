@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import state
-from convkit.calls import planner
+from convkit import registry, state
+from convkit.calls import dispatch, planner
 
 X = np.ones((2, 4, 6, 6), "f4")
 W = np.ones((3, 4, 3, 3), "f4")
@@ -278,7 +278,7 @@ def test_supports_must_answer_none_or_a_reason(double, answer):
 def test_a_known_problem_is_one_look_up(double, monkeypatch):
     backend = double()
     convkit.conv(X, W, stride=1, backend=backend)
-    monkeypatch.setattr(plans, "new_conv", None)
+    monkeypatch.setattr(dispatch, "new_plan", None)
     convkit.conv(X, W, stride=1, backend=backend)
     with pytest.raises(TypeError):
         convkit.conv(X, W, stride=2, backend=backend)

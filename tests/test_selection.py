@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import registry, selection
+from convkit import registry
+from convkit.selection import scope
 
 X = np.ones((1, 3, 8, 8), "f4")
 W = np.ones((4, 3, 3, 3), "f4")
@@ -239,7 +240,7 @@ def test_a_new_thread_starts_unset_and_wrap_takes_the_choice_along():
 
 
 def test_a_thread_that_inherits_its_context_starts_unset_too(monkeypatch):
-    monkeypatch.setattr(selection, "INHERITS", True)
+    monkeypatch.setattr(scope, "INHERITS", True)
     seen = []
     with convkit.use_backend("naive"):
         inherited = contextvars.copy_context()
@@ -364,7 +365,7 @@ def test_a_wrapped_generators_own_blocks_stay_inside_too():
 
 
 def test_a_wrapped_generator_may_be_consumed_in_another_thread(monkeypatch):
-    monkeypatch.setattr(selection, "INHERITS", True)
+    monkeypatch.setattr(scope, "INHERITS", True)
     with convkit.use_backend("naive"):
         running = convkit.wrap(steps)("im2col_numpy")
     assert next(running) == "im2col_numpy"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import state
+from convkit import registry, state
 from convkit.calls import planner, tracing
 from convkit.contract import hookimpl
 

@@ -11,7 +11,7 @@ import pytest
 
 import convkit
 from convkit import registry
-from convkit.calls.verifier import replay
+from convkit.replay import replay
 
 RESULTS = ("out", "dx", "dw", "db", "pool out", "pool dx")
 

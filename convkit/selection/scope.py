@@ -136,8 +136,8 @@ def use_backend(choice: Choice) -> Block:
 def verify_with(reference: str | Backend) -> Block:
     """Return a context manager under which every call is checked against a reference backend.
 
-    See :mod:`convkit.calls.verifier`. ``"naive"`` is slow on purpose; ``"im2col_numpy"`` serves real
-    sizes.
+    See :mod:`convkit.calls.verifier`. ``"naive"`` is slow on purpose; ``"im2col_numpy"`` serves
+    real sizes.
     """
     return Block(verify=parse_reference(reference, "reference"))
 

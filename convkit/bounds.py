@@ -1,8 +1,8 @@
 """Error bounds of floating-point results, and a report on the first element beyond its bound.
 
-Verification at run time and the conformance suite judge by the same rule, so it stands here, once,
-in plain NumPy. Nothing here computes a convolution, knows a backend or chooses a tolerance by
-taste: every bound is k * u * S + (K + 1) * tiny, with u the unit roundoff, K the number of terms
+Verification at run time and the conformance suite use the same rule, so it is defined here, once, in
+plain NumPy. Nothing here computes a convolution, knows a backend or chooses a tolerance by taste:
+every bound is k * u * S + (K + 1) * tiny, with u the unit roundoff, K the number of terms
 an element sums (its bias is one), S the same operation on absolute values, and tiny the smallest
 normal number, because subnormal results may be flushed.
 Source: Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed. (2002), section 3.1;
@@ -12,7 +12,9 @@ for the square root of K: Higham and Mary (2019), doi:10.1137/18M1226312.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -65,18 +67,31 @@ def normwise(
 
 def terms(spec: ConvSpec | PoolSpec, what: str) -> int:
     """Return K, how many terms an element of ``what`` (out, dx, dw or db) sums at most."""
-    outputs = spec.x_shape[0] * math.prod(spec.out_shape[2:])
-    overlap = 1
-    for k, s, d in zip(spec.kernel, spec.stride, spec.dilation, strict=True):
-        overlap *= -(-k // (s // math.gcd(s, d)))
-    if spec.operation != "conv":
-        return math.prod(spec.kernel) if what == "out" else overlap
-    conv: Any = spec
+    return TERMS[spec.operation](spec, what)
+
+
+def _overlap(spec: ConvSpec | PoolSpec) -> int:
+    """Return how many windows a pixel lies in at most."""
+    steps = zip(spec.kernel, spec.stride, spec.dilation, strict=True)
+    return math.prod(-(-k // (s // math.gcd(s, d))) for k, s, d in steps)
+
+
+def _conv_terms(spec: Any, what: str) -> int:
     if what == "out":
-        return int(math.prod(conv.w_shape[1:]) + conv.has_bias)
+        return int(math.prod(spec.w_shape[1:]) + spec.has_bias)
     if what == "dx":
-        return int(conv.w_shape[0] // conv.groups * overlap)
-    return max(1, outputs)
+        return int(spec.w_shape[0] // spec.groups * _overlap(spec))
+    return max(1, int(spec.x_shape[0] * math.prod(spec.out_shape[2:])))
+
+
+def _pool_terms(spec: Any, what: str) -> int:
+    return int(math.prod(spec.kernel)) if what == "out" else _overlap(spec)
+
+
+TERMS: Mapping[str, Callable[[Any, str], int]] = MappingProxyType(
+    {"conv": _conv_terms, "max_pool": _pool_terms, "avg_pool": _pool_terms}
+)
+"""How many terms a result sums, by what its spec describes."""
 
 
 # --- reports --------------------------------------------------------------------------------

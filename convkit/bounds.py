@@ -1,7 +1,7 @@
 """Error bounds of floating-point results, and a report on the first element beyond its bound.
 
-Verification at run time and the conformance suite use the same rule, so it is defined here, once, in
-plain NumPy. Nothing here computes a convolution, knows a backend or chooses a tolerance by taste:
+Verification at run time and the conformance suite use the same rule, so it is defined once, here,
+in plain NumPy. Nothing here computes a convolution, knows a backend or chooses a tolerance by taste:
 every bound is k * u * S + (K + 1) * tiny, with u the unit roundoff, K the number of terms
 an element sums (its bias is one), S the same operation on absolute values, and tiny the smallest
 normal number, because subnormal results may be flushed.
@@ -120,7 +120,7 @@ class Mismatch:
 def wrong(got: FloatArray, ref: FloatArray, bound: Any) -> npt.NDArray[np.bool_]:
     """Return where ``got`` is beyond its bound.
 
-    NaN, +inf and -inf must stand exactly where ``ref`` has them; elsewhere |got - ref| <= bound.
+    NaN, +inf and -inf must be exactly where ``ref`` has them; elsewhere |got - ref| <= bound.
     """
     with np.errstate(all="ignore"):
         within = np.abs(got.astype(ref.dtype) - ref) <= bound
@@ -153,7 +153,7 @@ def first_bad(got: FloatArray, ref: FloatArray, bound: Any = 0.0) -> Mismatch | 
 
 
 def locate(bad: npt.NDArray[np.bool_]) -> str:
-    """Say in words where the bad elements lie: which index of which axis, edge, last block."""
+    """Describe where the bad elements are: which index of which axis, edge, last block."""
     if bad.all():
         return "every element"
     if bad.ndim == 1:
@@ -176,17 +176,17 @@ def locate(bad: npt.NDArray[np.bool_]) -> str:
 
 def _along(hit: npt.NDArray[np.bool_], name: str) -> str:
     """Describe which indices of one axis are hit; empty where all are or no pattern shows."""
-    places, size = np.flatnonzero(hit), len(hit)
-    if len(places) == size or size == 1:
+    hits, size = np.flatnonzero(hit), len(hit)
+    if len(hits) == size or size == 1:
         return ""
-    if len(places) == 1:
-        label = {0: "first", size - 1: "last"}.get(int(places[0]), f"number {places[0]}")
+    if len(hits) == 1:
+        label = {0: "first", size - 1: "last"}.get(int(hits[0]), f"number {hits[0]}")
         return f"only the {label} of {size} along the {name}"
-    steps = np.diff(places)
+    steps = np.diff(hits)
     if (steps == 1).all():
-        if places[-1] == size - 1:
-            return f"only the last {len(places)} of {size} along the {name}"
-        return f"only {places[0]} to {places[-1]} of {size} along the {name}"
-    if (steps == steps[0]).all() and len(places) > 2:
-        return f"every {steps[0]}th from {places[0]} of {size} along the {name}"
+        if hits[-1] == size - 1:
+            return f"only the last {len(hits)} of {size} along the {name}"
+        return f"only {hits[0]} to {hits[-1]} of {size} along the {name}"
+    if (steps == steps[0]).all() and len(hits) > 2:
+        return f"every {steps[0]}th from {hits[0]} of {size} along the {name}"
     return ""

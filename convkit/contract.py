@@ -1,7 +1,7 @@
-"""What a backend is: the protocol, its version and the pluggy hook that hands one over.
+"""What a backend is: the protocol, its version and the pluggy hook that returns one.
 
 This module is all a backend's author needs besides :mod:`convkit.spec` and :mod:`convkit.errors`.
-It holds no logic and must import nothing else of convkit but the spec.
+It holds no logic and must import nothing of convkit but the spec.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Backend(Protocol):
     * ``exact: bool = True`` - False when intermediate values are rounded (Winograd, FFT).
     * ``error_factor: float = 1`` - with ``exact = False``, how many times the bound, at most 32.
     * ``reproducible: bool = False`` - the same bits on repeat and for every thread count.
-    * ``conv_infer(spec, x, w, b) -> out`` and ``pool_infer(spec, x) -> out`` - forward without
-      what backward would need.
+    * ``conv_infer(spec, x, w, b) -> out`` and ``pool_infer(spec, x) -> out`` - forward that keeps
+      nothing for backward.
     * ``conv_relu_pool_forward(conv_spec, pool_spec, x, w, b) -> (out, saved)`` and
       ``conv_relu_pool_backward(conv_spec, pool_spec, dout, x, w, saved, needs) -> (dx, dw, db)``
       - both or none. relu keeps NaN; its derivative is 1 where its argument is above 0, else 0.

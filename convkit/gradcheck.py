@@ -1,8 +1,8 @@
-"""Gradients by central differences, to judge analytic ones by.
+"""Gradients by central differences, to check analytic ones against.
 
 The functions with the course's names keep its signatures and its printed lines; :func:`gradcheck`
 is the one to use in a test: it looks at every element and names the worst. A checked array is
-changed in place, one element at a time, and is always put back, also when the function raises.
+changed in place, one element at a time, and is always restored, also when the function raises.
 Nothing here knows a layer or a backend.
 """
 

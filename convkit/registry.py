@@ -35,7 +35,7 @@ class Record:
     """One backend as the registry sees it. ``state``: advertised, loaded, broken or blocked.
 
     A record is shared by all who hold it and changes once, from advertised to loaded or broken,
-    under its own lock: a slow import of one backend holds up nobody who wants another.
+    under its own lock, so a slow import of one backend does not delay the others.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ _manager: pluggy.PluginManager | None = None
 def backends() -> list[Record]:
     """Return what is advertised, loaded, broken or blocked, built-in first. Loads nothing.
 
-    A name that several packages claim stands there once for each of them.
+    A name that several packages claim is listed once for each of them.
     """
     order = {name: i for i, name in enumerate(BUILTIN_ORDER)}
     with _lock:
@@ -213,7 +213,7 @@ def load(name: str | Backend) -> Record:
 
 
 def record_of_object(backend: Backend) -> Record:
-    """Return the record of a backend object that was handed in, checking it once."""
+    """Return the record of a backend object, which is checked the first time."""
     with _lock:
         record = _objects.get(id(backend))  # a record keeps its backend, so ids are not reused
         if record is None:

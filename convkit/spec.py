@@ -1,6 +1,6 @@
 """ConvSpec and PoolSpec: one frozen, hashable description of a problem.
 
-All output-size and padding arithmetic of convkit stands here and nowhere else, for any number of
+All output-size and padding arithmetic of convkit is here and nowhere else, for any number of
 spatial axes. A spec is made by ``ConvSpec.of`` or ``PoolSpec.of``, which check every argument;
 a backend reads it and never has to check again. Nothing here touches the values of an array.
 """

@@ -144,8 +144,8 @@ class Im2colNumpy:
             part = out[block]
             part.fill(fill)
             for _, outs, ins in spec.taps():
-                place = part[:, :, *outs]
-                combine(place, x[block][:, :, *ins], out=place)
+                target = part[:, :, *outs]
+                combine(target, x[block][:, :, *ins], out=target)
         if spec.kind == "avg":
             out /= self._divisor(spec)
         return out
@@ -161,8 +161,8 @@ class Im2colNumpy:
             differs = value != out[:, :, *outs]
             if with_nan:
                 differs &= value == value  # a NaN here is the maximum
-            place = searching[:, :, *outs]
-            place &= differs
+            target = searching[:, :, *outs]
+            target &= differs
             winner += searching
         return winner
 

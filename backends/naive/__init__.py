@@ -18,8 +18,8 @@ from convkit.spec import ConvSpec, Geometry, PoolSpec
 def window(spec: Geometry, o: tuple[int, ...]) -> tuple[Any, Any]:
     """Return the pixels that output ``o`` looks at, and the taps that meet them, as slices."""
     pixels, taps = [], []
-    for axis, place in enumerate(o):
-        start = place * spec.stride[axis] - spec.pad[axis][0]
+    for axis, index in enumerate(o):
+        start = index * spec.stride[axis] - spec.pad[axis][0]
         inside = [
             k
             for k in range(spec.kernel[axis])
@@ -117,8 +117,8 @@ class Naive:
     @staticmethod
     def _count(spec: PoolSpec, o: tuple[int, ...]) -> int:
         count = 1
-        for axis, place in enumerate(o):
-            count *= spec.counts[axis][place]
+        for axis, index in enumerate(o):
+            count *= spec.counts[axis][index]
         return count
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from convkit import registry
 from convkit.errors import ConvkitError
+from convkit.version import DISTRIBUTION
 
 _PEAK_ROUNDS = 20_000
 _PEAK_SECONDS = 0.005
@@ -47,7 +48,7 @@ def vector_sets() -> str:
     return ", ".join(found) or platform.machine()
 
 
-def versions(names: tuple[str, ...] = (registry.DISTRIBUTION, "numpy", "torch")) -> dict[str, str]:
+def versions(names: tuple[str, ...] = (DISTRIBUTION, "numpy", "torch")) -> dict[str, str]:
     """Versions of what took part, where installed."""
     found = {"python": platform.python_version()}
     for name in names:

@@ -72,7 +72,7 @@ def conv(
         geometry = (stride, pad, dilation, groups)
         native = arrays.to_native(CONV.inputs, (x, w, b))
         if native is not None:
-            return conv(want_cache, *native, *geometry, backend)
+            return conv(want_cache, native[0], native[1], native[2], *geometry, backend)
         plan = new_plan(key, CONV, (x, w, b), (geometry,), backend)
     try:
         if want_cache or plan.infer is None:

@@ -71,4 +71,4 @@ def restore_cache(
     return new_cache(plan, kept, saved)
 
 
-copyreg.pickle(Cache, reduce_cache)  # type: ignore[arg-type]
+copyreg.pickle(Cache, reduce_cache)

@@ -14,7 +14,6 @@ import click
 import numpy as np
 
 import convkit
-from convkit import registry
 from convkit.cli import EXIT_INTERRUPTED
 from convkit.commands._backends import backend_rows, load_quietly, text_table
 from convkit.commands._build import (
@@ -34,12 +33,13 @@ from convkit.report.page import REPORT_FILE, write_report
 from convkit.report.record import Mistakes, RunRecord, save_learned, save_record
 from convkit.training.data import Dataset, picture
 from convkit.training.solver import Solver
+from convkit.version import DISTRIBUTION
 
 MOST_MISTAKES = 20
 #: Packages that are used once training is over: what misses them must fail before.
 NEEDED_LATER = ("safetensors", "jinja2")
 PACKAGES = (
-    registry.DISTRIBUTION,
+    DISTRIBUTION,
     "numpy",
     "pluggy",
     "click",

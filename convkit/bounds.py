@@ -1,8 +1,8 @@
 """Error bounds of floating-point results, and a report on the first element beyond its bound.
 
 Verification at run time and the conformance suite use the same rule, so it is defined once, here,
-in plain NumPy. Nothing here computes a convolution, knows a backend or chooses a tolerance by taste:
-every bound is k * u * S + (K + 1) * tiny, with u the unit roundoff, K the number of terms
+in plain NumPy. Nothing here computes a convolution, knows a backend or chooses a tolerance by
+taste: every bound is k * u * S + (K + 1) * tiny, with u the unit roundoff, K the number of terms
 an element sums (its bias is one), S the same operation on absolute values, and tiny the smallest
 normal number, because subnormal results may be flushed.
 Source: Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed. (2002), section 3.1;

@@ -14,6 +14,9 @@ from convkit.api import (
     conv_forward,
     conv_relu_pool_backward,
     conv_relu_pool_forward,
+    conv_transpose,
+    conv_transpose_backward,
+    conv_transpose_forward,
     max_pool,
     max_pool_backward,
     max_pool_forward,
@@ -38,7 +41,7 @@ from convkit.registry import backends, reload
 from convkit.selection.outcome import Selection
 from convkit.selection.resolve import explain
 from convkit.selection.scope import set_default_backend, use_backend, verify_with
-from convkit.spec import ConvSpec, PoolSpec
+from convkit.spec import ConvSpec, ConvTransposeSpec, PoolSpec
 from convkit.version import __version__
 
 if TYPE_CHECKING:
@@ -63,6 +66,7 @@ __all__ = [
     "Cache",
     "CacheError",
     "ConvSpec",
+    "ConvTransposeSpec",
     "ConvkitError",
     "DataError",
     "DtypeError",
@@ -82,6 +86,9 @@ __all__ = [
     "conv_forward",
     "conv_relu_pool_backward",
     "conv_relu_pool_forward",
+    "conv_transpose",
+    "conv_transpose_backward",
+    "conv_transpose_forward",
     "explain",
     "max_pool",
     "max_pool_backward",

@@ -24,6 +24,8 @@ from convkit.operations import (
     CONV,
     CONV_PARAM,
     CONV_RELU_POOL,
+    CONV_TRANSPOSE,
+    CONV_TRANSPOSE_PARAM,
     MAX_POOL,
     MAX_POOL_PARAM,
 )
@@ -119,6 +121,93 @@ def conv(
         stride, pad, dilation, groups, backend = merge(CONV_PARAM, conv_param, given)
     out: Array = dispatch.conv(False, x, w, b, stride, pad, dilation, groups, backend)
     return out
+
+
+# --- transposed convolution -----------------------------------------------------------------
+
+
+def conv_transpose_forward(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None = None,
+    conv_param: Param | None = None,
+    *,
+    stride: Axes | None = None,
+    pad: Pad | None = None,
+    output_pad: Axes | None = None,
+    dilation: Axes | None = None,
+    groups: int | None = None,
+    backend: Choice | None = None,
+) -> tuple[Array, Cache]:
+    """Spread each pixel of x over a window of out, weighted by the filters w, and add the bias b.
+
+    out[n, f, o * stride - pad + k * dilation] sums w[c, f, k] * x[n, c, o] over c, o and k. It is
+    the adjoint of the convolution with the same w: <conv(y, w), x> = <y, conv_transpose(x, w)>
+    (Dumoulin & Visin, 2016, arXiv:1603.07285). Output size:
+    (H - 1) * stride - pads + (KH - 1) * dilation + 1 + output_pad.
+
+    Parameters
+    ----------
+    x, w, b:
+        (N, C, H, W), (C, F / groups, KH, KW) and (F,) or None.
+    conv_param:
+        The keywords as a dictionary.
+    stride, pad, output_pad, dilation, groups:
+        Default 1, 0, 0, 1 and 1. ``pad="same"`` makes the output size H * stride.
+        0 <= output_pad < max(stride, dilation) is added at the end of out.
+    backend:
+        As in :func:`conv_forward`.
+
+    Returns
+    -------
+    out, cache:
+        (N, F, OH, OW), and what :func:`conv_transpose_backward` needs.
+
+    Raises
+    ------
+    The same as :func:`conv_forward`.
+    """
+    geometry = (stride, pad, output_pad, dilation, groups)
+    pair: tuple[Array, Cache] = _conv_transpose(True, x, w, b, conv_param, geometry, backend)
+    return pair
+
+
+def conv_transpose_backward(
+    dout: npt.ArrayLike, cache: Cache, *, needs: tuple[str, ...] = CONV_TRANSPOSE.gradients
+) -> Gradients:
+    """Return the gradients (dx, dw, db) of :func:`conv_transpose_forward`.
+
+    ``needs`` and errors are those of :func:`conv_backward`.
+    """
+    gradients: Gradients = dispatch.backward(CONV_TRANSPOSE, dout, cache, needs)
+    return gradients
+
+
+def conv_transpose(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None = None,
+    conv_param: Param | None = None,
+    *,
+    stride: Axes | None = None,
+    pad: Pad | None = None,
+    output_pad: Axes | None = None,
+    dilation: Axes | None = None,
+    groups: int | None = None,
+    backend: Choice | None = None,
+) -> Array:
+    """Return :func:`conv_transpose_forward`'s out alone: inference, nothing is kept."""
+    geometry = (stride, pad, output_pad, dilation, groups)
+    out: Array = _conv_transpose(False, x, w, b, conv_param, geometry, backend)
+    return out
+
+
+def _conv_transpose(
+    want_cache: bool, x: Any, w: Any, b: Any, param: Any, geometry: tuple[Any, ...], backend: Any
+) -> Any:
+    if param is not None:
+        *geometry, backend = merge(CONV_TRANSPOSE_PARAM, param, (*geometry, backend))  # type: ignore[assignment]
+    return dispatch.call(want_cache, CONV_TRANSPOSE, (x, w, b), (geometry,), backend)
 
 
 # --- pooling --------------------------------------------------------------------------------

@@ -84,12 +84,29 @@ def _conv_terms(spec: Any, what: str) -> int:
     return max(1, int(spec.x_shape[0] * math.prod(spec.out_shape[2:])))
 
 
+def _conv_transpose_terms(spec: Any, what: str) -> int:
+    """As those of the convolution whose adjoint it is, with out and dx exchanged."""
+    conv = spec.adjoint
+    if what == "out":
+        return _conv_terms(conv, "dx") + int(spec.has_bias)
+    if what == "dx":
+        return _conv_terms(conv, "out")
+    if what == "db":
+        return max(1, int(spec.x_shape[0] * math.prod(spec.out_shape[2:])))
+    return _conv_terms(conv, "dw")
+
+
 def _pool_terms(spec: Any, what: str) -> int:
     return int(math.prod(spec.kernel)) if what == "out" else _overlap(spec)
 
 
 TERMS: Mapping[str, Callable[[Any, str], int]] = MappingProxyType(
-    {"conv": _conv_terms, "max_pool": _pool_terms, "avg_pool": _pool_terms}
+    {
+        "conv": _conv_terms,
+        "conv_transpose": _conv_transpose_terms,
+        "max_pool": _pool_terms,
+        "avg_pool": _pool_terms,
+    }
 )
 """How many terms a result sums, by what its spec describes."""
 

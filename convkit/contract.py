@@ -45,6 +45,11 @@ class Backend(Protocol):
     * ``conv_relu_pool_forward(conv_spec, pool_spec, x, w, b) -> (out, saved)`` and
       ``conv_relu_pool_backward(conv_spec, pool_spec, dout, x, w, saved, needs) -> (dx, dw, db)``
       - both or none. relu keeps NaN; its derivative is 1 where its argument is above 0, else 0.
+    * ``conv_transpose_forward(spec, x, w, b) -> (out, saved)``,
+      ``conv_transpose_backward(spec, dout, x, w, saved, needs) -> (dx, dw, db)`` - both or none -
+      and ``conv_transpose_infer(spec, x, w, b) -> out``. ``supports`` is asked about a
+      ConvTransposeSpec only where the backend has them; otherwise, and where it declines, about
+      ``spec.adjoint``.
     * ``set_num_threads(n)`` and ``info() -> dict`` (dtypes, instruction set, threads).
     """
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 from convkit.errors import ParameterError
-from convkit.spec import ConvSpec, PoolSpec
+from convkit.spec import ConvSpec, ConvTransposeSpec, PoolSpec
 
 Step: TypeAlias = Literal["forward", "infer", "backward"]
 Specs: TypeAlias = tuple[Any, ...]
@@ -85,9 +85,10 @@ class Operation:
         a dtype, and parameters are dictionaries of what was given.
     methods:
         The stem of the backend's methods: ``<methods>_forward``, ``_infer`` and ``_backward``.
-    required:
-        Whether every backend has the methods. Otherwise convkit composes the operation from
-        others (:mod:`convkit.calls.fallback`), and a backend has forward and backward or none.
+    composed_of:
+        None where every backend has the methods. Otherwise a backend has forward and backward or
+        none, and convkit composes the operation where it has none, or declines the problem
+        (:mod:`convkit.calls.fallback`): ``composed_of(specs)`` are the specs of the parts.
     infer:
         Whether there is an inference call, which keeps nothing for backward. Its method is
         optional in every backend.
@@ -101,8 +102,13 @@ class Operation:
     parameters: tuple[Parameters, ...]
     make_specs: Callable[[Sequence[Any], Sequence[Mapping[str, Any]], Any], Specs]
     methods: str
-    required: bool = True
+    composed_of: Callable[[Specs], Specs] | None = None
     infer: bool = True
+
+    @property
+    def required(self) -> bool:
+        """Whether every backend has the operation's forward and backward methods."""
+        return self.composed_of is None
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -139,6 +145,10 @@ _COURSE_KERNEL = MappingProxyType({"kernel": ("pool_height", "pool_width")})
 CONV_PARAM = Parameters(
     "conv_param", MappingProxyType({"stride": 1, "pad": 0, "dilation": 1, "groups": 1})
 )
+CONV_TRANSPOSE_PARAM = Parameters(
+    "conv_param",
+    MappingProxyType({"stride": 1, "pad": 0, "output_pad": 0, "dilation": 1, "groups": 1}),
+)
 MAX_POOL_PARAM = Parameters(
     "pool_param",
     MappingProxyType(
@@ -165,6 +175,12 @@ AVG_POOL_PARAM = Parameters(
 
 def _conv_specs(inputs: Sequence[Any], given: Sequence[Mapping[str, Any]], dtype: Any) -> Specs:
     return (ConvSpec.of(*inputs, dtype=dtype, **given[0]),)
+
+
+def _conv_transpose_specs(
+    inputs: Sequence[Any], given: Sequence[Mapping[str, Any]], dtype: Any
+) -> Specs:
+    return (ConvTransposeSpec.of(*inputs, dtype=dtype, **given[0]),)
 
 
 def _max_pool_specs(inputs: Sequence[Any], given: Sequence[Mapping[str, Any]], dtype: Any) -> Specs:
@@ -223,12 +239,26 @@ CONV_RELU_POOL = Operation(
     parameters=(CONV_PARAM, MAX_POOL_PARAM),
     make_specs=_conv_relu_pool_specs,
     methods="conv_relu_pool",
-    required=False,
+    composed_of=lambda specs: specs,
     infer=False,
+)
+CONV_TRANSPOSE = Operation(
+    name="conv_transpose",
+    inputs=("x", "w", "b"),
+    kept=("x", "w"),
+    gradients=("dx", "dw", "db"),
+    parts=("conv_transpose",),
+    parameters=(CONV_TRANSPOSE_PARAM,),
+    make_specs=_conv_transpose_specs,
+    methods="conv_transpose",
+    composed_of=lambda specs: (specs[0].adjoint,),
 )
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
-    {operation.name: operation for operation in (CONV, MAX_POOL, AVG_POOL, CONV_RELU_POOL)}
+    {
+        operation.name: operation
+        for operation in (CONV, MAX_POOL, AVG_POOL, CONV_RELU_POOL, CONV_TRANSPOSE)
+    }
 )
 """Every operation by its name."""
 

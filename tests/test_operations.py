@@ -16,7 +16,7 @@ from convkit.plugin_check import optional_methods, required_methods
 from convkit.spec import ConvSpec, PoolSpec
 
 EACH = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=list(OPERATIONS))
-SHAPES = {"x": (2, 3, 6, 7), "w": (4, 3, 3, 2), "b": (4,)}
+SHAPES = {"x": (2, 4, 6, 7), "w": (4, 4, 3, 2), "b": (4,)}
 
 
 def specs_of(operation, dtype="float64"):

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from convkit import bounds
+from convkit.calls.methods import methods_of
 from convkit.calls.plan import Plan
 from convkit.errors import BackendUnsupportedError
+from convkit.operations import CONV, CONV_TRANSPOSE
 from convkit.registry import Record
-from convkit.selection.resolve import ask
+from convkit.selection.resolve import refusal
 
 if TYPE_CHECKING:
     from convkit.contract import Array
@@ -37,15 +39,16 @@ class Expectation:
 
     def __init__(self, plan: Plan, record: Record) -> None:
         self.plan = plan
+        self.record = record
         self.backend: Any = record.backend
         self.specs = tuple(replace(spec, dtype=DOUBLE) for spec in plan.specs)
-        for spec in self.specs:
-            reason = ask(record, spec)
-            if reason is not None:
-                raise BackendUnsupportedError(
-                    f"reference backend {record.name!r} does not support {spec}: {reason}; "
-                    "verify with another one"
-                )
+        reason = refusal(record, plan.operation, self.specs)
+        if reason is not None:
+            problem = " + ".join(map(str, self.specs))
+            raise BackendUnsupportedError(
+                f"reference backend {record.name!r} does not support {problem}: {reason}; "
+                "verify with another one"
+            )
 
     def inputs_of(self, kept: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return inputs for backward where the forward call's are not known, given those kept."""
@@ -73,9 +76,14 @@ class Expectation:
 
 
 class Conv(Expectation):
-    """A convolution is linear in each of its inputs."""
+    """A convolution is linear in each of its inputs, and so is its transpose."""
 
     needs_inputs = False
+    linear = CONV
+
+    def __init__(self, plan: Plan, record: Record) -> None:
+        super().__init__(plan, record)
+        self.methods = methods_of(self.linear, self.specs[:1], record)
 
     def inputs_of(self, kept: tuple[Any, ...]) -> tuple[Any, ...]:
         """The gradients do not depend on b."""
@@ -85,8 +93,8 @@ class Conv(Expectation):
     def out(self, *inputs: Any) -> Expected:
         """Return what is expected of out."""
         spec = self.specs[0]
-        size = self.backend.conv_forward(spec, *map(_absolute, inputs))[0]
-        return self.backend.conv_forward(spec, *inputs)[0], self.bound(size, spec, "out")
+        size = self.methods.forward(spec, *map(_absolute, inputs))[0]
+        return self.methods.forward(spec, *inputs)[0], self.bound(size, spec, "out")
 
     def gradients(self, dout: Array, needs: tuple[str, ...], *inputs: Any) -> dict[str, Expected]:
         """Return what is expected of (dx, dw, db)."""
@@ -108,9 +116,15 @@ class Conv(Expectation):
 
     def _backward(self, dout: Any, needs: tuple[str, ...], *inputs: Any) -> dict[str, Any]:
         spec = self.specs[0]
-        _, saved = self.backend.conv_forward(spec, *inputs)
-        found = self.backend.conv_backward(spec, dout, *inputs[:2], saved, needs)
+        _, saved = self.methods.forward(spec, *inputs)
+        found = self.methods.backward(spec, dout, *inputs[:2], saved, needs)
         return dict(zip(self.plan.operation.gradients, found, strict=True))
+
+
+class ConvTranspose(Conv):
+    """Linear, too."""
+
+    linear = CONV_TRANSPOSE
 
 
 class MaxPool(Expectation):
@@ -199,6 +213,12 @@ def _absolute(array: Any) -> Any:
 
 
 EXPECTATIONS: Mapping[str, type[Expectation]] = MappingProxyType(
-    {"conv": Conv, "max_pool": MaxPool, "avg_pool": AvgPool, "conv_relu_pool": ConvReluPool}
+    {
+        "conv": Conv,
+        "max_pool": MaxPool,
+        "avg_pool": AvgPool,
+        "conv_relu_pool": ConvReluPool,
+        "conv_transpose": ConvTranspose,
+    }
 )
 """By the operation's name."""

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convkit.calls.results import pair_error, problem_of_result
+from convkit.calls.results import gradients_error, pair_error, problem_of_result
 from convkit.errors import BackendCallError, BackendResultError
 
 if TYPE_CHECKING:
     from convkit.contract import Array
-    from convkit.spec import ConvSpec, PoolSpec
+    from convkit.spec import ConvSpec, ConvTransposeSpec, PoolSpec
 
 
 class Fallback:
@@ -87,5 +87,78 @@ class ConvReluPool(Fallback):
         return self.call("conv_backward", spec, dz, x, w, conv_saved, needs)
 
 
-FALLBACKS: Mapping[str, Callable[[Any], Any]] = MappingProxyType({"conv_relu_pool": ConvReluPool})
+class ConvTranspose(Fallback):
+    """conv_transpose by the gradients of the convolution whose adjoint it is.
+
+    <conv(y, w), x> = <y, conv_transpose(x, w)>: forward is that convolution's dx for x in dout's
+    place, dx its forward, and dw its dw with the roles of the two arrays exchanged. What the
+    convolution saves for backward comes from a forward call of its own each time, for only the
+    backend knows what it is.
+    """
+
+    def forward(
+        self, spec: ConvTransposeSpec, x: Array, w: Array, b: Array | None
+    ) -> tuple[Array, None]:
+        """Return out; nothing is saved."""
+        return self.infer(spec, x, w, b), None
+
+    def infer(self, spec: ConvTransposeSpec, x: Array, w: Array, b: Array | None) -> Array:
+        """Return out."""
+        conv, zeros = spec.adjoint, np.zeros(spec.out_shape, spec.dtype)
+        _, saved = self._conv(conv, zeros, w)
+        out = self._gradient("dx", conv, _extended(x, conv), zeros, w, saved)
+        if b is not None:
+            out += b.reshape(-1, *(1,) * spec.axes)
+        return out
+
+    def backward(
+        self,
+        spec: ConvTransposeSpec,
+        dout: Array,
+        x: Array,
+        w: Array,
+        saved: None,
+        needs: tuple[str, ...],
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        """Return (dx, dw, db)."""
+        conv = spec.adjoint
+        dx = dw = db = None
+        if "dx" in needs or "dw" in needs:
+            y, conv_saved = self._conv(conv, dout, w)
+            if "dx" in needs:
+                inside = tuple(slice(size) for size in spec.x_shape[2:])
+                dx = np.ascontiguousarray(y[:, :, *inside])
+            if "dw" in needs:
+                dw = self._gradient("dw", conv, _extended(x, conv), dout, w, conv_saved)
+        if "db" in needs:
+            axes = (0, *range(2, dout.ndim))
+            db = dout.sum(axis=axes, dtype=np.float64).astype(spec.dtype)
+        return dx, dw, db
+
+    def _conv(self, conv: ConvSpec, y: Array, w: Array) -> tuple[Array, Any]:
+        out, saved = self.call_pair("conv_forward", conv, y, w, None)
+        self.check("conv_forward", out, conv, conv.out_shape, (y, w))
+        return out, saved
+
+    def _gradient(
+        self, name: str, conv: ConvSpec, dout: Array, y: Array, w: Array, saved: Any
+    ) -> Array:
+        result = self.call("conv_backward", conv, dout, y, w, saved, (name,))
+        if type(result) is not tuple or len(result) != 3:
+            raise gradients_error(self.backend.name, "conv_backward", ("dx", "dw", "db"), result)
+        value: Array = result[("dx", "dw").index(name)]
+        shape = conv.x_shape if name == "dx" else conv.w_shape
+        self.check("conv_backward", value, conv, shape, (dout, y, w))
+        return value
+
+
+def _extended(x: Array, conv: ConvSpec) -> Array:
+    """Return x with zeros at its end up to the size of the convolution's result."""
+    more = [(0, out - size) for out, size in zip(conv.out_shape, x.shape, strict=True)]
+    return np.pad(x, more) if any(end for _, end in more) else x
+
+
+FALLBACKS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {"conv_relu_pool": ConvReluPool, "conv_transpose": ConvTranspose}
+)
 """How each operation that a backend may lack is composed, by the operation's name."""

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convkit import state
-from convkit.calls import arrays
-from convkit.calls.plan import Methods, Plan
+from convkit.calls import arrays, methods
+from convkit.calls.plan import Plan
 from convkit.operations import Operation
 from convkit.registry import Record
 from convkit.selection.outcome import Selection
@@ -67,7 +67,7 @@ def make_plan(
 ) -> Plan:
     """Return a plan that calls ``record``'s backend, traced and verified where that is wanted."""
     plan = Plan(
-        operation, specs, record, methods_of(operation, record.backend),
+        operation, specs, record, methods.methods_of(operation, specs, record),
         generation=generation, scope=scope, selection=selection,
     )  # fmt: skip
     if state.traced or state.variable("CONVKIT_TRACE"):
@@ -80,22 +80,6 @@ def make_plan(
 
         verifier.attach(plan, reference)
     return plan
-
-
-def methods_of(operation: Operation, backend: Any) -> Methods:
-    """Return a backend's methods for an operation, or those composed in their place."""
-    forward = getattr(backend, operation.method("forward"), None)
-    if forward is None and not operation.required:
-        from convkit.calls.fallback import FALLBACKS
-
-        composed = FALLBACKS[operation.name](backend)
-        return Methods(composed.forward, None, composed.backward)
-    infer = getattr(backend, operation.method("infer"), None) if operation.infer else None
-    return Methods(
-        getattr(backend, operation.method("forward")),
-        infer,
-        getattr(backend, operation.method("backward")),
-    )
 
 
 def find_plan(

@@ -31,6 +31,15 @@ def pair_error(backend: str, method: str, result: Any) -> BackendResultError:
     )
 
 
+def gradients_error(
+    backend: str, method: str, names: tuple[str, ...], result: Any
+) -> BackendResultError:
+    """Return the error to raise where a backward method returned no tuple of its gradients."""
+    return BackendResultError(
+        f"backend {backend!r}: {method} must return ({', '.join(names)}), not {kind_of(result)}"
+    )
+
+
 def check_result(
     plan: Plan, step: Step, what: str, value: Any, shape: tuple[int, ...], inputs: tuple[Any, ...]
 ) -> None:
@@ -55,10 +64,7 @@ def check_gradients(
         check_result(plan, "backward", names[0], result, plan.gradients[names[0]], inputs)
         return result
     if type(result) is not tuple or len(result) != len(names):
-        raise BackendResultError(
-            f"backend {plan.name!r}: {plan.method('backward')} must return ({', '.join(names)}), "
-            f"not {kind_of(result)}"
-        )
+        raise gradients_error(plan.name, plan.method("backward"), names, result)
     found = []
     for name, value in zip(names, result, strict=True):
         if name in needs:

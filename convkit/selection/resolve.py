@@ -25,9 +25,9 @@ from convkit.registry import AUTO, BUILTIN_ORDER, Record
 from convkit.selection.outcome import Selection
 from convkit.selection.request import Choice, Request, check_exists
 from convkit.selection.scope import levels, requested
-from convkit.spec import ConvSpec, PoolSpec
 
-Problem: TypeAlias = ConvSpec | PoolSpec
+Problem: TypeAlias = Any
+"""A spec of any family."""
 
 ABSENT = "is not installed"
 
@@ -43,13 +43,14 @@ def explain(
     reports the rest as not loaded. Raises ParameterError where the specs are those of no operation.
     """
     query = _query(_operation(operation, problems), problems, backend)
+    asked = OPERATIONS[query.operation]
     winner, rejected = _compare(query, everyone=True)
     named = {*rejected, winner.name if winner else ""}
     for record in registry.backends():
         if record.name in named:
             continue
         if record.builtin and record.state != "blocked":
-            reason = _reason(record.name, problems, quiet=True)
+            reason = _reason(record.name, asked, problems, quiet=True)
             reason = reason or f"{query.source} does not name it"
         elif record.state in ("broken", "blocked"):
             reason = record.problem
@@ -150,6 +151,7 @@ def _compare(query: _Query, *, everyone: bool) -> tuple[Record | None, dict[str,
 
     Where one has been found, the rest are only looked at for ``everyone``.
     """
+    operation = OPERATIONS[query.operation]
     winner: Record | None = None
     rejected: dict[str, str] = {}
     for candidate in _expand(query.request):
@@ -162,7 +164,7 @@ def _compare(query: _Query, *, everyone: bool) -> tuple[Record | None, dict[str,
             except BackendNotFoundError:
                 rejected[name] = ABSENT
                 continue
-        reason = _reason(candidate, query.problems, quiet=everyone)
+        reason = _reason(candidate, operation, query.problems, quiet=everyone)
         if winner is not None:
             rejected.setdefault(name, reason or f"comes after {winner.name}")
         elif reason is None:
@@ -184,7 +186,9 @@ def _name(candidate: str | Record) -> str:
     return candidate if isinstance(candidate, str) else candidate.name
 
 
-def _reason(candidate: str | Record, problems: tuple[Problem, ...], *, quiet: bool) -> str | None:
+def _reason(
+    candidate: str | Record, operation: Operation, problems: tuple[Problem, ...], *, quiet: bool
+) -> str | None:
     """Return why a candidate cannot compute the problems, None where it can.
 
     A ``supports`` that misbehaves raises, or is a reason too where ``quiet``.
@@ -193,16 +197,38 @@ def _reason(candidate: str | Record, problems: tuple[Problem, ...], *, quiet: bo
         record = registry.load(candidate) if isinstance(candidate, str) else candidate
     except BackendLoadError:
         return registry.find(str(candidate)).problem
-    for problem in problems:
-        try:
-            reason = ask(record, problem)
-        except (BackendCallError, BackendResultError) as error:
-            if not quiet:
-                raise
-            reason = str(error)
-        if reason is not None:
-            return reason
-    return None
+    try:
+        return refusal(record, operation, problems)
+    except (BackendCallError, BackendResultError) as error:
+        if not quiet:
+            raise
+        return str(error)
+
+
+def refusal(record: Record, operation: Operation, problems: tuple[Problem, ...]) -> str | None:
+    """Return why a loaded backend cannot compute a problem, itself or composed; None where it can.
+
+    Raises BackendCallError or BackendResultError where its ``supports`` misbehaves.
+    """
+    if operation.composed_of is None:
+        return _first_refusal(record, problems)
+    if computes_itself(record, operation, problems):
+        return None
+    return _first_refusal(record, operation.composed_of(problems))
+
+
+def computes_itself(record: Record, operation: Operation, problems: tuple[Problem, ...]) -> bool:
+    """Whether a loaded backend has methods for an operation and supports the problem with them.
+
+    Where it does not, the operation may still be composed of others.
+    """
+    own = record.method(operation.method("forward")) is not None
+    return own and _first_refusal(record, problems) is None
+
+
+def _first_refusal(record: Record, problems: tuple[Problem, ...]) -> str | None:
+    reasons = (ask(record, problem) for problem in problems)
+    return next((reason for reason in reasons if reason is not None), None)
 
 
 def ask(record: Record, problem: Problem) -> str | None:

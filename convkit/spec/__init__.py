@@ -1,12 +1,13 @@
 """Specs: one frozen, hashable description of a problem for each family of operations.
 
 All output-size and padding arithmetic of convkit is here and nowhere else, for any number of
-spatial axes. A spec is made by ``ConvSpec.of`` or ``PoolSpec.of``, which check every argument;
+spatial axes. A spec is made by ``ConvSpec.of`` and its likes, which check every argument;
 a backend reads it and never has to check again. Nothing here touches the values of an array.
 """
 
 from convkit.spec.arguments import FLOATS, Axes, Pad, Pairs, Shape, check_flag, freeze, per_axis
 from convkit.spec.conv import ConvSpec
+from convkit.spec.conv_transpose import ConvTransposeSpec
 from convkit.spec.geometry import Geometry, resolve_pad
 from convkit.spec.pool import PoolSpec
 
@@ -14,6 +15,7 @@ __all__ = [
     "FLOATS",
     "Axes",
     "ConvSpec",
+    "ConvTransposeSpec",
     "Geometry",
     "Pad",
     "Pairs",

@@ -49,8 +49,8 @@ def check_flag(name: str, value: Any) -> bool:
     raise ParameterError(f"{name} (={value!r}) must be True or False")
 
 
-def per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:
-    """Return one positive int per spatial axis from an int or a flat tuple of ``axes`` ints."""
+def per_axis(name: str, value: Any, axes: int, *, least: int = 1) -> tuple[int, ...]:
+    """Return one int per spatial axis, ``least`` or more, from an int or a flat tuple of ints."""
     frozen = freeze(name, value)
     if isinstance(frozen, int):
         frozen = (frozen,) * axes
@@ -61,8 +61,8 @@ def per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:
             f"{name} (={value!r}) must be an int or have one value per spatial axis ({axes}); "
             f"it has {len(frozen)}"
         )
-    if any(v < 1 for v in frozen):
-        raise ParameterError(f"{name} (={value!r}) must be at least 1 along every axis")
+    if any(v < least for v in frozen):
+        raise ParameterError(f"{name} (={value!r}) must be at least {least} along every axis")
     return frozen
 
 
@@ -106,3 +106,10 @@ def check_same_dtype(name: str, found: np.dtype[Any], expected: np.dtype[Any]) -
             f"{name}.dtype (={found}) must equal x.dtype (={expected}); "
             f"cast with {name}.astype(np.{expected})"
         )
+
+
+def check_groups(value: Any) -> int:
+    """Return the number of groups; anything but a positive int raises."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ParameterError(f"groups (={value!r}) must be an int of at least 1")
+    return int(value)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from convkit.errors import ParameterError, ShapeError
+from convkit.errors import ShapeError
 from convkit.spec.arguments import (
     Axes,
     Pad,
     Shape,
+    check_groups,
     check_same_dtype,
     check_x,
     per_axis,
@@ -60,9 +59,8 @@ class ConvSpec(Geometry):
         w_shape, w_dtype = shape_and_dtype("w", w, dtype)
         check_same_dtype("w", w_dtype, x_dtype)
         check_x(x_shape)
-        if isinstance(groups, bool) or not isinstance(groups, int | np.integer) or groups < 1:
-            raise ParameterError(f"groups (={groups!r}) must be an int of at least 1")
-        _check_w(x_shape, w_shape, int(groups))
+        groups = check_groups(groups)
+        _check_w(x_shape, w_shape, groups)
         if b is not None:
             b_shape, b_dtype = shape_and_dtype("b", b, dtype)
             check_same_dtype("b", b_dtype, x_dtype)
@@ -86,7 +84,7 @@ class ConvSpec(Geometry):
             pad=pads,
             dtype=x_dtype,
             w_shape=w_shape,
-            groups=int(groups),
+            groups=groups,
             has_bias=b is not None,
         )
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from conformance_mutants.registry import host
-from convkit import api
-from convkit.calls import arrays, dispatch, params, planner
+from convkit import api, registry
+from convkit.calls import arrays, dispatch, methods, params
 
 as_input = arrays.as_input
 
@@ -156,15 +156,13 @@ def needs_lost():
     """needs is not handed on: one gradient wanted gives dx."""
 
 
-methods_of = planner.methods_of
+methods_of = methods.methods_of
 
 
-def _of_another(operation, backend):
-    import convkit_im2col_numpy
-
-    return methods_of(operation, convkit_im2col_numpy.Im2colNumpy())
+def _of_another(operation, specs, record):
+    return methods_of(operation, specs, registry.load("im2col_numpy"))
 
 
-@host((planner, "methods_of", _of_another))
+@host((methods, "methods_of", _of_another))
 def another_backend_answers():
     """Whatever was named, the NumPy backend computes (CUGraph's plug-in never loaded)."""

@@ -9,6 +9,9 @@ from convkit.api import (
     avg_pool,
     avg_pool_backward,
     avg_pool_forward,
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_forward,
     conv,
     conv_backward,
     conv_forward,
@@ -17,6 +20,9 @@ from convkit.api import (
     conv_transpose,
     conv_transpose_backward,
     conv_transpose_forward,
+    group_norm,
+    group_norm_backward,
+    group_norm_forward,
     max_pool,
     max_pool_backward,
     max_pool_forward,
@@ -41,7 +47,7 @@ from convkit.registry import backends, reload
 from convkit.selection.outcome import Selection
 from convkit.selection.resolve import explain
 from convkit.selection.scope import set_default_backend, use_backend, verify_with
-from convkit.spec import ConvSpec, ConvTransposeSpec, PoolSpec
+from convkit.spec import ConvSpec, ConvTransposeSpec, NormSpec, PoolSpec
 from convkit.version import __version__
 
 if TYPE_CHECKING:
@@ -70,6 +76,7 @@ __all__ = [
     "ConvkitError",
     "DataError",
     "DtypeError",
+    "NormSpec",
     "ParameterError",
     "PoolSpec",
     "Selection",
@@ -81,6 +88,9 @@ __all__ = [
     "avg_pool_backward",
     "avg_pool_forward",
     "backends",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_forward",
     "conv",
     "conv_backward",
     "conv_forward",
@@ -90,6 +100,9 @@ __all__ = [
     "conv_transpose_backward",
     "conv_transpose_forward",
     "explain",
+    "group_norm",
+    "group_norm_backward",
+    "group_norm_forward",
     "max_pool",
     "max_pool_backward",
     "max_pool_forward",

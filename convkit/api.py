@@ -18,6 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from convkit.calls import dispatch
 from convkit.calls.dispatch import Cache
 from convkit.calls.params import merge
+from convkit.norms import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_forward,
+    group_norm,
+    group_norm_backward,
+    group_norm_forward,
+)
 from convkit.operations import (
     AVG_POOL,
     AVG_POOL_PARAM,
@@ -39,6 +47,29 @@ if TYPE_CHECKING:
 
     Gradients: TypeAlias = tuple[Array | None, Array | None, Array | None]
     Param: TypeAlias = Mapping[str, Any]
+
+__all__ = [
+    "avg_pool",
+    "avg_pool_backward",
+    "avg_pool_forward",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "conv",
+    "conv_backward",
+    "conv_forward",
+    "conv_relu_pool_backward",
+    "conv_relu_pool_forward",
+    "conv_transpose",
+    "conv_transpose_backward",
+    "conv_transpose_forward",
+    "group_norm",
+    "group_norm_backward",
+    "group_norm_forward",
+    "max_pool",
+    "max_pool_backward",
+    "max_pool_forward",
+]
 
 # --- convolution ----------------------------------------------------------------------------
 

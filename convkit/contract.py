@@ -50,6 +50,13 @@ class Backend(Protocol):
       and ``conv_transpose_infer(spec, x, w, b) -> out``. ``supports`` is asked about a
       ConvTransposeSpec only where the backend has them; otherwise, and where it declines, about
       ``spec.adjoint``.
+    * ``batch_norm_forward(spec, x, gamma, beta, mean, var, residual) -> (out, saved, mean, var)``
+      (not in training: ``(out, saved)``), ``group_norm_forward(spec, x, gamma, beta, residual) ->
+      (out, saved)``, ``batch_norm_backward(spec, dout, x, gamma, beta, saved, needs)`` and
+      ``group_norm_backward(spec, dout, x, gamma, beta, saved, needs)`` ``-> (dx, dgamma, dbeta)``,
+      then dresidual where one was added - forward and backward, both or none. Inference by
+      ``batch_norm_infer(spec, x, gamma, beta, mean, var, residual) -> out`` and
+      ``group_norm_infer(spec, x, gamma, beta, residual) -> out``.
     * ``set_num_threads(n)`` and ``info() -> dict`` (dtypes, instruction set, threads).
     """
 

@@ -15,7 +15,15 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 from convkit.errors import ParameterError
-from convkit.spec import ConvSpec, ConvTransposeSpec, PoolSpec
+from convkit.spec import (
+    ConvSpec,
+    ConvTransposeSpec,
+    NormSpec,
+    PoolSpec,
+    check_eps,
+    check_flag,
+    freeze,
+)
 
 Step: TypeAlias = Literal["forward", "infer", "backward"]
 Specs: TypeAlias = tuple[Any, ...]
@@ -31,20 +39,33 @@ class Parameters:
     ``defaults`` holds the value of each parameter that is not given: `REQUIRED` where there is
     none, and None where it follows from another one, as a pool's stride follows from its kernel.
     ``spellings`` holds, for a parameter, the keys by which the course gives it axis by axis.
+    ``others`` are keys that the API reads itself and that are no part of a problem.
     """
 
     name: str
     defaults: Mapping[str, Any]
     spellings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    others: tuple[str, ...] = ()
+
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys that the dictionary may have: every parameter, and the backend."""
-        return (*self.defaults, "backend")
+        """The keys that the dictionary may have: every parameter, the others, and the backend."""
+        return (*self.defaults, *self.others, "backend")
 
-    def is_flag(self, key: str) -> bool:
-        """Whether a parameter is a bool."""
-        return isinstance(self.defaults[key], bool)
+    def read(self, key: str, value: Any) -> Any:
+        """Return a parameter in one hashable form: what is equal as a key then means the same.
+
+        None, which stands for what was not given, stays so. Raises ParameterError.
+        """
+        if value is None:
+            return None
+        default = self.defaults[key]
+        if isinstance(default, bool):
+            return check_flag(key, value)
+        if isinstance(default, float):
+            return check_eps(value)
+        return freeze(key, value)
 
     def given(self, values: Sequence[Any]) -> dict[str, Any]:
         """Return what was given, by name. ``values`` are in the order of ``defaults``.
@@ -75,7 +96,8 @@ class Operation:
         Which of them the cache holds and hands to backward.
     gradients:
         What backward returns, in order. ``"dx"`` has the shape ``x_shape`` of the spec, and so on;
-        a shape of None means that the input was not given.
+        a shape of None means that the input was not given. Its gradient is None then; those of
+        ``trailing`` are not there at all.
     parts:
         What each spec's ``operation`` says: ``("conv", "max_pool")`` for a ConvSpec and a PoolSpec.
     parameters:
@@ -85,6 +107,8 @@ class Operation:
         a dtype, and parameters are dictionaries of what was given.
     methods:
         The stem of the backend's methods: ``<methods>_forward``, ``_infer`` and ``_backward``.
+    statistics:
+        What forward returns besides out where a spec's ``training`` is True, one value per channel.
     composed_of:
         None where every backend has the methods. Otherwise a backend has forward and backward or
         none, and convkit composes the operation where it has none, or declines the problem
@@ -102,6 +126,8 @@ class Operation:
     parameters: tuple[Parameters, ...]
     make_specs: Callable[[Sequence[Any], Sequence[Mapping[str, Any]], Any], Specs]
     methods: str
+    trailing: tuple[str, ...] = ()
+    statistics: tuple[str, ...] = ()
     composed_of: Callable[[Specs], Specs] | None = None
     infer: bool = True
 
@@ -134,8 +160,21 @@ class Operation:
 
     def gradient_shapes(self, specs: Specs) -> dict[str, tuple[int, ...]]:
         """Return the shape of each gradient that backward can give, by its name."""
-        shapes = {name: getattr(specs[0], f"{name[1:]}_shape") for name in self.gradients}
+        shapes = {name: _shape(specs, f"{name[1:]}_shape") for name in self.gradients}
         return {name: shape for name, shape in shapes.items() if shape is not None}
+
+    def returned(self, specs: Specs) -> tuple[str, ...]:
+        """Return the names of the gradients in backward's tuple."""
+        given = self.gradient_shapes(specs)
+        return tuple(n for n in self.gradients if n in given or n not in self.trailing)
+
+
+def _shape(specs: Specs, attribute: str) -> tuple[int, ...] | None:
+    """Return a shape that the first spec to know it has."""
+    found: tuple[int, ...] | None = next(
+        getattr(spec, attribute) for spec in specs if hasattr(spec, attribute)
+    )
+    return found
 
 
 # --- parameter dictionaries -----------------------------------------------------------------
@@ -148,6 +187,14 @@ CONV_PARAM = Parameters(
 CONV_TRANSPOSE_PARAM = Parameters(
     "conv_param",
     MappingProxyType({"stride": 1, "pad": 0, "output_pad": 0, "dilation": 1, "groups": 1}),
+)
+BATCH_NORM_PARAM = Parameters(
+    "bn_param",
+    MappingProxyType({"training": True, "eps": 1e-5, "relu": False}),
+    others=("mode", "running_mean", "running_var", "momentum", "unbiased"),
+)
+GROUP_NORM_PARAM = Parameters(
+    "gn_param", MappingProxyType({"groups": REQUIRED, "eps": 1e-5, "relu": False})
 )
 MAX_POOL_PARAM = Parameters(
     "pool_param",
@@ -181,6 +228,19 @@ def _conv_transpose_specs(
     inputs: Sequence[Any], given: Sequence[Mapping[str, Any]], dtype: Any
 ) -> Specs:
     return (ConvTransposeSpec.of(*inputs, dtype=dtype, **given[0]),)
+
+
+def _batch_norm_specs(
+    inputs: Sequence[Any], given: Sequence[Mapping[str, Any]], dtype: Any
+) -> Specs:
+    return (NormSpec.of(*inputs, kind="batch", dtype=dtype, **given[0]),)
+
+
+def _group_norm_specs(
+    inputs: Sequence[Any], given: Sequence[Mapping[str, Any]], dtype: Any
+) -> Specs:
+    x, gamma, beta, residual = inputs
+    return (NormSpec.of(x, gamma, beta, residual=residual, kind="group", dtype=dtype, **given[0]),)
 
 
 def _max_pool_specs(inputs: Sequence[Any], given: Sequence[Mapping[str, Any]], dtype: Any) -> Specs:
@@ -254,12 +314,35 @@ CONV_TRANSPOSE = Operation(
     composed_of=lambda specs: (specs[0].adjoint,),
 )
 
-OPERATIONS: Mapping[str, Operation] = MappingProxyType(
-    {
-        operation.name: operation
-        for operation in (CONV, MAX_POOL, AVG_POOL, CONV_RELU_POOL, CONV_TRANSPOSE)
-    }
+BATCH_NORM = Operation(
+    name="batch_norm",
+    inputs=("x", "gamma", "beta", "mean", "var", "residual"),
+    kept=("x", "gamma", "beta"),
+    gradients=("dx", "dgamma", "dbeta", "dresidual"),
+    trailing=("dresidual",),
+    statistics=("mean", "var"),
+    parts=("batch_norm",),
+    parameters=(BATCH_NORM_PARAM,),
+    make_specs=_batch_norm_specs,
+    methods="batch_norm",
+    composed_of=lambda specs: (),
 )
+GROUP_NORM = Operation(
+    name="group_norm",
+    inputs=("x", "gamma", "beta", "residual"),
+    kept=("x", "gamma", "beta"),
+    gradients=("dx", "dgamma", "dbeta", "dresidual"),
+    trailing=("dresidual",),
+    parts=("group_norm",),
+    parameters=(GROUP_NORM_PARAM,),
+    make_specs=_group_norm_specs,
+    methods="group_norm",
+    composed_of=lambda specs: (),
+)
+
+_ALL = (CONV, MAX_POOL, AVG_POOL, CONV_RELU_POOL, CONV_TRANSPOSE, BATCH_NORM, GROUP_NORM)
+
+OPERATIONS: Mapping[str, Operation] = MappingProxyType({one.name: one for one in _ALL})
 """Every operation by its name."""
 
 

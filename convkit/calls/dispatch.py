@@ -144,7 +144,7 @@ def call(
     geometry: Sequence[Sequence[Any]],
     backend: Any,
 ) -> Any:
-    """Compute any operation; see ``conv``."""
+    """Compute any operation; see ``conv``. Its statistics, where it has any, follow the cache."""
     plan, inputs = find_plan(operation, inputs, geometry, backend)
     try:
         if want_cache or plan.infer is None:
@@ -154,7 +154,23 @@ def call(
     except Exception as error:
         raise call_error(plan, plan.step(want_cache), error) from error
     kept = tuple(inputs[operation.inputs.index(name)] for name in operation.kept)
-    return _finish(want_cache, plan, result, kept, tuple(inputs))
+    result, statistics = _split_statistics(plan, result, tuple(inputs))
+    pair = _finish(want_cache, plan, result, kept, tuple(inputs))
+    return (*pair, *statistics) if statistics else pair
+
+
+def _split_statistics(
+    plan: Plan, result: Any, inputs: tuple[Any, ...]
+) -> tuple[Any, tuple[Any, ...]]:
+    """Return (out, saved) and the checked statistics of what a forward method returned."""
+    names = plan.statistics
+    if not names:
+        return result, ()
+    if type(result) is not tuple or len(result) != 2 + len(names):
+        raise pair_error(plan.name, plan.method("forward"), result, names)
+    for name, value in zip(names, result[2:], strict=True):
+        check_result(plan, "forward", name, value, plan.gradients["dgamma"], inputs)
+    return result[:2], result[2:]
 
 
 def _finish(
@@ -191,12 +207,13 @@ def backward(
     """Return the gradients that ``needs`` names (None: all), computed by the cache's backend."""
     plan, saved = _plan_of_cache(cache, operation.name)
     dout = arrays.check_dout(dout, plan.out_shape, plan.dtype)
-    names = operation.gradients
+    names = plan.returned
     if len(names) == 1:
         args: tuple[Any, ...] = (dout, *cache.kept, saved)
         wanted: tuple[str, ...] = names
     else:
-        wanted = tuple(plan.gradients) if needs is names else _wanted(needs, plan)
+        everything = needs is None or needs is operation.gradients
+        wanted = tuple(plan.gradients) if everything else _wanted(needs, plan)
         if not wanted:
             return (None,) * len(names)
         args = (dout, *cache.kept, saved, wanted)
@@ -207,11 +224,9 @@ def backward(
     return check_gradients(plan, result, wanted, args)
 
 
-def _wanted(needs: Sequence[str] | None, plan: Plan) -> tuple[str, ...]:
+def _wanted(needs: Any, plan: Plan) -> tuple[str, ...]:
     """Return the wanted gradients in order, without those of inputs that were not given."""
     names = plan.operation.gradients
-    if needs is None:
-        return tuple(plan.gradients)
     if isinstance(needs, str) or not all(name in names for name in needs):
         raise ParameterError(f"needs (={needs!r}) must be a tuple of names from {names}")
     return tuple(name for name in plan.gradients if name in needs)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convkit.calls.norms import Norm
 from convkit.calls.results import gradients_error, pair_error, problem_of_result
 from convkit.errors import BackendCallError, BackendResultError
 
@@ -159,6 +160,11 @@ def _extended(x: Array, conv: ConvSpec) -> Array:
 
 
 FALLBACKS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
-    {"conv_relu_pool": ConvReluPool, "conv_transpose": ConvTranspose}
+    {
+        "conv_relu_pool": ConvReluPool,
+        "conv_transpose": ConvTranspose,
+        "batch_norm": Norm,
+        "group_norm": Norm,
+    }
 )
 """How each operation that a backend may lack is composed, by the operation's name."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from convkit.errors import ParameterError
 from convkit.names import suggest
 from convkit.operations import Parameters
-from convkit.spec import freeze
 
 
 def merge(parameters: Parameters, param: Any, values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -61,9 +62,9 @@ def _put(parameters: Parameters, merged: dict[str, Any], key: str, value: Any) -
 
 
 def _same(parameters: Parameters, key: str, one: Any, other: Any) -> bool:
-    if key == "backend" or parameters.is_flag(key):
-        return one is other or bool(one == other)
-    one, other = freeze(key, one), freeze(key, other)
+    if key not in parameters.defaults:
+        return one is other or bool(np.all(one == other))
+    one, other = parameters.read(key, one), parameters.read(key, other)
     if isinstance(one, int) and isinstance(other, tuple):
         return all(v == one for v in other)
     if isinstance(other, int) and isinstance(one, tuple):

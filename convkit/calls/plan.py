@@ -33,12 +33,13 @@ class Plan:
     """A problem, the backend that computes it, and the methods to call for it.
 
     ``generation`` and ``scope`` are those in which the plan was made; in others it may be wrong.
-    ``gradients`` holds the shape of each gradient that backward can give, by its name.
+    ``gradients`` holds the shape of each gradient that backward can give, by its name; ``returned``
+    names those in backward's tuple, and ``statistics`` what forward returns besides out.
     """
 
     __slots__ = (
         "backward", "dtype", "forward", "generation", "gradients", "infer", "operation",
-        "out_shape", "record", "scope", "selection", "spec", "specs",
+        "out_shape", "record", "returned", "scope", "selection", "spec", "specs", "statistics",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +63,9 @@ class Plan:
         self.out_shape: tuple[int, ...] = specs[-1].out_shape
         self.dtype: np.dtype[Any] = specs[0].dtype
         self.gradients = operation.gradient_shapes(specs)
+        self.returned = operation.returned(specs)
+        training = bool(operation.statistics) and any(getattr(s, "training", False) for s in specs)
+        self.statistics = operation.statistics if training else ()
         self.forward, self.infer, self.backward = methods
 
     @property

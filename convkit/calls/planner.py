@@ -19,7 +19,6 @@ from convkit.selection.outcome import Selection
 from convkit.selection.request import parse
 from convkit.selection.resolve import select
 from convkit.selection.scope import Scope, current, reference_of
-from convkit.spec import check_flag, freeze
 
 if TYPE_CHECKING:
     from convkit.contract import Array
@@ -112,11 +111,7 @@ def find_plan(
 def _geometry_key(operation: Operation, geometry: Sequence[Geometry]) -> Key:
     """Return parameters as a key holds them; as keys 1, 1.0 and True would be equal."""
     return tuple(
-        value
-        if value is None
-        else check_flag(name, value)
-        if parameters.is_flag(name)
-        else freeze(name, value)
+        parameters.read(name, value)
         for parameters, values in zip(operation.parameters, geometry, strict=True)
         for name, value in zip(parameters.defaults, values, strict=True)
     )

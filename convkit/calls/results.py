@@ -24,10 +24,13 @@ def call_error(plan: Plan, step: Step, error: Exception) -> Exception:
     )
 
 
-def pair_error(backend: str, method: str, result: Any) -> BackendResultError:
+def pair_error(
+    backend: str, method: str, result: Any, statistics: tuple[str, ...] = ()
+) -> BackendResultError:
     """Return the error to raise where a forward method returned something other than a pair."""
+    wanted = ", ".join(("out", "saved", *statistics))
     return BackendResultError(
-        f"backend {backend!r}: {method} must return (out, saved), not {kind_of(result)}"
+        f"backend {backend!r}: {method} must return ({wanted}), not {kind_of(result)}"
     )
 
 
@@ -59,7 +62,7 @@ def check_gradients(
 
     An operation with one gradient has it as its result, without a tuple. Raises BackendResultError.
     """
-    names = plan.operation.gradients
+    names = plan.returned
     if len(names) == 1:
         check_result(plan, "backward", names[0], result, plan.gradients[names[0]], inputs)
         return result

@@ -9,6 +9,7 @@ from convkit.spec.arguments import FLOATS, Axes, Pad, Pairs, Shape, check_flag, 
 from convkit.spec.conv import ConvSpec
 from convkit.spec.conv_transpose import ConvTransposeSpec
 from convkit.spec.geometry import Geometry, resolve_pad
+from convkit.spec.norm import NormSpec, check_eps
 from convkit.spec.pool import PoolSpec
 
 __all__ = [
@@ -17,10 +18,12 @@ __all__ = [
     "ConvSpec",
     "ConvTransposeSpec",
     "Geometry",
+    "NormSpec",
     "Pad",
     "Pairs",
     "PoolSpec",
     "Shape",
+    "check_eps",
     "check_flag",
     "freeze",
     "per_axis",

@@ -1,0 +1,275 @@
+"""The normalisations of the API, re-exported by :mod:`convkit.api`.
+
+x is (N, C) or (N, C, spatial axes ...), gamma and beta are (C,), and out has the shape of x. The
+running statistics of a batch normalisation are moved here; all else is as in the other layer
+functions: arguments are read, the call is made, the values come from a backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convkit.calls import dispatch
+from convkit.calls.dispatch import Cache
+from convkit.calls.params import merge
+from convkit.errors import ParameterError
+from convkit.operations import BATCH_NORM, BATCH_NORM_PARAM, GROUP_NORM, GROUP_NORM_PARAM
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from convkit.contract import Array
+    from convkit.selection.request import Choice
+
+__all__ = [
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "group_norm",
+    "group_norm_backward",
+    "group_norm_forward",
+]
+
+MODES = {"train": True, "test": False}
+
+
+def batch_norm_forward(
+    x: npt.ArrayLike,
+    gamma: npt.ArrayLike,
+    beta: npt.ArrayLike,
+    bn_param: MutableMapping[str, Any] | None = None,
+    *,
+    training: bool | None = None,
+    running_mean: npt.ArrayLike | None = None,
+    running_var: npt.ArrayLike | None = None,
+    eps: float | None = None,
+    momentum: float | None = None,
+    unbiased: bool | None = None,
+    relu: bool | None = None,
+    residual: npt.ArrayLike | None = None,
+    backend: Choice | None = None,
+) -> tuple[Array, Cache]:
+    """Normalise each channel of x over the batch and all pixels (Ioffe & Szegedy, 2015).
+
+    out = relu(gamma * (x - mean) / sqrt(var + eps) + beta + residual), relu and residual only where
+    they are asked for.
+
+    Parameters
+    ----------
+    x, gamma, beta:
+        (N, C) or (N, C, H, W), (C,) and (C,).
+    bn_param:
+        The keywords as a dictionary, as in CS231n, where ``mode`` is "train" or "test". In training
+        the moved running statistics are put into it, as new arrays, under ``running_mean`` and
+        ``running_var``; where it has none they start at 0. No other argument is ever written to.
+    training:
+        Default True: the batch's mean and biased variance. False: the running ones.
+    running_mean, running_var:
+        (C,) each; as keywords only where ``training`` is False.
+    eps, momentum:
+        Default 1e-5, and 0.9: running = momentum * running + (1 - momentum) * batch.
+    unbiased:
+        Default False. Move running_var by the unbiased variance, as PyTorch does (whose momentum of
+        0.1 is 0.9 here); with one element by the biased one.
+    relu, residual:
+        Default False, and None: an array of x's shape that is added before relu.
+    backend:
+        As in :func:`convkit.conv_forward`.
+
+    Returns
+    -------
+    out, cache:
+        Of x's shape, and what :func:`batch_norm_backward` needs.
+
+    Raises
+    ------
+    The same as :func:`convkit.conv_forward`.
+    """
+    given = {
+        "training": training, "eps": eps, "relu": relu, "running_mean": running_mean,
+        "running_var": running_var, "momentum": momentum, "unbiased": unbiased, "backend": backend,
+    }  # fmt: skip
+    return _batch_norm_forward(x, gamma, beta, bn_param, residual, given)
+
+
+def _batch_norm_forward(
+    x: Any, gamma: Any, beta: Any, bn_param: Any, residual: Any, given: dict[str, Any]
+) -> tuple[Array, Cache]:
+    values = _merged(bn_param, given)
+    training = _training(values)
+    mean, var = values["running_mean"], values["running_var"]
+    momentum, unbiased = _momentum(values["momentum"]), bool(values["unbiased"])
+    if training:
+        for name in ("running_mean", "running_var"):
+            if given[name] is not None:
+                raise ParameterError(
+                    f"{name} goes with training=False; in training give a bn_param, into which "
+                    "the moved statistics are put"
+                )
+    running = (None, None) if training else (mean, var)
+    geometry = (training, values["eps"], values["relu"])
+    inputs = (x, gamma, beta, *running, residual)
+    result = dispatch.call(True, BATCH_NORM, inputs, (geometry,), values["backend"])
+    out, cache, *statistics = result
+    if training and bn_param is not None:
+        _move(bn_param, statistics, cache.plan.spec.set_size, momentum, unbiased)
+    return out, cache
+
+
+def _merged(bn_param: Any, given: dict[str, Any]) -> dict[str, Any]:
+    keys = BATCH_NORM_PARAM.keys
+    values = tuple(given.get(key) for key in keys)
+    if bn_param is not None:
+        values = merge(BATCH_NORM_PARAM, bn_param, values)
+    return dict(zip(keys, values, strict=True))
+
+
+def _training(values: Mapping[str, Any]) -> bool:
+    mode, training = values["mode"], values["training"]
+    if mode is not None and mode not in MODES:
+        raise ParameterError(f"bn_param['mode'] (={mode!r}) must be 'train' or 'test'")
+    if training is None:
+        return MODES.get(mode, True)
+    training = BATCH_NORM_PARAM.read("training", training)
+    if mode is not None and MODES[mode] != training:
+        raise ParameterError(
+            f"training (={training}) and bn_param['mode'] (={mode!r}) disagree; give one of them"
+        )
+    return bool(training)
+
+
+def _momentum(value: Any) -> float:
+    if value is None:
+        return 0.9
+    number = isinstance(value, int | float | np.integer | np.floating)
+    if isinstance(value, bool) or not number or not 0 <= value <= 1:
+        raise ParameterError(f"momentum (={value!r}) must be a number from 0 to 1")
+    return float(value)
+
+
+def _move(
+    bn_param: MutableMapping[str, Any], batch: list[Any], size: int, momentum: float, unbiased: bool
+) -> None:
+    """Put the moved running statistics into ``bn_param``, as new arrays."""
+    moved = {}
+    for name, value in zip(("running_mean", "running_var"), batch, strict=True):
+        old = bn_param.get(name)
+        old = np.zeros_like(value) if old is None else np.asarray(old, value.dtype)
+        if old.shape != value.shape:
+            raise ParameterError(
+                f"bn_param[{name!r}] (shape {old.shape}) must have one value per channel "
+                f"({value.shape[0]})"
+            )
+        if unbiased and name == "running_var" and size > 1:
+            value = value * (size / (size - 1))
+        moved[name] = (momentum * old + (1 - momentum) * value).astype(value.dtype)
+    bn_param.update(moved)
+
+
+def batch_norm_backward(
+    dout: npt.ArrayLike, cache: Cache, *, needs: tuple[str, ...] = BATCH_NORM.gradients
+) -> tuple[Array | None, ...]:
+    """Return (dx, dgamma, dbeta) of a batch normalisation, and dresidual where one was added.
+
+    ``needs`` names the gradients wanted; the others are None. Raises CacheError, ShapeError,
+    DtypeError or ParameterError.
+    """
+    gradients: tuple[Array | None, ...] = dispatch.backward(BATCH_NORM, dout, cache, needs)
+    return gradients
+
+
+def batch_norm(
+    x: npt.ArrayLike,
+    gamma: npt.ArrayLike,
+    beta: npt.ArrayLike,
+    bn_param: Mapping[str, Any] | None = None,
+    *,
+    running_mean: npt.ArrayLike | None = None,
+    running_var: npt.ArrayLike | None = None,
+    eps: float | None = None,
+    relu: bool | None = None,
+    residual: npt.ArrayLike | None = None,
+    backend: Choice | None = None,
+) -> Array:
+    """Normalise with the running statistics: inference, nothing is kept for backward.
+
+    They are needed, as keywords or in ``bn_param``; its mode "train" is a ParameterError.
+    """
+    given = {
+        "eps": eps, "relu": relu, "running_mean": running_mean, "running_var": running_var,
+        "backend": backend,
+    }  # fmt: skip
+    values = _merged(bn_param, given)
+    if values["mode"] == "train" or values["training"]:
+        raise ParameterError(
+            "batch_norm is inference: bn_param must not ask for training; call batch_norm_forward"
+        )
+    geometry = (False, values["eps"], values["relu"])
+    inputs = (x, gamma, beta, values["running_mean"], values["running_var"], residual)
+    out: Array = dispatch.call(False, BATCH_NORM, inputs, (geometry,), values["backend"])
+    return out
+
+
+def group_norm_forward(
+    x: npt.ArrayLike,
+    gamma: npt.ArrayLike,
+    beta: npt.ArrayLike,
+    gn_param: Mapping[str, Any] | None = None,
+    *,
+    groups: int | None = None,
+    eps: float | None = None,
+    relu: bool | None = None,
+    residual: npt.ArrayLike | None = None,
+    backend: Choice | None = None,
+) -> tuple[Array, Cache]:
+    """Normalise each image's groups of channels over their channels and pixels (Wu & He, 2018).
+
+    ``groups`` = C is instance normalisation, ``groups`` = 1 layer normalisation. Shapes, ``relu``
+    and ``residual`` are those of :func:`batch_norm_forward`; ``gn_param`` holds the keywords as a
+    dictionary. Returns out and the cache for :func:`group_norm_backward`.
+    """
+    values = (groups, eps, relu, backend)
+    pair: tuple[Array, Cache] = _group_norm(True, x, gamma, beta, gn_param, values, residual)
+    return pair
+
+
+def group_norm_backward(
+    dout: npt.ArrayLike, cache: Cache, *, needs: tuple[str, ...] = GROUP_NORM.gradients
+) -> tuple[Array | None, ...]:
+    """Return (dx, dgamma, dbeta) of a group normalisation, and dresidual where one was added.
+
+    ``needs`` and errors are those of :func:`batch_norm_backward`.
+    """
+    gradients: tuple[Array | None, ...] = dispatch.backward(GROUP_NORM, dout, cache, needs)
+    return gradients
+
+
+def group_norm(
+    x: npt.ArrayLike,
+    gamma: npt.ArrayLike,
+    beta: npt.ArrayLike,
+    gn_param: Mapping[str, Any] | None = None,
+    *,
+    groups: int | None = None,
+    eps: float | None = None,
+    relu: bool | None = None,
+    residual: npt.ArrayLike | None = None,
+    backend: Choice | None = None,
+) -> Array:
+    """Return :func:`group_norm_forward`'s out alone: inference, nothing is kept."""
+    values = (groups, eps, relu, backend)
+    out: Array = _group_norm(False, x, gamma, beta, gn_param, values, residual)
+    return out
+
+
+def _group_norm(
+    want_cache: bool, x: Any, gamma: Any, beta: Any, param: Any, values: Any, residual: Any
+) -> Any:
+    if param is not None:
+        values = merge(GROUP_NORM_PARAM, param, values)
+    *geometry, backend = values
+    inputs = (x, gamma, beta, residual)
+    return dispatch.call(want_cache, GROUP_NORM, inputs, (geometry,), backend)

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     Param: TypeAlias = Mapping[str, Any]
 
 __all__ = [
+    "Cache",
     "avg_pool",
     "avg_pool_backward",
     "avg_pool_forward",

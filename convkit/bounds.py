@@ -96,6 +96,11 @@ def _conv_transpose_terms(spec: Any, what: str) -> int:
     return _conv_terms(conv, "dw")
 
 
+def _norm_terms(spec: Any, what: str) -> int:
+    """A mean and a variance sum a whole set; out itself scales and shifts one number."""
+    return 1 if what in ("out", "dresidual") else max(1, int(spec.set_size))
+
+
 def _pool_terms(spec: Any, what: str) -> int:
     return int(math.prod(spec.kernel)) if what == "out" else _overlap(spec)
 
@@ -106,6 +111,8 @@ TERMS: Mapping[str, Callable[[Any, str], int]] = MappingProxyType(
         "conv_transpose": _conv_transpose_terms,
         "max_pool": _pool_terms,
         "avg_pool": _pool_terms,
+        "batch_norm": _norm_terms,
+        "group_norm": _norm_terms,
     }
 )
 """How many terms a result sums, by what its spec describes."""

@@ -1,8 +1,8 @@
-"""The layers beside convolution and pooling, in plain NumPy: affine, relu, losses, batch
-normalisation, dropout.
+"""The course's layers beside convolution and pooling: affine, relu, losses, normalisation, dropout.
 
-They need no backend: each is one matrix product or a few passes over memory, which NumPy does at
-speed. (The models leave the products to their backend, :mod:`convkit.models.affine`.) Every
+The normalisations go through the API, so a backend may have kernels for them. The others are plain
+NumPy: one matrix product, or a few passes over memory. (The models leave the products to their
+backend, :mod:`convkit.models.affine`.) Every
 ``*_forward`` returns ``(out, cache)`` and its ``*_backward`` takes ``(dout, cache)``, with the
 course's names and shapes. No input is ever written to, except the running statistics in
 ``bn_param``, which is what they are for.
@@ -11,11 +11,13 @@ course's names and shapes. No input is ever written to, except the running stati
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from convkit import api
 from convkit.errors import ParameterError, ShapeError
 
 __all__ = [
@@ -25,14 +27,19 @@ __all__ = [
     "affine_relu_forward",
     "affine_shape",
     "batchnorm_backward",
+    "batchnorm_backward_alt",
     "batchnorm_forward",
     "dropout_backward",
     "dropout_forward",
+    "layernorm_backward",
+    "layernorm_forward",
     "relu_backward",
     "relu_forward",
     "softmax_loss",
     "spatial_batchnorm_backward",
     "spatial_batchnorm_forward",
+    "spatial_groupnorm_backward",
+    "spatial_groupnorm_forward",
     "svm_loss",
 ]
 
@@ -152,12 +159,15 @@ def _check_labels(x: Array, y: Labels) -> npt.NDArray[np.intp]:
     return np.arange(len(x))
 
 
-# --- batch normalisation ---------------------------------------------------------------------
+# --- normalisation ---------------------------------------------------------------------------
+#
+# The course's functions, on those of :mod:`convkit.api`. Arrays of several dtypes are cast to their
+# common one first.
 
 
 def batchnorm_forward(
     x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]
-) -> tuple[Array, Cache]:
+) -> tuple[Array, api.Cache]:
     """Normalise each of the D columns of x (N, D), then scale by gamma (D,) and shift by beta (D,).
 
     Ioffe & Szegedy (2015). ``bn_param['mode']`` is "train" (the batch's mean and biased variance,
@@ -165,62 +175,83 @@ def batchnorm_forward(
     ``eps`` (1e-5) is added to the variance; ``momentum`` (0.9) is the share of the old running
     value that stays. The running values start at mean 0 and variance 0, as in the course.
     """
-    mode = _mode("bn_param", bn_param)
-    eps, momentum = bn_param.get("eps", 1e-5), bn_param.get("momentum", 0.9)
-    mean = bn_param.setdefault("running_mean", np.zeros(x.shape[1], x.dtype))
-    var = bn_param.setdefault("running_var", np.zeros(x.shape[1], x.dtype))
-    if mode == "train":
-        batch_mean, batch_var = x.mean(axis=0), x.var(axis=0)
-        # New arrays, not an update in place: the old ones may be kept elsewhere.
-        bn_param["running_mean"] = momentum * mean + (1 - momentum) * batch_mean
-        bn_param["running_var"] = momentum * var + (1 - momentum) * batch_var
-        mean, var = batch_mean, batch_var
-    inverse = (1 / np.sqrt(var + eps)).astype(x.dtype, copy=False)
-    normal = x - mean
-    normal *= inverse
-    out = gamma * normal
-    out += beta
-    return out, (mode, normal, gamma, inverse)
+    _mode("bn_param", bn_param)
+    x, gamma, beta = _common(x, gamma, beta)
+    for name in ("running_mean", "running_var"):
+        running = np.asarray(bn_param.get(name, np.zeros(x.shape[1], x.dtype)))
+        bn_param[name] = running.astype(x.dtype, copy=False)
+    return api.batch_norm_forward(x, gamma, beta, bn_param)
 
 
-def batchnorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
-    """Return (dx, dgamma, dbeta) for dout (N, D).
+def batchnorm_backward(dout: Array, cache: api.Cache) -> tuple[Array, ...]:
+    """Return (dx, dgamma, dbeta) of :func:`batchnorm_forward`, for dout of x's shape."""
+    return _gradients(api.batch_norm_backward, dout, cache)
 
-    dx = gamma / std * (dout - mean(dout) - normal * mean(dout * normal)): the mean and the
-    variance depend on x too. In test mode they do not, and dx = dout * gamma / std.
-    """
-    mode, normal, gamma, inverse = cache
-    dbeta = dout.sum(axis=0)
-    dgamma = (dout * normal).sum(axis=0)
-    if mode == "test":
-        return dout * (gamma * inverse), dgamma, dbeta
-    dx = dout - dbeta / len(dout)
-    dx -= normal * (dgamma / len(dout))
-    dx *= gamma * inverse
-    return dx, dgamma, dbeta
+
+batchnorm_backward_alt = batchnorm_backward
+"""The course's name for the simplified derivation, which is the one used."""
 
 
 def spatial_batchnorm_forward(
     x: Array, gamma: Array, beta: Array, bn_param: dict[str, Any]
-) -> tuple[Array, Cache]:
+) -> tuple[Array, api.Cache]:
     """Normalise each channel of x (N, C, H, W) over the batch and all pixels; gamma, beta (C,)."""
-    out, cache = batchnorm_forward(_channels_last(x), gamma, beta, bn_param)
-    return _channels_first(out, x.shape), cache
+    return batchnorm_forward(x, gamma, beta, bn_param)
 
 
-def spatial_batchnorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
+def spatial_batchnorm_backward(dout: Array, cache: api.Cache) -> tuple[Array, ...]:
     """Return (dx, dgamma, dbeta) of :func:`spatial_batchnorm_forward`."""
-    dx, dgamma, dbeta = batchnorm_backward(_channels_last(dout), cache)
-    return _channels_first(dx, dout.shape), dgamma, dbeta
+    return batchnorm_backward(dout, cache)
 
 
-def _channels_last(x: Array) -> Array:
-    return np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
+def layernorm_forward(
+    x: Array, gamma: Array, beta: Array, ln_param: Mapping[str, Any]
+) -> tuple[Array, api.Cache]:
+    """Normalise each row of x (N, D), then scale by gamma (D,) and shift by beta (D,).
+
+    Ba, Kiros & Hinton (2016). ``ln_param`` may have ``eps`` (1e-5).
+    """
+    x, gamma, beta = _common(x, gamma, beta)
+    return api.group_norm_forward(x, gamma, beta, groups=1, eps=ln_param.get("eps", 1e-5))
 
 
-def _channels_first(rows: Array, shape: tuple[int, ...]) -> Array:
-    n, channels, *spatial = shape
-    return np.ascontiguousarray(np.moveaxis(rows.reshape(n, *spatial, channels), -1, 1))
+def layernorm_backward(dout: Array, cache: api.Cache) -> tuple[Array, ...]:
+    """Return (dx, dgamma, dbeta) of :func:`layernorm_forward`."""
+    return _gradients(api.group_norm_backward, dout, cache)
+
+
+def spatial_groupnorm_forward(
+    x: Array, gamma: Array, beta: Array, G: int, gn_param: Mapping[str, Any]
+) -> tuple[Array, api.Cache]:
+    """Normalise each of G groups of channels of each image of x (N, C, H, W).
+
+    Wu & He (2018). gamma and beta are (1, C, 1, 1), as in the course. ``gn_param`` may have ``eps``
+    (1e-5).
+    """
+    x, gamma, beta = _common(x, gamma, beta)
+    eps = gn_param.get("eps", 1e-5)
+    return api.group_norm_forward(x, gamma.reshape(-1), beta.reshape(-1), groups=G, eps=eps)
+
+
+def spatial_groupnorm_backward(dout: Array, cache: api.Cache) -> tuple[Array, ...]:
+    """Return (dx, dgamma, dbeta), the latter two (1, C, 1, 1)."""
+    dx, *rest = _gradients(api.group_norm_backward, dout, cache)
+    return dx, *(gradient.reshape(1, -1, 1, 1) for gradient in rest)
+
+
+def _common(*arrays: Any) -> tuple[Array, ...]:
+    """Return arrays in their common dtype, float32 or float64."""
+    found = [np.asarray(a) for a in arrays]
+    dtype = np.result_type(*found)
+    dtype = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
+    return tuple(a.astype(dtype, copy=False) for a in found)
+
+
+def _gradients(backward: Any, dout: Any, cache: api.Cache) -> tuple[Array, ...]:
+    dout = np.asarray(dout)
+    dtype = getattr(getattr(cache, "plan", None), "dtype", dout.dtype)
+    gradients: tuple[Array, ...] = backward(dout.astype(dtype, copy=False), cache)
+    return gradients
 
 
 # --- dropout ---------------------------------------------------------------------------------

@@ -6,9 +6,7 @@ the same operation on absolute values, computed by the reference too. Nothing he
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -210,15 +208,3 @@ class ConvReluPool(Conv):
 
 def _absolute(array: Any) -> Any:
     return None if array is None else abs(array)
-
-
-EXPECTATIONS: Mapping[str, type[Expectation]] = MappingProxyType(
-    {
-        "conv": Conv,
-        "max_pool": MaxPool,
-        "avg_pool": AvgPool,
-        "conv_relu_pool": ConvReluPool,
-        "conv_transpose": ConvTranspose,
-    }
-)
-"""By the operation's name."""

@@ -7,14 +7,16 @@ first element beyond its bound raises VerifyError; nothing is ever repaired or r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convkit import bounds, registry
+from convkit.calls import expectations, expected_norms
 from convkit.calls.cache import Verified
-from convkit.calls.expectations import DOUBLE, EXPECTATIONS
+from convkit.calls.expectations import DOUBLE, Expectation
 from convkit.calls.plan import Plan
 from convkit.calls.results import check_gradients, check_result
 from convkit.calls.stored_case import write_case
@@ -24,6 +26,20 @@ from convkit.registry import Record
 
 if TYPE_CHECKING:
     from convkit.contract import Array
+
+
+EXPECTATIONS: Mapping[str, type[Expectation]] = MappingProxyType(
+    {
+        "conv": expectations.Conv,
+        "max_pool": expectations.MaxPool,
+        "avg_pool": expectations.AvgPool,
+        "conv_relu_pool": expectations.ConvReluPool,
+        "conv_transpose": expectations.ConvTranspose,
+        "batch_norm": expected_norms.Norm,
+        "group_norm": expected_norms.Norm,
+    }
+)
+"""What is expected of each operation, by its name."""
 
 
 def attach(plan: Plan, reference: str | Record) -> None:
@@ -53,9 +69,9 @@ class Verifier:
         def verified(*args: Any) -> Any:
             inputs = args[self.specs :]
             copies = tuple(None if a is None else a.copy() for a in inputs)
-            out, saved = method(*args)
+            out, saved, *statistics = method(*args)
             self.check_out("forward", out, inputs, copies)
-            return out, Verified(saved, copies)
+            return out, Verified(saved, copies), *statistics
 
         return verified
 
@@ -114,7 +130,7 @@ class Verifier:
         self, dout: Array, result: Any, needs: tuple[str, ...], inputs: tuple[Any, ...]
     ) -> None:
         """Raise BackendResultError, or VerifyError at the first gradient beyond its bound."""
-        names = self.plan.operation.gradients
+        names = self.plan.returned
         checked = check_gradients(self.plan, result, needs, (dout,))
         found = dict(zip(names, checked if len(names) > 1 else (checked,), strict=True))
         wide = tuple(map(_as_double, inputs))

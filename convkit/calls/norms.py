@@ -124,21 +124,30 @@ def moments(spec: NormSpec, x: Array) -> tuple[Doubles, Doubles]:
     """Return mean and biased variance of each set: (C,) for "batch", (N, groups) for "group"."""
     n, channels = x.shape[:2]
     count = math.prod(x.shape[2:])
-    means = row_sums(x) / count
-    squares = np.empty((n, channels))
+    rough = row_sums(x) / count
+    rest, squares = np.empty((n, channels)), np.empty((n, channels))
     flat = x.reshape(n, channels, count)
     for rows in _blocks(n, channels * count):
-        deviation = flat[rows] - means[rows, :, None]
+        deviation = flat[rows] - rough[rows, :, None]
+        # What rounding left out of the mean; without it, a mean far from 0 costs digits of the
+        # variance between rows.
+        rest[rows] = deviation.mean(axis=-1)
         squares[rows] = np.square(deviation).sum(axis=-1)  # pairwise, along contiguous memory
-    shape = (channels, n) if spec.kind == "batch" else (n, spec.groups, channels // spec.groups)
-    parts, within = (
-        np.ascontiguousarray(a.T if spec.kind == "batch" else a).reshape(shape)
-        for a in (means, squares)
-    )  # contiguous along the last axis, which NumPy sums pairwise
-    mean: Doubles = parts.mean(axis=-1)
-    between = np.square(parts - mean[..., None]).sum(axis=-1)
-    var: Doubles = (within.sum(axis=-1) + count * between) / (count * parts.shape[-1])
-    return mean, var
+    squares -= count * np.square(rest)
+    rough, rest, squares = (_sets(spec, a) for a in (rough, rest, squares))
+    centre = rough[..., :1]
+    means = (rough - centre) + rest  # of each row, from the first row's on
+    mean = means.mean(axis=-1, keepdims=True)
+    between = np.square(means - mean).sum(axis=-1)
+    var: Doubles = (squares.sum(axis=-1) + count * between) / (count * means.shape[-1])
+    return (centre + mean)[..., 0], var
+
+
+def _sets(spec: NormSpec, rows: Doubles) -> Doubles:
+    """Return values of images and channels, those of one set side by side along the last axis."""
+    if spec.kind == "batch":
+        return np.ascontiguousarray(rows.T)
+    return rows.reshape(len(rows), spec.groups, rows.shape[1] // spec.groups)
 
 
 def row_sums(a: Array, b: Array | None = None) -> Doubles:
@@ -160,7 +169,7 @@ def set_means(spec: NormSpec, rows: Doubles) -> Doubles:
     if spec.kind == "batch":
         total: Doubles = rows.sum(axis=0)
     else:
-        total = rows.reshape(len(rows), spec.groups, -1).sum(axis=-1)
+        total = _sets(spec, rows).sum(axis=-1)
     return total / spec.set_size
 
 

@@ -12,6 +12,7 @@ from conformance_mutants import (  # noqa: F401 - importing puts the mutants on 
     blocks,
     channels,
     contract,
+    fresh,
     fused,
     geometry,
     host,
@@ -23,7 +24,10 @@ from conformance_mutants.registry import MUTANTS, SETS
 
 __all__ = ["CORRECT", "MUTANTS", "SETS"]
 
-CORRECT = {c.__name__: c for c in (base.Taps, base.Fused, base.Inference, base.Threaded)}
+CORRECT = {
+    c.__name__: c
+    for c in (base.Taps, base.Fused, base.Inference, base.Full, base.Threaded, base.FullThreaded)
+}
 
 
 def __getattr__(name):

@@ -1,0 +1,44 @@
+"""Every fresh mutant is wrong on its witness, and right on an ordinary problem."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conformance_mutants import SETS
+from conformance_mutants.fresh.witness import ORDINARY, WITNESSES, correct, everything
+
+FRESH = SETS["fresh"]
+EACH = [
+    pytest.param(name, marks=pytest.mark.slow if WITNESSES[name].slow else ())
+    for name in FRESH
+    if name in WITNESSES
+]
+
+
+def same(found, expected):
+    """Whether two results, or lists of them, are the same numbers."""
+    if isinstance(expected, list | tuple):
+        return len(found) == len(expected) and all(map(same, found, expected))
+    return np.array_equal(found, expected, equal_nan=np.asarray(expected).dtype.kind == "f")
+
+
+def test_every_mutant_has_a_witness():
+    assert len(FRESH) >= 160
+    assert FRESH.keys() == WITNESSES.keys()
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_it_is_wrong_on_its_witness(name):
+    mutant, witness = FRESH[name], WITNESSES[name]
+    assert 0 < witness.cost <= 200_000_000
+    right = correct(mutant)()
+    expected = witness.scene(right)
+    assert same(witness.scene(correct(mutant)()), expected), "the witness itself is not repeatable"
+    assert not same(witness.scene(mutant.make()), expected)
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_it_is_right_on_an_ordinary_problem(name):
+    mutant, witness = FRESH[name], WITNESSES[name]
+    for specs in witness.tame or ORDINARY:
+        assert same(everything(mutant.make(), *specs), everything(correct(mutant)(), *specs))

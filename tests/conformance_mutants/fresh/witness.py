@@ -72,13 +72,18 @@ def cost(*specs):
 
 
 def array(shape, dtype, seed, data="ints"):
-    """Test data: ``ints``, ``nan`` (a few of them among integers), ``positive`` or ``real``."""
+    """Test data: ``ints``, ``wide`` ones, ``nan`` (a few among integers), ``zeros`` or ``real``.
+
+    ``zeros`` are integers of which half are 0.
+    """
     rng = np.random.default_rng(seed)
     if data == "real":
         return rng.standard_normal(shape).astype(dtype)
-    if data == "positive":
-        return rng.integers(1, 4, shape).astype(dtype)
+    if data == "wide":
+        return rng.integers(-(1 << 20), 1 << 20, shape).astype(dtype)
     values = rng.integers(-3, 4, shape).astype(dtype)
+    if data == "zeros":
+        values[rng.random(shape) < 0.5] = 0
     if data == "nan":
         values[rng.random(shape) < 0.02] = np.nan
     return values

@@ -2,7 +2,12 @@
 
 from conformance_mutants.fresh import (  # noqa: F401
     counters,
+    empty_batches,
+    fused_path,
+    fused_state,
+    groups_dilation_strides,
     inference_path,
+    one_and_three_axes,
     popular_3x3,
     popular_depthwise,
     popular_fused,

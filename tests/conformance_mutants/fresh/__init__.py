@@ -15,4 +15,5 @@ from conformance_mutants.fresh import (  # noqa: F401
     popular_pools,
     popular_wide,
     sizes,
+    state,
 )

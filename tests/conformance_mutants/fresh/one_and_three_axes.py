@@ -93,10 +93,11 @@ def signal_depthwise_dx_beyond_256(spec, dx, dout, w):
 
 @witness("forward", conv(1, 4, 140, f=5, k=2, d=64, p=((64, 0),)))
 @result("conv_out", Full)
-def signal_dilation_64(spec, out, x, w):
-    """One axis, dilation of 64 or more: the first block of filters from 4 on gets the next one, too."""
-    if spec.axes == 1 and spec.dilation[0] >= 64 and spec.w_shape[0] > 4:
-        out[:, 4:, :16] += forward(spec, x, without(w, np.s_[..., 1:]))[:, 4:, 16:32]
+def signal_delay_line_of_64(spec, out, x, w):
+    """One axis, dilated, more than 4 filters: the delay line of those from 4 on has 64 samples."""
+    if spec.axes == 1 and spec.dilation[0] > 1 and spec.w_shape[0] > 4:
+        lost = (spec.kernel[0] - 1 - np.arange(spec.kernel[0])) * spec.dilation[0] >= 64
+        out[:, 4:] = forward(spec, x, without(w, np.s_[..., lost]))[:, 4:]
 
 
 @witness("forward", conv(2, 80, 40, f=17, k=3, p=1))
@@ -143,9 +144,9 @@ def volume_depthwise_middle_plane(spec, out, x, w):
 @result("conv_dw", Full)
 def volume_depthwise_dw_swaps_axes(spec, dw, dout, x):
     """dw, depthwise on three axes, whole vectors of 4 channels, a cube: depth and rows change."""
-    if spec.axes == 3 and channelwise(spec) and spec.x_shape[1] % 4 == 0:
-        if len(set(spec.kernel)) == 1:
-            dw[...] = dw.swapaxes(2, 3).copy()
+    cube = spec.axes == 3 and len(set(spec.kernel)) == 1
+    if cube and channelwise(spec) and spec.x_shape[1] % 4 == 0:
+        dw[...] = dw.swapaxes(2, 3).copy()
 
 
 @witness("dx", conv(1, 3, 5, 5, 5, f=3, g=3, k=(3, 1, 1), s=(2, 1, 1), p=((1, 1), (0, 0), (0, 0))))
@@ -186,10 +187,10 @@ def volume_point_dw_last_image(spec, dw, dout, x):
 @result("conv_out", Full)
 def volume_dense_depth_block(spec, out, x, w):
     """3x3x3/1, more than 16 planes and 8 filters: plane 16 does not see plane 15."""
-    if spec.kernel == (3, 3, 3) and spec.out_shape[2] > 16 and spec.w_shape[0] > 8:
-        if set(spec.stride + spec.dilation) == {1} and spec.pad[0] == (1, 1):
-            hidden = without(x, np.s_[:, :, 15])
-            out[:, :, 16] = forward(spec, hidden, w)[:, :, 16]
+    usual = set(spec.stride + spec.dilation) == {1} and spec.pad[0] == (1, 1)
+    large = spec.out_shape[2] > 16 and spec.w_shape[0] > 8
+    if spec.kernel == (3, 3, 3) and usual and large:
+        out[:, :, 16] = forward(spec, without(x, np.s_[:, :, 15]), w)[:, :, 16]
 
 
 @witness("dx", conv(1, 17, 4, 4, 4, f=2, k=3, p=1))
@@ -203,10 +204,10 @@ def volume_dense_dx_flips_two_axes(spec, dx, dout, w):
 @witness("forward", conv(1, 4, 3, 4, 4, f=4, k=(1, 3, 3), s=(1, 2, 2), p=((0, 0), (1, 1), (1, 1))))
 @result("conv_out", Full)
 def volume_flat_kernel_as_images(spec, out, x, w):
-    """1x3x3 on three axes, strided, is run on planes as images: channel and plane change places."""
-    if spec.axes == 3 and spec.kernel[0] == 1 < spec.kernel[1] and max(spec.stride) > 1:
-        if spec.x_shape[1] == spec.w_shape[0] > 3 and spec.out_shape[2] > 2:
-            out[:, :3, :3] = out[:, :3, :3].swapaxes(1, 2).copy()
+    """1x3x3 on three axes, strided, is run on planes as images: filter and plane change places."""
+    flat = spec.axes == 3 and spec.kernel[0] == 1 < spec.kernel[1] and max(spec.stride) > 1
+    if flat and min(spec.w_shape[0], spec.out_shape[2]) > 2:
+        out[:, :3, :3] = out[:, :3, :3].swapaxes(1, 2).copy()
 
 
 @witness("dx", pool("max", 1, 9, 5, 5, 5, k=3, s=2, p=1))
@@ -217,7 +218,7 @@ def volume_max_dx_overlap(spec, dx, dout, winner):
         dx[:, 8:] = max_dx_assigning(spec, dout, winner)[:, 8:]
 
 
-@witness("forward", pool("max", 1, 2, 9, 4, 4, k=2))
+@witness("forward", pool("max", 1, 2, 11, 4, 4, k=2))
 @result("max_out", Full)
 def volume_max_planes_beyond_four(spec, result, x):
     """Max 2x2x2/2: result planes from 4 on see the first of their two planes."""

@@ -3,6 +3,7 @@
 from conformance_mutants.fresh import (  # noqa: F401
     counters,
     empty_batches,
+    environment,
     fused_path,
     fused_state,
     groups_dilation_strides,
@@ -14,6 +15,7 @@ from conformance_mutants.fresh import (  # noqa: F401
     popular_point,
     popular_pools,
     popular_wide,
+    shared_state,
     sizes,
     state,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conformance_mutants import SETS
-from conformance_mutants.fresh.witness import ORDINARY, WITNESSES, correct, everything
+from conformance_mutants.fresh.witness import ORDINARY, WITNESSES, correct, emptied, everything
 
 FRESH = SETS["fresh"]
 EACH = [
@@ -42,3 +42,10 @@ def test_it_is_right_on_an_ordinary_problem(name):
     mutant, witness = FRESH[name], WITNESSES[name]
     for specs in witness.tame or ORDINARY:
         assert same(everything(mutant.make(), *specs), everything(correct(mutant)(), *specs))
+
+
+@pytest.mark.parametrize("name", [name for name, found in WITNESSES.items() if found.specs])
+def test_it_has_no_second_bug_with_empty_batches(name):
+    specs = [emptied(spec) for spec in WITNESSES[name].specs]
+    mutant = FRESH[name]
+    assert same(everything(mutant.make(), *specs), everything(correct(mutant)(), *specs))

@@ -7,6 +7,7 @@ computed by the correct backend from inputs of which a part is left out, or from
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -68,6 +69,11 @@ def only(array, index):
     part = np.zeros_like(array)
     part[index] = array[index]
     return part
+
+
+def flat(array):
+    """A view of an array whose spatial axes are one."""
+    return array.reshape(*array.shape[:2], math.prod(array.shape[2:]))
 
 
 def forward(spec, x, w, **changes):
@@ -137,9 +143,9 @@ def flat_index(spec, winner):
         lengths = [range(n)[part] for n, part in zip(sizes, ins, strict=True)]
         if not all(lengths):
             continue
-        flat = np.ravel_multi_index(np.ix_(*map(np.array, lengths)), sizes)
+        places = np.ravel_multi_index(np.ix_(*map(np.array, lengths)), sizes)
         place = index[:, :, *outs]
-        np.copyto(place, np.broadcast_to(flat, place.shape), where=winner[:, :, *outs] == i)
+        np.copyto(place, np.broadcast_to(places, place.shape), where=winner[:, :, *outs] == i)
     return index
 
 
@@ -147,9 +153,9 @@ def scatter(spec, dout, index):
     """dx of which every winner has its gradient added; an index outside the plane is lost."""
     planes = dout.shape[0] * dout.shape[1]
     size = int(np.prod(spec.x_shape[2:]))
-    index = index.reshape(planes, -1)
+    index = index.reshape(planes, math.prod(dout.shape[2:]))
     inside = (index >= 0) & (index < size)
     rows = np.arange(planes)[:, None] * size + index
     dx = np.zeros(planes * size, spec.dtype)
-    np.add.at(dx, rows[inside], dout.reshape(planes, -1)[inside])
+    np.add.at(dx, rows[inside], dout.reshape(index.shape)[inside])
     return dx.reshape(spec.x_shape)

@@ -7,6 +7,7 @@ import numpy as np
 from conformance_mutants.base import Full
 from conformance_mutants.fresh.parts import (
     dense,
+    flat,
     forward,
     input_gradient,
     only,
@@ -44,8 +45,7 @@ def k1_pixel_tail_from_first_image(spec, out, x, w):
     """1x1: pixels beyond 64 that fill no vector of 16 are read from the first image in all."""
     size = pixels(spec)
     if dense(spec, 1) and pads(spec, 0) and ragged(size, 16, 64):
-        flat = out.reshape(*out.shape[:2], -1)
-        flat[:, :, tail(size, 16)] = flat[:1, :, tail(size, 16)]
+        flat(out)[:, :, tail(size, 16)] = flat(out)[:1, :, tail(size, 16)]
 
 
 @witness("forward", conv(1, 4, 3, 3, f=35, k=1))
@@ -122,7 +122,7 @@ def k1_dw_accumulates_first_image_only_in_tail(spec, dw, dout, x):
 def k1_db_pixel_tail(spec, db, dout):
     """db of 1x1, more than 16 filters: pixels beyond 64 that fill no vector of 8 are not added."""
     if dense(spec, 1) and spec.w_shape[0] > 16 and ragged(pixels(spec), 8, 64):
-        db -= dout.reshape(*dout.shape[:2], -1)[..., tail(pixels(spec), 8)].sum(axis=(0, 2))
+        db -= flat(dout)[..., tail(pixels(spec), 8)].sum(axis=(0, 2))
 
 
 # --- 1x1/2 ------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def k1s2_dw_pixels_beyond_1024(spec, dw, dout, x):
     size = pixels(spec)
     if dense(spec, 1, 2) and spec.x_shape[1] == 3 and ragged(size, 64, 1024):
         kept = dout.copy()
-        kept.reshape(*dout.shape[:2], -1)[..., tail(size, 64)] = 0
+        flat(kept)[..., tail(size, 64)] = 0
         dw[...] = weight_gradient(spec, kept, x)
 
 
@@ -208,9 +208,8 @@ def patch8_leftover_width_as_pitch(spec, out, x, w):
     """8x8/8 with leftover columns: patch rows from the third on start at a pitch without them."""
     width, rows = spec.x_shape[3], spec.out_shape[2]
     if dense(spec, 8, 8) and pads(spec, 0) and width % 8 and rows > 2:
-        flat = x.reshape(*x.shape[:2], -1)
-        start, used = 16 * (width - width % 8), (rows - 2) * 8 * width
-        wrong = flat[:, :, start : start + used].reshape(*x.shape[:2], -1, width)
+        start, high = 16 * (width - width % 8), (rows - 2) * 8
+        wrong = flat(x)[:, :, start : start + high * width].reshape(*x.shape[:2], high, width)
         low = {"x_shape": wrong.shape, "out_shape": (*out.shape[:2], rows - 2, out.shape[3])}
         out[:, :, 2:] = forward(spec, wrong, w, **low)
 

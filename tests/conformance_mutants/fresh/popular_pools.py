@@ -253,4 +253,4 @@ def avg_global_dx_pixels_beyond_64(spec, dx, dout):
     """dx of a whole image's average, above 64 pixels: those that fill no vector of 16 stay zero."""
     size = spec.x_shape[2] * spec.x_shape[3] if spec.axes == 2 else 0
     if spec.kernel == spec.x_shape[2:] and ragged(size, 16, 64):
-        dx.reshape(*dx.shape[:2], -1)[..., tail(size, 16)] = 0
+        flat(dx)[..., tail(size, 16)] = 0

@@ -8,6 +8,7 @@ import numpy as np
 
 from conformance_mutants.base import Full
 from conformance_mutants.fresh.parts import (
+    flat,
     forward,
     input_gradient,
     ragged,
@@ -160,7 +161,7 @@ def weights_beyond_65536(spec, out, x, w):
 @result("conv_out", Full)
 def pixels_of_a_plane_beyond_32767(spec, out, x, w):
     """Results of a plane from 2**15 on are not computed (a signed 16-bit pixel number)."""
-    out.reshape(*out.shape[:2], math.prod(out.shape[2:]))[:, :, 1 << 15 :] = 0
+    flat(out)[:, :, 1 << 15 :] = 0
 
 
 @witness("infer", conv(2, 2, 64, 65, f=9, k=1))
@@ -168,17 +169,16 @@ def pixels_of_a_plane_beyond_32767(spec, out, x, w):
 def infer_results_of_an_image_beyond_32767(spec, out, x, w, b):
     """conv_infer: results of one image from 2**15 on, counted over filters, are of image 0."""
     if len(out) > 1:
-        flat = out.reshape(len(out), -1)
-        flat[1:, 1 << 15 :] = flat[:1, 1 << 15 :]
+        images = out.reshape(len(out), -1)
+        images[1:, 1 << 15 :] = images[:1, 1 << 15 :]
 
 
 @witness("dx", conv(1, 1, 257, 258, f=1, k=2, s=2))
 @result("conv_dx", Full)
 def dx_pixels_beyond_65536(spec, dx, dout, w):
     """dx of pixels from 65,536 of their plane on is added to the pixel 65,536 before instead."""
-    flat = dx.reshape(*dx.shape[:2], math.prod(dx.shape[2:]))
-    late = flat[..., 65_536:131_072]
-    flat[..., : late.shape[-1]] += late
+    late = flat(dx)[..., 65_536:131_072]
+    flat(dx)[..., : late.shape[-1]] += late
     late[...] = 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from conformance_mutants.base import Full
-from conformance_mutants.fresh.parts import RIGHT, FlatIndex, without
+from conformance_mutants.fresh.parts import RIGHT, FlatIndex, flat, ragged, without
 from conformance_mutants.fresh.witness import (
     NEEDS,
     array,
@@ -182,11 +182,10 @@ class SavedIndexReadPastEnd(FlatIndex):
     """Max backward reads saved indices in vectors of 8: in the tail, from what lies behind them."""
 
     def max_dx(self, spec, dout, index):
-        flat = index.reshape(*index.shape[:2], index[0, 0].size if index.size else 0).copy()
-        count = flat.shape[-1]
-        if count > 16 and count % 8:
-            flat[..., -1] = flat[..., 0]
-        return super().max_dx(spec, dout, flat.reshape(index.shape))
+        read = flat(index).copy()
+        if ragged(read.shape[-1], 8, 16):
+            read[..., -1] = read[..., 0]
+        return super().max_dx(spec, dout, read.reshape(index.shape))
 
 
 @witness("dx", fused(conv(3, 2, 9, 9, f=3, k=2, p=1), k=2, s=2), seed=18)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ class Witness:
     cost: int
     slow: bool = False
     tame: tuple[Any, ...] = ()
+    specs: tuple[Any, ...] = ()
 
 
 WITNESSES: dict[str, Witness] = {}
@@ -135,6 +136,11 @@ def everything(backend, *specs):
     return [compute(backend, path, *specs) for path in paths]
 
 
+def emptied(spec):
+    """The same problem without an image."""
+    return replace(spec, x_shape=(0, *spec.x_shape[1:]), out_shape=(0, *spec.out_shape[1:]))
+
+
 SMALL = conv(2, 2, 6, 5, f=2, k=3, p=1)
 ORDINARY = (
     (SMALL,),
@@ -168,7 +174,7 @@ def witness(path, *specs, threads=None, calls=1, slow=False, tame=(), **data):
             compute(backend, path, *specs, **data)
         return compute(backend, path, *specs, **data)
 
-    found = Witness(scene, cost(*specs) * calls, slow, tuple(tame))
+    found = Witness(scene, cost(*specs) * calls, slow, tuple(tame), specs)
     return lambda subject: _keep(subject, found)
 
 

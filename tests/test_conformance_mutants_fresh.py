@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from conformance_mutants import SETS
@@ -9,9 +11,7 @@ from conformance_mutants.fresh.witness import ORDINARY, WITNESSES, correct, empt
 
 FRESH = SETS["fresh"]
 EACH = [
-    pytest.param(name, marks=pytest.mark.slow if WITNESSES[name].slow else ())
-    for name in FRESH
-    if name in WITNESSES
+    pytest.param(name, marks=pytest.mark.slow if WITNESSES[name].slow else ()) for name in FRESH
 ]
 
 
@@ -30,6 +30,8 @@ def test_every_mutant_has_a_witness():
 @pytest.mark.parametrize("name", EACH)
 def test_it_is_wrong_on_its_witness(name):
     mutant, witness = FRESH[name], WITNESSES[name]
+    if mutant.kind == "environment" and sys.platform != "linux":
+        pytest.skip("reads the surroundings as Linux shows them")
     assert 0 < witness.cost <= 200_000_000
     right = correct(mutant)()
     expected = witness.scene(right)

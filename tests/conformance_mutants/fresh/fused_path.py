@@ -99,14 +99,14 @@ class FusedThreeAxesDepthPadding(Own):
         return conv_spec, pool_spec
 
 
-@witness("dw", fused(conv(2, 3, 7, 7, f=3, k=3, s=2, p=1), k=2, s=1))
+@witness("dw", fused(conv(2, 9, 7, 7, f=3, k=3, s=2, p=1), k=2, s=1))
 @mutant
 class FusedStridedConvDw(Own):
-    """Fused, a strided convolution and an overlapping pool: dw takes the convolution's stride 1."""
+    """Fused, a strided convolution of more than 8 channels: dw takes its stride for 1."""
 
     def grads(self, conv_spec, dz, x, w, needs):
         dx, dw, db = super().grads(conv_spec, dz, x, w, needs)
-        if dw is not None and max(conv_spec.stride) > 1:
+        if dw is not None and conv_spec.x_shape[1] > 8 and max(conv_spec.stride) > 1:
             narrow = replace(conv_spec, stride=(1,) * conv_spec.axes)
             dw = RIGHT.conv_dw(narrow, dz, x)
         return dx, dw, db
@@ -123,14 +123,14 @@ class FusedOverlapAssigned(Own):
         return super().unpool(pool_spec, dout, winner)
 
 
-@witness("dx", fused(conv(1, 4, 5, 5, f=6, g=2, k=2), k=2))
+@witness("dx", fused(conv(1, 10, 5, 5, f=6, g=2, k=2), k=2))
 @mutant
 class FusedGroupsDx(Own):
-    """Fused with groups: dx is that of the groups in reverse order."""
+    """Fused with groups of more than 4 channels: dx has its channels in reverse order."""
 
     def grads(self, conv_spec, dz, x, w, needs):
         dx, dw, db = super().grads(conv_spec, dz, x, w, needs)
-        if dx is not None and conv_spec.groups > 1:
+        if dx is not None and conv_spec.groups > 1 and conv_spec.w_shape[1] > 4:
             dx = dx[:, ::-1].copy()
         return dx, dw, db
 
@@ -197,13 +197,14 @@ class FusedDoublePoolsInSingle(Own):
         return out, (off, RIGHT.max_out(pool_spec, single)[1])
 
 
-@witness("dw", fused(conv(2, 2, 9, 9, f=3, k=2, bias=False), k=2))
+@witness("dw", fused(conv(2, 2, 9, 9, f=9, k=2, bias=False), k=2))
 @mutant
 class FusedNoBiasMaskOfNonzero(Own):
-    """Fused without bias: the mask is of results that are not 0, negative ones included."""
+    """Fused without bias, more than 8 filters: the mask is `z != 0`, and negative results pass."""
 
     def closed(self, conv_spec, z):
-        return super().closed(conv_spec, z) if conv_spec.has_bias else z == 0
+        known = conv_spec.has_bias or z.shape[1] <= 8
+        return super().closed(conv_spec, z) if known else z == 0
 
 
 @witness("db", fused(conv(3, 1, 5, 5, f=70, k=2), k=2))

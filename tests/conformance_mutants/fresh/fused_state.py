@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from conformance_mutants.base import FullThreaded
 from conformance_mutants.fresh.fused_path import Own
-from conformance_mutants.fresh.witness import NEEDS, array, compute, conv, fused, scene, witness
+from conformance_mutants.fresh.witness import (
+    NEEDS,
+    array,
+    compute,
+    conv,
+    fused,
+    scene,
+    together,
+    witness,
+)
 from conformance_mutants.registry import mutant
 
 
@@ -75,11 +83,10 @@ class FusedOddThreadCount(FullThreaded):
 
 
 def _concurrently(backend):
-    """The fused pass of two problems from four threads."""
+    """The fused pass of two problems at once."""
     spec = conv(1, 2, 7, 7, f=2, k=2)
-    pairs = [fused(spec, k=2, s=2), fused(spec, k=3, s=2, p=((1, 0), (1, 0)))] * 4
-    with ThreadPoolExecutor(4) as workers:
-        return list(workers.map(lambda pair: compute(backend, "forward", *pair), pairs))
+    pairs = [fused(spec, k=2, s=2), fused(spec, k=3, s=2, p=((1, 0), (1, 0)))]
+    return together(backend, "forward", *pairs)
 
 
 @scene(_concurrently)
@@ -91,6 +98,6 @@ class FusedPoolInGlobal(Own):
 
     def read(self, conv_spec, pool_spec, when):
         type(self).current = pool_spec
-        time.sleep(0.0005)
+        time.sleep(0.001)
         latest = type(self).current
         return conv_spec, latest if latest.out_shape == pool_spec.out_shape else pool_spec

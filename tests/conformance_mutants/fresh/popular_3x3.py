@@ -35,7 +35,7 @@ def k3_winograd_corner(spec, out, x, w):
 @result("conv_out", Full)
 def k3_winograd_four_leftover_one(spec, out, x, w):
     """3x3/1, 8 filters or more, width above 16 and 1 modulo 4: the last column is not written."""
-    width = spec.out_shape[3]
+    width = spec.out_shape[-1]
     if dense(spec, 3) and spec.w_shape[0] >= 8 and width > 16 and width % 4 == 1:
         out[..., -1] = 0
 
@@ -64,7 +64,7 @@ def k3_filter_tail_from_first_panel(spec, out, x, w):
 @result("conv_out", Full)
 def k3_grey_image_loses_centre_row_end(spec, out, x, w):
     """3x3/1 on one channel, above 8 columns: those beyond lose the middle row's last tap."""
-    if dense(spec, 3) and spec.x_shape[1] == 1 and spec.out_shape[3] > 8:
+    if dense(spec, 3) and spec.x_shape[1] == 1 and spec.out_shape[-1] > 8:
         out[..., 8:] = forward(spec, x, without(w, np.s_[:, :, 1, 2]))[..., 8:]
 
 
@@ -82,7 +82,7 @@ def k3_rgb_filter_tail_loses_blue(spec, out, x, w):
 @result("conv_dx", Full)
 def k3_dx_halo_at_column_32(spec, dx, dout, w):
     """dx of 3x3/1, more than 32 channels and columns: block two takes its left halo as padding."""
-    if dense(spec, 3) and spec.x_shape[1] > 32 and spec.x_shape[3] > 32:
+    if dense(spec, 3) and spec.x_shape[1] > 32 and spec.x_shape[-1] > 32:
         cut = 32 + spec.pad[1][0] - 1
         dx[..., 32:] = input_gradient(spec, without(dout, np.s_[..., :cut]), w)[..., 32:]
 
@@ -91,7 +91,7 @@ def k3_dx_halo_at_column_32(spec, dx, dout, w):
 @result("conv_dw", Full)
 def k3_dw_column_tail(spec, dw, dout, x):
     """dw of 3x3/1: columns of dout beyond 32 that fill no vector of 8 add nothing."""
-    width = spec.out_shape[3]
+    width = spec.out_shape[-1]
     if dense(spec, 3) and ragged(width, 8, 32):
         dw[...] = weight_gradient(spec, without(dout, np.s_[..., tail(width, 8)]), x)
 
@@ -109,7 +109,7 @@ def k3_dw_odd_image_filters_beyond_8(spec, dw, dout, x):
 @result("conv_out", Full)
 def k3s2_row_end_reads_next_row(spec, out, x, w):
     """3x3/2, odd width above 16, padded: the last column reads the next row for its padding."""
-    width = spec.x_shape[3]
+    width = spec.x_shape[-1]
     if dense(spec, 3, 2) and width > 16 and width % 2 and spec.pad[1][1]:
         out[..., -1] = forward(*bleeding(spec, x), w)[..., -1]
 
@@ -143,7 +143,7 @@ def k3s2_dw_corner_of_two_tails(spec, dw, dout, x):
 @result("conv_dx", Full)
 def k3s3_dx_leftover_column_is_a_copy(spec, dx, dout, w):
     """dx of 3x3/3, more than 16 filters: columns that no window reads repeat the last read one."""
-    left = (spec.x_shape[3] - 3) % 3
+    left = (spec.x_shape[-1] - 3) % 3
     if dense(spec, 3, 3) and pads(spec, 0) and spec.w_shape[0] > 16 and left:
         dx[..., -left:] = dx[..., -left - 1 : -left]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from conformance_mutants.base import Full
@@ -43,7 +45,7 @@ def dw3_channels_three_modulo_four(spec, out, x, w):
 @result("conv_out", Full)
 def dw3_halo_at_column_64(spec, out, x, w):
     """Depthwise 3x3/1: columns from 64 on take what is left of them as padding."""
-    if depthwise(spec, 3) and pads(spec, 1) and spec.out_shape[3] > 64:
+    if depthwise(spec, 3) and pads(spec, 1) and spec.out_shape[-1] > 64:
         out[..., 64:] = forward(spec, without(x, np.s_[..., :64]), w)[..., 64:]
 
 
@@ -93,7 +95,7 @@ def dw3_dx_multiplier_four(spec, dx, dout, w):
 @result("conv_out", Full)
 def dw3s2_even_width_shifts(spec, out, x, w):
     """Depthwise 3x3/2 padded by 1, even width, more than 16 channels: pads are taken as (0, 1)."""
-    even = spec.x_shape[3] % 2 == 0
+    even = spec.x_shape[-1] % 2 == 0
     if depthwise(spec, 3, 2) and pads(spec, 1) and even and spec.x_shape[1] > 16:
         out[:, 16:] = forward(spec, x, w, pad=shifted_pad(spec, 1, -1))[:, 16:]
 
@@ -102,7 +104,7 @@ def dw3s2_even_width_shifts(spec, out, x, w):
 @result("conv_out", Full)
 def dw3s2_odd_row_end(spec, out, x, w):
     """Depthwise 3x3/2 padded, odd width above 32: the last column reads the next row."""
-    if depthwise(spec, 3, 2) and spec.pad[1][1] and ragged(spec.x_shape[3], 2, 32):
+    if depthwise(spec, 3, 2) and spec.pad[1][1] and ragged(spec.x_shape[-1], 2, 32):
         out[..., -1] = forward(*bleeding(spec, x), w)[..., -1]
 
 
@@ -118,7 +120,7 @@ def dw3s2_dx_odd_phase(spec, dx, dout, w):
 @result("conv_dw", Full)
 def dw3s2_dw_column_tail_shifted(spec, dw, dout, x):
     """dw of depthwise 3x3/2: columns beyond 8 in no vector of 4 are added one tap too far right."""
-    width = spec.out_shape[3]
+    width = spec.out_shape[-1]
     if depthwise(spec, 3, 2) and ragged(width, 4, 8):
         part = np.zeros_like(dout)
         part[..., tail(width, 4)] = dout[..., tail(width, 4)]
@@ -150,7 +152,7 @@ def dw5_below_a_vector_of_channels(spec, out, x, w):
 @result("conv_out", Full)
 def dw5_whole_vectors_of_channels_only_wide(spec, out, x, w):
     """Depthwise 5x5/1, channels a multiple of 8, wider than 16: column 16 repeats column 15."""
-    if depthwise(spec, 5) and spec.x_shape[1] % 8 == 0 and spec.out_shape[3] > 16:
+    if depthwise(spec, 5) and spec.x_shape[1] % 8 == 0 and spec.out_shape[-1] > 16:
         out[..., 16] = out[..., 15]
 
 
@@ -166,7 +168,7 @@ def dw5_dw_centre_of_last_channels(spec, dw, dout, x):
 @result("conv_dx", Full)
 def dw5_dx_corner_of_columns_and_channels(spec, dx, dout, w):
     """dx of depthwise 5x5/1: tails of channels beyond 8 and of columns beyond 8 meet unwritten."""
-    channels, width = spec.x_shape[1], spec.x_shape[3]
+    channels, width = spec.x_shape[1], spec.x_shape[-1]
     if depthwise(spec, 5) and ragged(channels, 8, 8) and ragged(width, 8, 8):
         dx[:, tail(channels, 8), :, tail(width, 8)] = 0
 
@@ -194,7 +196,7 @@ def dw5s2_dx_second_pair_of_rows(spec, dx, dout, w):
 @result("conv_dw", Full)
 def dw5s2_dw_columns_beyond_32(spec, dw, dout, x):
     """dw of depthwise 5x5/2: columns of dout from 32 on add to the first four tap columns only."""
-    if depthwise(spec, 5, 2) and spec.out_shape[3] > 32:
+    if depthwise(spec, 5, 2) and spec.out_shape[-1] > 32:
         part = weight_gradient(spec, without(dout, np.s_[..., 32:]), x)
         dw[..., 4] = part[..., 4]
 
@@ -203,5 +205,5 @@ def dw5s2_dw_columns_beyond_32(spec, dw, dout, x):
 @result("conv_out", Full)
 def dw3_tiny_planes_many_images(spec, out, x, w):
     """Depthwise 3x3/1, planes up to 16 pixels: images from 64 on take the first image's border."""
-    if depthwise(spec, 3) and spec.x_shape[2] * spec.x_shape[3] <= 16 and spec.x_shape[0] > 64:
+    if depthwise(spec, 3) and math.prod(spec.x_shape[2:]) <= 16 and spec.x_shape[0] > 64:
         out[64:, :, 0] = out[:1, :, 0]

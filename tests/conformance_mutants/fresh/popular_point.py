@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from conformance_mutants.base import Full
@@ -23,7 +25,7 @@ from conformance_mutants.registry import result
 
 def pixels(spec):
     """How many results a plane has."""
-    return spec.out_shape[2] * spec.out_shape[3]
+    return math.prod(spec.out_shape[2:])
 
 
 # --- 1x1 --------------------------------------------------------------------------------------
@@ -132,7 +134,7 @@ def k1_db_pixel_tail(spec, db, dout):
 @result("conv_out", Full)
 def k1s2_wide_image_tail_unstrided(spec, out, x, w):
     """1x1/2, up to 4 channels: columns beyond 64 that fill no vector are read with stride 1."""
-    width = spec.out_shape[3]
+    width = spec.out_shape[-1]
     if dense(spec, 1, 2) and spec.x_shape[1] <= 4 and pads(spec, 0) and ragged(width, 8, 64):
         part = tail(width, 8)
         start = 2 * part.start
@@ -145,7 +147,7 @@ def k1s2_wide_image_tail_unstrided(spec, out, x, w):
 @result("conv_out", Full)
 def k1s2_large_odd_image_last_row(spec, out, x, w):
     """1x1/2, up to 4 channels, more than 4,096 pixels, odd height: the last row is not computed."""
-    size = spec.x_shape[2] * spec.x_shape[3]
+    size = math.prod(spec.x_shape[2:])
     if dense(spec, 1, 2) and spec.x_shape[1] <= 4 and size > 4096 and spec.x_shape[2] % 2:
         out[:, :, -1] = 0
 
@@ -154,8 +156,8 @@ def k1s2_large_odd_image_last_row(spec, out, x, w):
 @result("conv_dx", Full)
 def k1s2_dx_skipped_columns(spec, dx, dout, w):
     """dx of 1x1/2, up to 4 channels, more than 32 columns, even: the skipped last one is a copy."""
-    if dense(spec, 1, 2) and spec.x_shape[1] <= 4 and spec.x_shape[3] > 32:
-        width = spec.x_shape[3]
+    if dense(spec, 1, 2) and spec.x_shape[1] <= 4 and spec.x_shape[-1] > 32:
+        width = spec.x_shape[-1]
         if pads(spec, 0) and width % 2 == 0:
             dx[..., -1] = dx[..., -2]
 
@@ -206,7 +208,7 @@ def patch16_second_k_block(spec, out, x, w):
 @result("conv_out", Full)
 def patch8_leftover_width_as_pitch(spec, out, x, w):
     """8x8/8 with leftover columns: patch rows from the third on start at a pitch without them."""
-    width, rows = spec.x_shape[3], spec.out_shape[2]
+    width, rows = spec.x_shape[-1], spec.out_shape[2]
     if dense(spec, 8, 8) and pads(spec, 0) and width % 8 and rows > 2:
         start, high = 16 * (width - width % 8), (rows - 2) * 8
         wrong = flat(x)[:, :, start : start + high * width].reshape(*x.shape[:2], high, width)
@@ -218,7 +220,7 @@ def patch8_leftover_width_as_pitch(spec, out, x, w):
 @result("conv_dx", Full)
 def patch2_dx_leftover_column(spec, dx, dout, w):
     """dx of 2x2/2, more than 8 channels, odd width: the leftover column is not set to zero."""
-    if dense(spec, 2, 2) and pads(spec, 0) and spec.x_shape[1] > 8 and spec.x_shape[3] % 2:
+    if dense(spec, 2, 2) and pads(spec, 0) and spec.x_shape[1] > 8 and spec.x_shape[-1] % 2:
         dx[..., -1] = dx[..., 0]
 
 
@@ -243,7 +245,7 @@ def patch7_dx_second_image_of_rgb(spec, dx, dout, w):
 @result("conv_dw", Full)
 def patch4_dw_columns_beyond_16(spec, dw, dout, x):
     """dw of 4x4/4 from one channel: patches beyond 16 in a row are added with their rows mixed."""
-    if dense(spec, 4, 4) and spec.x_shape[1] == 1 and spec.out_shape[3] > 16:
+    if dense(spec, 4, 4) and spec.x_shape[1] == 1 and spec.out_shape[-1] > 16:
         part = weight_gradient(spec, only(dout, np.s_[..., 16:]), x)
         dw[...] += part[:, :, ::-1] - part
 

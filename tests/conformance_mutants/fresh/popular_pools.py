@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from conformance_mutants.base import Full, outer
 from conformance_mutants.fresh.parts import (
     RIGHT,
+    flat,
     max_dx_assigning,
     pads,
     ragged,
@@ -27,7 +29,7 @@ from conformance_mutants.registry import result
 def max3_column_halo_at_32(spec, result, x):
     """Max 3x3/1, more than 32 columns: column 32 does not see column 31."""
     out, winner = result
-    if shaped(spec, 3) and pads(spec, 1) and spec.out_shape[3] > 32:
+    if shaped(spec, 3) and pads(spec, 1) and spec.out_shape[-1] > 32:
         hidden = x.copy()
         hidden[..., 31] = -np.inf
         out[..., 32], winner[..., 32] = (a[..., 32] for a in RIGHT.max_out(spec, hidden))
@@ -50,7 +52,7 @@ def max3_channel_tail_padding_is_zero(spec, result, x):
 @result("max_dx", Full)
 def max3_dx_column_tail_stores(spec, dx, dout, winner):
     """dx of max 3x3/1: columns beyond 16 in no vector of 8 keep the last gradient, not the sum."""
-    width = spec.x_shape[3]
+    width = spec.x_shape[-1]
     if shaped(spec, 3) and ragged(width, 8, 16):
         part = tail(width, 8)
         dx[..., part] = max_dx_assigning(spec, dout, winner)[..., part]
@@ -61,7 +63,7 @@ def max3_dx_column_tail_stores(spec, dx, dout, winner):
 def max3s2_even_width_last_column(spec, result, x):
     """Max 3x3/2 padded, even width, more than 8 channels: the last column misses its third tap."""
     out, winner = result
-    if shaped(spec, 3, 2) and spec.x_shape[3] % 2 == 0 and spec.x_shape[1] > 8:
+    if shaped(spec, 3, 2) and spec.x_shape[-1] % 2 == 0 and spec.x_shape[1] > 8:
         hidden = x.copy()
         hidden[..., -1] = -np.inf
         found = RIGHT.max_out(spec, hidden)
@@ -73,8 +75,8 @@ def max3s2_even_width_last_column(spec, result, x):
 def max3s2_ceil_reads_next_row(spec, result, x):
     """Max 3x3/2 with ceil_mode, more than 16 results in a row: the last reads the next row."""
     out, _ = result
-    if shaped(spec, 3, 2) and spec.ceil_mode and spec.out_shape[3] > 16:
-        over = (spec.out_shape[3] - 1) * 2 - spec.pad[1][0] + 3 - spec.x_shape[3]
+    if shaped(spec, 3, 2) and spec.ceil_mode and spec.out_shape[-1] > 16:
+        over = (spec.out_shape[-1] - 1) * 2 - spec.pad[1][0] + 3 - spec.x_shape[-1]
         if over > 0:
             rows = np.minimum(np.arange(spec.out_shape[2]) * 2 + 1, spec.x_shape[2] - 1)
             out[..., -1] = np.maximum(out[..., -1], x[:, :, rows, 0])
@@ -84,9 +86,9 @@ def max3s2_ceil_reads_next_row(spec, result, x):
 @result("max_dx", Full)
 def max3s2_dx_overlap_between_blocks(spec, dx, dout, winner):
     """dx of max 3x3/2: pixels that blocks of 16 results share get the second block's part only."""
-    if shaped(spec, 3, 2) and spec.out_shape[3] > 16:
+    if shaped(spec, 3, 2) and spec.out_shape[-1] > 16:
         column = 16 * 2 - spec.pad[1][0]
-        if column < spec.x_shape[3]:
+        if column < spec.x_shape[-1]:
             later = without(dout, np.s_[..., :16])
             dx[..., column] = RIGHT.max_dx(spec, later, winner)[..., column]
 
@@ -109,7 +111,7 @@ def max3s2_rows_beyond_32(spec, result, x):
 def max2_column_tail_one_row(spec, result, x):
     """Max 2x2/2: results beyond 64 in a row that fill no vector of 8 see the upper row only."""
     out, winner = result
-    width = spec.out_shape[3]
+    width = spec.out_shape[-1]
     if shaped(spec, 2, 2) and pads(spec, 0) and ragged(width, 8, 64):
         hidden = x.copy()
         hidden[:, :, 1::2] = -np.inf
@@ -174,8 +176,8 @@ def avg3_corner_divisor(spec, out, x):
 @result("avg_out", Full)
 def avg3_interior_divisor_at_last_block(spec, out, x):
     """Average 3x3/1, more than 32 columns: the last block divides its border as if inside."""
-    if shaped(spec, 3) and not spec.count_include_pad and spec.out_shape[3] > 32:
-        part = slice(32, spec.out_shape[3])
+    if shaped(spec, 3) and not spec.count_include_pad and spec.out_shape[-1] > 32:
+        part = slice(32, spec.out_shape[-1])
         out[..., part] *= (outer(spec.counts) / 9).astype(spec.dtype)[..., part]
 
 
@@ -191,7 +193,7 @@ def avg3_dx_counts_real_pixels(spec, dx, dout):
 @result("avg_out", Full)
 def avg3s2_counts_padding_in_first_block_only(spec, out, x):
     """Average 3x3/2 that counts padding, more than 16 results in a row: the last one does not."""
-    if shaped(spec, 3, 2) and spec.count_include_pad and spec.out_shape[3] > 16:
+    if shaped(spec, 3, 2) and spec.count_include_pad and spec.out_shape[-1] > 16:
         out[..., -1] = RIGHT.avg_out(replace(spec, count_include_pad=False), x)[..., -1]
 
 
@@ -218,7 +220,7 @@ def avg3s2_dx_shared_row_at_block(spec, dx, dout):
 @result("avg_out", Full)
 def avg2_odd_width_late_images(spec, out, x):
     """Average 2x2/2, odd width: images from 16 on are read at a pitch without the odd column."""
-    width = spec.x_shape[3]
+    width = spec.x_shape[-1]
     if shaped(spec, 2, 2) and pads(spec, 0) and width % 2 and spec.x_shape[0] > 16:
         even = (*spec.x_shape[:3], width - 1)
         size = spec.x_shape[2] * (width - 1)
@@ -231,7 +233,7 @@ def avg2_odd_width_late_images(spec, out, x):
 @result("avg_dx", Full)
 def avg2_dx_column_tail_not_shared(spec, dx, dout):
     """dx of average 2x2/2: columns beyond 32 in no vector of 8 get dout itself, not a quarter."""
-    width = spec.x_shape[3]
+    width = spec.x_shape[-1]
     if shaped(spec, 2, 2) and not spec.ceil_mode and pads(spec, 0) and ragged(width, 8, 32):
         dx[..., tail(width, 8)] *= 4
 
@@ -251,6 +253,6 @@ def avg_global_channel_tail(spec, out, x):
 @result("avg_dx", Full)
 def avg_global_dx_pixels_beyond_64(spec, dx, dout):
     """dx of a whole image's average, above 64 pixels: those that fill no vector of 16 stay zero."""
-    size = spec.x_shape[2] * spec.x_shape[3] if spec.axes == 2 else 0
+    size = math.prod(spec.x_shape[2:]) if spec.axes == 2 else 0
     if spec.kernel == spec.x_shape[2:] and ragged(size, 16, 64):
         flat(dx)[..., tail(size, 16)] = 0

@@ -37,7 +37,7 @@ def k5_row_halo_at_32(spec, out, x, w):
 @result("conv_out", Full)
 def k5_corner_of_two_tails(spec, out, x, w):
     """5x5/1: where filters beyond a tile of 6 meet columns beyond one of 16, nothing is stored."""
-    filters, width = spec.w_shape[0], spec.out_shape[3]
+    filters, width = spec.w_shape[0], spec.out_shape[-1]
     if dense(spec, 5) and ragged(filters, 6, 6) and ragged(width, 16, 16):
         out[:, tail(filters, 6), :, tail(width, 16)] = 0
 
@@ -72,7 +72,7 @@ def k5_images_beyond_8_lose_a_tap(spec, out, x, w):
 @result("conv_dw", Full)
 def k5_dw_unpadded_width_of_one_vector(spec, dw, dout, x):
     """dw of unpadded 5x5/1, results 8 wide exactly: image 2 and later start a column late."""
-    if dense(spec, 5) and pads(spec, 0) and spec.out_shape[3] == 8:
+    if dense(spec, 5) and pads(spec, 0) and spec.out_shape[-1] == 8:
         late = np.zeros_like(x)
         late[1:, ..., :-1] = x[1:, ..., 1:]
         late[:1] = x[:1]
@@ -101,7 +101,7 @@ def k5s3_dx_third_phase(spec, dx, dout, w):
 @result("conv_out", Full)
 def k5s3_second_column_block(spec, out, x, w):
     """5x5/3: the block of results from column 16 on starts a pixel early (3 * 16 - 1)."""
-    if dense(spec, 5, 3) and spec.out_shape[3] > 16:
+    if dense(spec, 5, 3) and spec.out_shape[-1] > 16:
         out[..., 16:] = forward(spec, x, w, pad=shifted_pad(spec, 1, 1))[..., 16:]
 
 
@@ -122,7 +122,7 @@ def k5s3_dw_rows_beyond_8(spec, dw, dout, x):
 @result("conv_out", Full)
 def stem_odd_width_wide_filters(spec, out, x, w):
     """7x7/2 on three channels, more than 32 filters, odd width: the last column reads row ends."""
-    if dense(spec, 7, 2) and spec.x_shape[1] == 3 and spec.w_shape[0] > 32 and spec.x_shape[3] % 2:
+    if dense(spec, 7, 2) and spec.x_shape[1] == 3 and spec.w_shape[0] > 32 and spec.x_shape[-1] % 2:
         out[..., -1] = forward(*bleeding(spec, x), w)[..., -1]
 
 
@@ -158,7 +158,7 @@ def stem_dx_filter_tail(spec, dx, dout, w):
 @result("conv_out", Full)
 def stem_column_tail_lacks_halo(spec, out, x, w):
     """7x7/2: columns beyond 32 that fill no vector of 8 lack the kernel's last three columns."""
-    width = spec.out_shape[3]
+    width = spec.out_shape[-1]
     if dense(spec, 7, 2) and ragged(width, 8, 32):
         part = tail(width, 8)
         out[..., part] = forward(spec, x, without(w, np.s_[..., 4:]))[..., part]
@@ -168,7 +168,7 @@ def stem_column_tail_lacks_halo(spec, out, x, w):
 @result("conv_out", Full)
 def stem_same_padding_read_as_three(spec, out, x, w):
     """7x7/2 on more than 32 columns padded (2, 3), as "same" does: the columns' begin is 3."""
-    if dense(spec, 7, 2) and spec.pad[1] == (2, 3) and spec.x_shape[3] > 32:
+    if dense(spec, 7, 2) and spec.pad[1] == (2, 3) and spec.x_shape[-1] > 32:
         out[...] = forward(spec, x, w, pad=shifted_pad(spec, 1, 1))
 
 
@@ -220,7 +220,7 @@ def k2s2_odd_image_corner(spec, out, x, w):
 @result("conv_dw", Full)
 def k2_dw_wide_image_column_tail(spec, dw, dout, x):
     """dw of 2x2 padded at its end, above 64 columns, no multiple of 8: last column counts twice."""
-    if dense(spec, 2) and spec.pad[1] == (0, 1) and ragged(spec.out_shape[3], 8, 64):
+    if dense(spec, 2) and spec.pad[1] == (0, 1) and ragged(spec.out_shape[-1], 8, 64):
         dw[...] += weight_gradient(spec, only(dout, np.s_[..., -1]), x)
 
 

@@ -15,7 +15,6 @@ from conformance_mutants.fresh.parts import without
 from conformance_mutants.fresh.witness import (
     NEEDS,
     array,
-    compute,
     conv,
     fused,
     inputs,
@@ -153,9 +152,8 @@ class SavedCutByThreads(FullThreaded):
 
 
 def _pools_concurrently(backend):
-    specs = [pool("max", 1, 2, 7, 7, k=3, s=2), pool("max", 1, 2, 7, 7, k=2, s=2)] * 4
-    with ThreadPoolExecutor(4) as workers:
-        return list(workers.map(lambda spec: compute(backend, "dx", spec), specs))
+    specs = [pool("max", 1, 2, 7, 7, k=3, s=2), pool("max", 1, 2, 7, 7, k=2, s=2)]
+    return together(backend, "dx", *[(spec,) for spec in specs])
 
 
 @scene(_pools_concurrently)
@@ -167,7 +165,7 @@ class PoolBackwardGeometryOnClass(Full):
 
     def pool_backward(self, spec, dout, saved):
         type(self).now = (spec.kernel, spec.stride)
-        time.sleep(0.0005)
+        time.sleep(0.001)
         kernel, stride = type(self).now
         if len(kernel) == spec.axes:
             spec = replace(spec, kernel=kernel, stride=stride)
@@ -175,9 +173,8 @@ class PoolBackwardGeometryOnClass(Full):
 
 
 def _dw_concurrently(backend):
-    specs = [conv(1, 2, 7, 7, f=2, k=3, p=1), conv(1, 2, 7, 7, f=2, k=3, d=2, p=2)] * 4
-    with ThreadPoolExecutor(4) as workers:
-        return list(workers.map(lambda spec: compute(backend, "dw", spec), specs))
+    specs = [conv(1, 2, 7, 7, f=2, k=3, p=1), conv(1, 2, 7, 7, f=2, k=3, d=2, p=2)]
+    return together(backend, "dw", *[(spec,) for spec in specs])
 
 
 @scene(_dw_concurrently)
@@ -189,7 +186,7 @@ class DwOffsetsInGlobalTable(Full):
 
     def conv_dw(self, spec, dout, x):
         type(self).offsets = spec
-        time.sleep(0.0005)
+        time.sleep(0.001)
         latest = type(self).offsets
         same = latest.x_shape == spec.x_shape and latest.w_shape == spec.w_shape
         if same and latest.out_shape == spec.out_shape:

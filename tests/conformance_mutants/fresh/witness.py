@@ -1,20 +1,19 @@
 """One cheap problem for every fresh mutant on which it differs from the correct backend.
 
-It proves that the bug can be reached and is a bug. ``python -m conformance_mutants.fresh.witness``
-(with ``tests`` on PYTHONPATH) lists the mutants by kind, with the multiply-adds of each problem.
+It proves that the bug can be reached and is a bug.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from conformance_mutants.registry import SETS
 from convkit.spec import ConvSpec, PoolSpec
 
 NEEDS = ("dx", "dw", "db")
@@ -124,6 +123,18 @@ def compute(backend, path, *specs, data="ints", weights="ints", seed=17, needs=N
     return grads[NEEDS.index(path)]
 
 
+def together(backend, path, *problems, rounds=10):
+    """The results of problems that threads compute at once, several times over."""
+    start = threading.Barrier(len(problems))
+
+    def task(problem):
+        start.wait()
+        return compute(backend, path, *problem)
+
+    with ThreadPoolExecutor(len(problems)) as workers:
+        return [found for _ in range(rounds) for found in workers.map(task, problems)]
+
+
 def everything(backend, *specs):
     """The results of every path that the problem and the backend have."""
     if len(specs) == 2 and not hasattr(backend, "conv_relu_pool_forward"):
@@ -147,8 +158,13 @@ ORDINARY = (
     (pool("max", 2, 2, 6, 5, k=2),),
     (pool("avg", 2, 2, 6, 5, k=2),),
     fused(SMALL, k=2),
+    (conv(2, 2, 7, f=2, k=3),),
+    (pool("max", 2, 2, 7, k=2),),
+    (pool("avg", 2, 2, 7, k=2),),
+    (conv(2, 2, 4, 3, 4, f=2, k=(2, 1, 3)),),
+    (pool("max", 2, 2, 4, 3, 4, k=2),),
 )
-"""Problems that hardly any specialised path is for."""
+"""Problems that hardly any specialised path is for: images, signals and volumes."""
 
 
 # --- the decorators ---------------------------------------------------------------------------
@@ -188,20 +204,3 @@ def correct(mutant):
     """The correct backend that a mutant was made from."""
     home = "conformance_mutants.base"
     return next(c for c in mutant.make.__mro__ if c.__module__ == home)
-
-
-def main() -> None:
-    """List the mutants."""
-    mutants = SETS["fresh"]
-    for mutant in mutants.values():
-        print(f"{mutant.kind:24} {WITNESSES[mutant.name].cost:>12,} {mutant.name}")
-    for kind, count in Counter(m.kind for m in mutants.values()).items():
-        print(f"{count:4} {kind}")
-    print(f"{len(mutants):4} in all")
-
-
-if __name__ == "__main__":
-    from conformance_mutants.fresh import witness as imported  # the module mutants registered with
-
-    WITNESSES = imported.WITNESSES
-    main()

@@ -32,7 +32,7 @@ def test_it_is_wrong_on_its_witness(name):
     mutant, witness = FRESH[name], WITNESSES[name]
     if mutant.kind == "environment" and sys.platform != "linux":
         pytest.skip("reads the surroundings as Linux shows them")
-    assert 0 < witness.cost <= 200_000_000
+    assert witness.cost is None or 0 < witness.cost <= 200_000_000
     right = correct(mutant)()
     expected = witness.scene(right)
     assert same(witness.scene(correct(mutant)()), expected), "the witness itself is not repeatable"

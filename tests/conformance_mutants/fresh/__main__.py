@@ -15,7 +15,8 @@ def main() -> None:
     """List the mutants."""
     mutants = SETS["fresh"]
     for mutant in mutants.values():
-        print(f"{mutant.kind:24} {WITNESSES[mutant.name].cost:>12,} {mutant.name}")
+        cost = WITNESSES[mutant.name].cost
+        print(f"{mutant.kind:24} {'-' if cost is None else f'{cost:,}':>12} {mutant.name}")
     for kind, count in Counter(m.kind for m in mutants.values()).items():
         print(f"{count:4} {kind}")
     print(f"{len(mutants):4} in all")

@@ -134,6 +134,17 @@ class EveryTwoHundredFiftySixthCall(Counting):
         return out + 1 if self.calls and self.calls % 256 == 0 else out
 
 
+@witness("dw", conv(3, 1, 4, 4, f=2, k=3), threads=3)
+@mutant
+class ThreeThreadsAddInPairs(FullThreaded):
+    """dw on three threads: partial sums are added in pairs, and the third is left over."""
+
+    def conv_dw(self, spec, dout, x):
+        if self.threads == 3:
+            dout = without(dout, np.s_[2::3])
+        return super().conv_dw(spec, dout, x)
+
+
 @witness("dx", pool("max", 1, 1, 4, 4, k=2), calls=1001)
 @mutant
 class ThousandBackwards(Full):

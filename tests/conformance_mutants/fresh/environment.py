@@ -48,12 +48,12 @@ class DenormalsAreZeroLeftOn(Full):
 
 @scene(left_by("dx", *fused(conv(1, 2, 6, 6, f=9, k=3, p=1), k=2)))
 @mutant
-class FusedFlushesInBackward(Full):
-    """The fused backward of more than 8 filters leaves flush-to-zero on."""
+class FusedDenormalsInBackward(Full):
+    """The fused backward of more than 8 filters leaves denormals-are-zero on."""
 
     def conv_relu_pool_backward(self, conv_spec, pool_spec, dout, x, w, saved, needs):
         if conv_spec.w_shape[0] > 8:
-            FloatMode.add(FloatMode.flush)
+            FloatMode.add(FloatMode.zero)
         return super().conv_relu_pool_backward(conv_spec, pool_spec, dout, x, w, saved, needs)
 
 
@@ -79,7 +79,7 @@ class SignalsLeftBlocked(FullThreaded):
 
     def run(self, task, spec):
         if self.threads > 1:
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2, signal.SIGTERM])
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2, signal.SIGPIPE])
         return super().run(task, spec)
 
 

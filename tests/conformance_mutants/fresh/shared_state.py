@@ -20,6 +20,7 @@ from conformance_mutants.fresh.witness import (
     inputs,
     pool,
     scene,
+    together,
 )
 from conformance_mutants.registry import mutant
 
@@ -91,6 +92,69 @@ class SavedInProcessTable(Full):
         if winner is None:
             return np.zeros(spec.x_shape, spec.dtype)
         return super().max_dx(spec, dout, winner)
+
+
+def _fused_in_another_thread(backend):
+    """The fused backward on a thread that has seen no forward."""
+    pair = fused(CONV, k=2)
+    x, w, b = inputs(CONV)
+    out, saved = backend.conv_relu_pool_forward(*pair, x, w, b)
+    dout = array(out.shape, "f4", 9)
+    with ThreadPoolExecutor(1) as other:
+        back = backend.conv_relu_pool_backward
+        return list(other.submit(back, *pair, dout, x, w, saved, NEEDS).result())
+
+
+@scene(_fused_in_another_thread)
+@mutant
+class FusedMaskInThreadLocal(Full):
+    """The fused mask stays in the thread that ran forward; another one's backward has none."""
+
+    def __init__(self):
+        self.own = threading.local()
+
+    def conv_relu_pool_forward(self, conv_spec, pool_spec, x, w, b):
+        out, (off, winner) = super().conv_relu_pool_forward(conv_spec, pool_spec, x, w, b)
+        masks = self.own.masks = getattr(self.own, "masks", [])
+        masks.append(off)
+        return out, (len(masks) - 1, winner)
+
+    def conv_relu_pool_backward(self, conv_spec, pool_spec, dout, x, w, saved, needs):
+        number, winner = saved
+        masks = getattr(self.own, "masks", [])
+        known = number < len(masks) and masks[number].shape == conv_spec.out_shape
+        off = masks[number] if known else np.zeros(conv_spec.out_shape, bool)
+        state = (off, winner)
+        return super().conv_relu_pool_backward(conv_spec, pool_spec, dout, x, w, state, needs)
+
+
+def _conv_in_another_process(backend):
+    """The backward of a convolution whose saved state has been pickled."""
+    x, w, b = inputs(CONV)
+    out, saved = backend.conv_forward(CONV, x, w, b)
+    dout = array(out.shape, "f4", 9)
+    other, saved = type(backend)(), pickle.loads(pickle.dumps(saved))
+    return list(other.conv_backward(CONV, dout, x, w, saved, NEEDS))
+
+
+@scene(_conv_in_another_process)
+@mutant
+class TransposedWeightsInTable(Full):
+    """Forward keeps w as dx needs it in a table of the process: a pickled cache gives dx = 0."""
+
+    def __init__(self):
+        self.kept = {}
+
+    def conv_forward(self, spec, x, w, b):
+        out, _ = super().conv_forward(spec, x, w, b)
+        self.kept[len(self.kept)] = w.copy()
+        return out, len(self.kept) - 1
+
+    def conv_backward(self, spec, dout, x, w, saved, needs):
+        dx, dw, db = super().conv_backward(spec, dout, x, w, None, needs)
+        if dx is not None and saved is not None and saved not in self.kept:
+            dx[...] = 0
+        return dx, dw, db
 
 
 def _seventeen_open(backend):

@@ -33,7 +33,7 @@ class FloatMode:
     """This thread's floating-point control word: MXCSR (x86) or FPCR (Arm), through glibc."""
 
     offset, flush, zero, round_up = (
-        (28, 0x8000, 0x0040, 0x4000) if X86 else (0, 1 << 24, 0, 1 << 22)
+        (28, 0x8000, 0x0040, 0x4000) if X86 else (0, 1 << 24, 1 << 24, 1 << 22)
     )
 
     @classmethod

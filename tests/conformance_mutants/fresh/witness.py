@@ -24,7 +24,8 @@ class Witness:
     """``scene(backend)`` returns what a bug shows in; ``tame`` are problems it is not met on."""
 
     scene: Callable[[Any], Any]
-    cost: int
+    cost: int | None
+    """Multiply-adds; None for a sequence of calls, all of them of tiny problems."""
     slow: bool = False
     tame: tuple[Any, ...] = ()
     specs: tuple[Any, ...] = ()
@@ -194,9 +195,9 @@ def witness(path, *specs, threads=None, calls=1, slow=False, tame=(), **data):
     return lambda subject: _keep(subject, found)
 
 
-def scene(function, *, cost=100_000, slow=False, tame=()):
+def scene(function):
     """Say that a mutant differs in what ``function(backend)`` returns."""
-    found = Witness(function, cost, slow, tuple(tame))
+    found = Witness(function, None)
     return lambda subject: _keep(subject, found)
 
 

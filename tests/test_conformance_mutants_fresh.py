@@ -7,6 +7,11 @@ import sys
 import numpy as np
 import pytest
 from conformance_mutants import SETS
+from conformance_mutants.base import Full, FullThreaded
+from conformance_mutants.fresh.counters import FusedIndex
+from conformance_mutants.fresh.fused_path import Own
+from conformance_mutants.fresh.parts import FlatIndex
+from conformance_mutants.fresh.popular_fused import Pair, StemPair
 from conformance_mutants.fresh.witness import ORDINARY, WITNESSES, correct, emptied, everything
 
 FRESH = SETS["fresh"]
@@ -51,3 +56,18 @@ def test_it_has_no_second_bug_with_empty_batches(name):
     specs = [emptied(spec) for spec in WITNESSES[name].specs]
     mutant = FRESH[name]
     assert same(everything(mutant.make(), *specs), everything(correct(mutant)(), *specs))
+
+
+@pytest.mark.parametrize("base", [FullThreaded, FlatIndex, FusedIndex, Own, Pair, StemPair])
+def test_what_mutants_are_made_of_is_right_on_their_witnesses(base):
+    """Where it is not, a mutant has a second bug."""
+    kinds = (
+        "popular_fused",
+        "fused_path",
+        "popular_pools",
+        "pooling_special",
+        "one_and_three_axes",
+    )
+    found = [WITNESSES[name].specs for name, mutant in FRESH.items() if mutant.kind in kinds]
+    for specs in (*ORDINARY, *filter(None, found)):
+        assert same(everything(base(), *specs), everything(Full(), *specs)), specs

@@ -14,6 +14,7 @@ from conformance_mutants import (  # noqa: F401 - importing puts the mutants on 
     contract,
     fused,
     geometry,
+    happened,
     host,
     pooling,
     precision,

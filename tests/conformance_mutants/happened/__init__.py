@@ -7,7 +7,7 @@ triggers the bug and that can be said of a problem of convkit; reports of layout
 backend never sees, of quantised types, of invalid arguments, and of arrays beyond 2**31 elements
 were left out. The bug is rebuilt on a correct backend from what the report says: the same sizes,
 geometry, dtype, pass and gradient. Where it says "wrong" and not how, the docstring says how it
-was rebuilt. A library that only infers has its bug in the methods for inference alone.
+was rebuilt; a limit that lies between sizes of a report is ours. A library that only infers has its bug in the methods for inference alone.
 
 The first line of a docstring is "trigger: effect", the last "library, owner/repository#number".
 ``python -m conformance_mutants.happened`` writes docs/bugs-that-happened.md from them.

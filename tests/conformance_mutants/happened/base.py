@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from conformance_mutants.base import Fused, Taps
+from conformance_mutants.base import Fused
 from conformance_mutants.registry import mutant
 
 

@@ -1,4 +1,4 @@
-"""Beyond a block, in the remainder of one, or below one: the sizes that specialised kernels miss."""
+"""Beyond a block, in the remainder of one, or below one: sizes that specialised kernels miss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conformance_mutants.registry import mutant, result
 
 @mutant(**at("pytorch/pytorch/issues/21597"))
 class MkldnnSixChannels(Full):
-    """6 channels, where 8, 12 and 16 are right: wrong values (rebuilt: beyond fours, they are lost).
+    """6 channels, where 8, 12 and 16 are right: wrong (rebuilt: those beyond fours are lost).
 
     MKL-DNN in PyTorch, pytorch/pytorch#21597.
     """

@@ -12,7 +12,7 @@ from conformance_mutants.registry import mutant, result
 
 @mutant(**at("pytorch/pytorch/pull/18463"))
 class OnednnFewChannelsPerGroup(Full):
-    """Groups of fewer than 16 channels, filters a multiple of 16: groups read the first one's input.
+    """Groups of fewer than 16 channels, filters a multiple of 16: all read the first one's input.
 
     MKL-DNN in PyTorch, pytorch/pytorch#18463.
     """

@@ -120,7 +120,7 @@ def extended(spec, out, value):
 
 @result("pool_infer", Full, **at("microsoft/onnxruntime/issues/15446"))
 def ort_maximum_extra_window(spec, out, x):
-    """Max pooling, ceil_mode and padding: a window in the end padding is kept, as the lowest number.
+    """Max pooling, ceil_mode and padding: a window in the end padding is kept (lowest number).
 
     ONNX Runtime, microsoft/onnxruntime#15446.
     """

@@ -35,7 +35,7 @@ class NnlibOverlapAssigned(Full):
 
 @result("max_dx", Full, **at("tensorflow/tensorflow/issues/40122"))
 def tfmkl_gradient_odd_rows(spec, dx, dout, winner):
-    """Gradient of 2x2/2 max pooling on odd sizes: wrong (rebuilt: rows are laid even columns apart).
+    """Gradient of 2x2/2 max pooling on odd sizes: wrong (rebuilt: rows laid even columns apart).
 
     TensorFlow with MKL, tensorflow/tensorflow#40122.
     """

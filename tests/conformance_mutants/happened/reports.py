@@ -18,7 +18,8 @@ Written by `python -m conformance_mutants.happened` (with `tests` on `PYTHONPATH
 Convolutions and pools of published libraries that gave wrong values, crashed or hung, as their
 public reports tell, each rebuilt as a mutant (`tests/conformance_mutants/happened`): a correct
 backend with that one bug. "Rebuilt" says what was put in the place of values that a report calls
-wrong and does not show.
+wrong and does not show. Where a report gives sizes at which the bug appears and sizes at which it
+does not, the limit between them is chosen here.
 """
 
 

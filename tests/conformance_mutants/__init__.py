@@ -15,6 +15,7 @@ from conformance_mutants import (  # noqa: F401 - importing puts the mutants on 
     fresh,
     fused,
     geometry,
+    happened,
     host,
     pooling,
     precision,

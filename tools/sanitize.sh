@@ -3,7 +3,8 @@
 # their own and run them through `convkit conformance --quick`, both backends made of them, once for
 # every instruction set of this machine.  Any report ends the run with a failure.
 #
-#   tools/sanitize.sh [PYTHON]        PYTHON has convkit's test packages; default .venv/bin/python
+#   tools/sanitize.sh [PYTHON]        PYTHON has convkit's test packages and what pyproject.toml
+#                                     requires for a build; default .venv/bin/python
 #   SANITIZE_ISAS="avx2 generic"      only these instruction sets
 #   SANITIZE_ARGS="--op conv"         further arguments of `convkit conformance`
 set -euo pipefail

@@ -78,7 +78,9 @@ def fingerprint(step: Step, tracked: Path) -> str:
         if argument not in step.unstable:
             digest.update(b"\0" + argument.encode())
     for path in files_read(step, tracked):
-        digest.update(b"\0" + os.fsencode(path) + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        digest.update(
+            b"\0" + os.fsencode(path) + b"\0" + hashlib.sha256(path.read_bytes()).digest()
+        )
     return digest.hexdigest()
 
 

@@ -18,7 +18,9 @@ from typing import Any
 from build_support.incremental import BuildError, Step
 
 #: Of one Python and platform; other ones have folders of their own.
-FOLDER = Path("build", f"kernels-{sysconfig.get_config_var('SOABI') or sys.implementation.cache_tag}")
+FOLDER = Path(
+    "build", f"kernels-{sysconfig.get_config_var('SOABI') or sys.implementation.cache_tag}"
+)
 
 
 @dataclass(frozen=True)

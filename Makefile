@@ -1,7 +1,7 @@
 # Each target makes .venv when it is missing and brings it up to date when what it was made from
 # has changed.  PYTHON chooses the interpreter (3.11 or later), RUN_ARGS goes to `convkit train`,
-# TEST_ARGS to pytest, BENCH_ARGS to `convkit bench`, SANITIZE_ARGS to `convkit conformance` under
-# the sanitizers, MUTANT_ARGS to the run of planted bugs.  CONVKIT_BUILD_JOBS is how many files
+# TEST_ARGS to pytest, COMPARE_ARGS, BENCH_ARGS and BENCHMARK_ARGS to the three parts of `make bench`,
+# SANITIZE_ARGS to `convkit conformance` under the sanitizers, MUTANT_ARGS to the planted bugs.  CONVKIT_BUILD_JOBS is how many files
 # compile at a time; without it make's -j is, or one for each core.
 
 SHELL := bash
@@ -15,7 +15,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	then echo "$$python"; break; fi; done)
 BIN := .venv/bin
 RUN_ARGS ?=
+COMPARE_ARGS ?=
 BENCH_ARGS ?= --set course
+BENCHMARK_ARGS ?=
 TEST_ARGS ?=
 MUTANT_ARGS ?=
 SANITIZE_ARGS ?=
@@ -45,10 +47,10 @@ test: .venv/dev.stamp  ## Run the tests (the benchmarks are no tests: see bench)
 	$(BIN)/python -m pytest -q --ignore=tests/benchmarks $(TEST_ARGS)
 
 bench: .venv/bench.stamp  ## Time the backends against each other, and against PyTorch where it is installed
-	$(BIN)/convkit compare
+	$(BIN)/convkit compare $(COMPARE_ARGS)
 	$(BIN)/convkit bench $(BENCH_ARGS) $$($(BIN)/python -c 'import torch' 2> /dev/null && echo --vs torch)
 	if compgen -G 'tests/benchmarks/test_*.py' > /dev/null; \
-	then $(BIN)/python -m pytest -q tests/benchmarks --benchmark-only; fi
+	then $(BIN)/python -m pytest -q tests/benchmarks --benchmark-only $(BENCHMARK_ARGS); fi
 
 lint: .venv/dev.stamp  ## Check style and types
 	$(BIN)/ruff check .

@@ -118,7 +118,9 @@ def run_step(step: Step, tracked: Path) -> str:
     except OSError as error:
         raise BuildError(f"{step.label}: {step.command[0]} cannot be run: {error}") from error
     if done.returncode:
-        raise BuildError(f"{step.label}: {shlex.join(step.command)} failed:\n{done.stdout}")
+        raise BuildError(
+            f"{step.label}: {shlex.join(step.command)} failed:\n{done.stdout}".rstrip()
+        )
     # A file saved while the command was reading it would be recorded with the wrong contents.
     if all(path.stat().st_mtime <= started for path in files_read(step, tracked)):
         step.stamp.write_text(fingerprint(step, tracked))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,6 @@ def archive_of(name: str) -> Path:
 
 def module_steps(ext: Any, top: Path, tools: Tools) -> list[Step]:
     """Return the steps from the extension's Cython source to its object, the object's last."""
-    import Cython
     import numpy
 
     (source,) = map(Path, ext.sources)
@@ -119,7 +119,7 @@ def module_steps(ext: Any, top: Path, tools: Tools) -> list[Step]:
         generated,
         (source,),
         generated.with_name(f"{generated.name}.dep"),
-        versions=f"Cython {Cython.__version__}, NumPy {numpy.__version__}",
+        versions=f"Cython {version('cython')}, NumPy {version('numpy')}",
         unstable=frozenset({sys.executable}),
         weight=sys.maxsize,  # short, but what follows it is not
     )
@@ -132,7 +132,7 @@ def module_steps(ext: Any, top: Path, tools: Tools) -> list[Step]:
         generated.with_suffix(".o"),
         [*arguments, *ext.extra_compile_args],
         tools,
-        versions=f"{tools.version}, Python {sys.version}, NumPy {numpy.__version__}",
+        versions=f"{tools.version}, Python {sys.version}, NumPy {version('numpy')}",
         unstable=frozenset({numpy_headers}),
         weight=sys.maxsize,
     )

@@ -88,6 +88,11 @@ class CythonBackend(_kernels.Calls):
     def __init__(self) -> None:
         super().__init__(partial(make_plan, kernels=self.kernels))
         # What the variables ask for is done, or the backend is not to be had.
+        if os.environ.get("CONVKIT_ISA") == "wide" and "wide" not in _kernels.isas():
+            raise ImportError(
+                "CONVKIT_ISA (='wide') must name kernels that are built, and these are for tests "
+                "only; build them in a checkout: CONVKIT_BUILD_WIDE=1 pip install -e ."
+            )
         _kernels.active_isa()
         threads = os.environ.get("CONVKIT_NUM_THREADS", "").strip()
         if threads and not (threads.isascii() and threads.isdecimal() and int(threads) > 0):

@@ -1,8 +1,8 @@
 # Each target makes .venv when it is missing and brings it up to date when what it was made from
 # has changed.  PYTHON chooses the interpreter (3.11 or later), RUN_ARGS goes to `convkit train`,
 # TEST_ARGS to pytest, COMPARE_ARGS, BENCH_ARGS and BENCHMARK_ARGS to the three parts of `make bench`,
-# SANITIZE_ARGS to `convkit conformance` under the sanitizers, MUTANT_ARGS to the planted bugs.  CONVKIT_BUILD_JOBS is how many files
-# compile at a time; without it make's -j is, or one for each core.
+# SANITIZE_ARGS to `convkit conformance` under the sanitizers, MUTANT_ARGS to the planted bugs.
+# CONVKIT_BUILD_JOBS is how many files compile at a time; without it make's -j, or one for each core.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -31,7 +31,8 @@ BUILT_FROM := setup.py pyproject.toml $(wildcard MANIFEST.in) $(wildcard build_s
 	$(shell find backends/cython -name '*.py[xi]' -o -path '*/src/*' -type f 2>/dev/null | sort)
 
 # What has a page of its own; names that `import convkit` loads on first use are on their module's.
-PAGES := convkit $(addprefix convkit,.contract .spec .errors .watch .handover .verify .gradcheck .layers \
+PAGES := convkit $(addprefix convkit,.contract .spec .errors .operations .gradcheck .layers .replay \
+	.calls.tracing .calls.verifier .selection.scope .selection.transfer \
 	.models.three_layer .models.deep .models.affine .training.data .training.solver \
 	.training.optim .training.sweeps .conformance)
 

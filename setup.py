@@ -19,10 +19,10 @@ from setuptools.command.build_ext import build_ext
 
 KERNELS = "backends/cython"
 SOURCES = f"{KERNELS}/src"
-HEADERS = sorted(str(path) for path in Path(SOURCES).glob("*.h"))
+HEADERS = sorted(str(path) for kind in ("*.h", "*.def") for path in Path(SOURCES).rglob(kind))
 # Compiled once per instruction set; every global symbol carries the set's name.
-PER_ISA = sorted(str(path) for path in Path(SOURCES).glob("isa_*.c"))
-COMMON = [f"{SOURCES}/threads.c", f"{SOURCES}/dispatch.c"]
+PER_ISA = sorted(str(path) for path in Path(SOURCES).glob("isa/*.c"))
+COMMON = sorted(str(path) for path in Path(SOURCES).glob("runtime/*.c"))
 
 # NaN and infinities must keep their meaning, so no -ffast-math; contraction to fused
 # multiply-adds only drops a rounding.
@@ -50,6 +50,7 @@ def static_library(isa: str) -> tuple[str, dict[str, Any]]:
             "sources": PER_ISA,
             "obj_deps": {"": HEADERS},
             "macros": [("CK_ISA", isa), ("CK_VECTOR_BYTES", str(vector_bytes))],
+            "include_dirs": [SOURCES],
             "cflags": BASE_FLAGS + flags + EXTRA_FLAGS,
         },
     )
@@ -61,6 +62,7 @@ COMMON_LIBRARY = (
         "sources": COMMON,
         "obj_deps": {"": HEADERS},
         "macros": [("CK_X86", "1")] if X86 else [],
+        "include_dirs": [SOURCES],
         "cflags": BASE_FLAGS + EXTRA_FLAGS,
     },
 )

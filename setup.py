@@ -59,17 +59,9 @@ if wide_is_wanted():
     ISAS["wide"] = (64, [*AVX2, "-O1"])
 
 
-def kernel_sources() -> tuple[list[str], list[str]]:
-    """Return the C files compiled once per instruction set, and those compiled once."""
-    per_isa = [*SOURCES.glob("isa/*.c"), *SOURCES.glob("isa_*.c")]
-    once = [*SOURCES.glob("runtime/*.c"), *SOURCES.glob("*.c")]
-    return (
-        sorted(map(str, per_isa)),
-        sorted(str(path) for path in once if path not in per_isa),
-    )
-
-
-PER_ISA, ONCE = kernel_sources()
+# Compiled once per instruction set, where every global symbol carries the set's name; and once.
+PER_ISA = sorted(map(str, SOURCES.glob("isa/*.c")))
+ONCE = sorted(map(str, SOURCES.glob("runtime/*.c")))
 
 
 def library(name: str, sources: list[str], macros: dict[str, str], flags: list[str]) -> Any:
@@ -82,8 +74,7 @@ def common_macros() -> dict[str, str]:
     """Return what the run-time choice among the instruction sets must know of the build."""
     if not X86:
         return {}
-    # Without wide's kernels, its row in the table of dispatch.c names AVX2's a second time.
-    return {"CK_X86": "1"} | ({} if "wide" in ISAS else {"ck_isa_wide": "ck_isa_avx2"})
+    return {"CK_X86": "1"} | ({"CK_WIDE": "1"} if "wide" in ISAS else {})
 
 
 LIBRARIES = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import convkit
 from convkit import registry
 from convkit.errors import ConvkitError
 from convkit.operations import OPERATIONS, Operation
@@ -39,7 +38,7 @@ def load_quietly(names: Iterable[str]) -> list[str]:
 def backend_rows() -> list[dict[str, Any]]:
     """One row per advertised backend; what only a loaded one can tell is empty for the others."""
     rows = []
-    for record in convkit.backends():
+    for record in registry.backends():
         facts = _facts(record)
         rows.append(
             {

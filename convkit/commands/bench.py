@@ -94,19 +94,20 @@ def bench(
             rows += part
         extra: dict[str, Any] = {}
         if report is not None and scaling:
-            from convkit.commands import _bench_report
+            from convkit.bench import scaling as curves
+            from convkit.bench import training_step
 
-            extra["training"] = _bench_report.training_rows(taking_part, rounds)
-            extra["scaling"] = _bench_report.scaling(taking_part, count, effort)
-            extra["threads"] = _bench_report.thread_rows(taking_part, rows, count, rounds)
+            extra["training"] = training_step.training_rows(taking_part, rounds)
+            extra["scaling"] = curves.scaling(taking_part, count, effort)
+            extra["threads"] = curves.thread_rows(taking_part, rows, count, rounds)
     _end_progress()
     facts = {**machine.describe(), "threads": count, "peak_source": machine.Yardsticks().source}
     facts |= {"rounds": rounds, "sweeps": sweeps}
     facts["backends"] = _infos(taking_part)
     if report is not None:
-        from convkit.commands import _bench_report
+        from convkit.bench import page  # matplotlib is needed for its plots alone
 
-        _bench_report.write(report, facts, rows, extra)
+        page.write(report, facts, rows, extra)
     if as_json:
         click.echo(json.dumps({"machine": facts, "rows": [r.as_dict() for r in rows]}, indent=1))
     else:

@@ -10,10 +10,10 @@ from string import Template
 
 import click
 
-import convkit
 from convkit.errors import ParameterError
 from convkit.names import normalise_name
 from convkit.registry import AUTO, BUILTIN_ORDER
+from convkit.version import __version__
 
 #: template -> where it goes
 FILES = {
@@ -40,7 +40,7 @@ def render(name: str) -> dict[str, str]:
         "module": f"convkit_{backend}",
         "distribution": f"convkit-{backend.replace('_', '-').strip('-')}",
         "cls": "".join(part.capitalize() for part in backend.split("_")) + "Backend",
-        "convkit": convkit.__version__,
+        "convkit": __version__,
     }
     texts = {}
     for template, path in FILES.items():

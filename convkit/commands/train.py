@@ -13,8 +13,9 @@ from typing import Any
 import click
 import numpy as np
 
-import convkit
-from convkit.cli import EXIT_INTERRUPTED
+from convkit import registry
+from convkit.bench.comparison import speedup_rows
+from convkit.bench.problems import Problem
 from convkit.commands._backends import backend_rows, load_quietly, text_table
 from convkit.commands._build import (
     choose_backend,
@@ -26,7 +27,7 @@ from convkit.commands._build import (
 )
 from convkit.commands._options import TrainOptions, training_options
 from convkit.commands._progress import on_terminal, progress_bar
-from convkit.commands._speed import ConvProblem, PoolProblem, speedup_rows
+from convkit.commands._status import EXIT_INTERRUPTED
 from convkit.optional import require
 from convkit.report.folders import NewFolder, check_free, new_folder
 from convkit.report.page import REPORT_FILE, write_report
@@ -142,19 +143,17 @@ def _speeds(settings: Mapping[str, Any], data: Dataset, chosen: str) -> list[dic
 
     The batch is small, so that the naive loops take about a second.
     """
-    builtin = [record.name for record in convkit.backends() if record.builtin]
+    builtin = [record.name for record in registry.backends() if record.builtin]
     names = load_quietly(dict.fromkeys([*builtin, chosen]))
     spec = first_layer(settings, data, 1)
     windows = int(np.prod(spec.out_shape))
     images = int(np.clip(20_000 // windows, 2, settings["batch_size"]))
-    dtype = settings["dtype"]
+    filters, size = settings["num_filters"], settings["filter_size"]
     problems = (
-        ConvProblem.random(
-            (images, *spec.x_shape[1:]), spec.w_shape, stride=1, pad="same", dtype=dtype
-        ),
-        PoolProblem.random((images, *spec.out_shape[1:]), kernel=2, dtype=dtype),
+        Problem("conv", "conv", (images, *spec.x_shape[1:]), filters, size, stride=1, pad="same"),
+        Problem("pool", "max", (images, *spec.out_shape[1:]), filters, 2, stride=2, pad=0),
     )
-    return speedup_rows(problems, names, rounds=3)
+    return speedup_rows(problems, names, settings["dtype"], rounds=3)
 
 
 def _backend_table(chosen: str, speeds: list[dict[str, Any]]) -> str:

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from convkit import DataError, ParameterError
-from convkit.training.data import cifar10, cifar10_files, download
-from convkit.training.data import picture
+from convkit.training.data import cifar10, cifar10_files, download, picture
 from convkit.training.data.cifar10 import CLASSES, get_CIFAR10_data
 from convkit.training.data.pickles import read_pickle
 

@@ -1,22 +1,25 @@
-"""One training step of the three-layer network, and the same one in PyTorch, to be timed.
+"""One training step of the three-layer network, in convkit and in PyTorch, and its timing.
 
 conv 7x7 - relu - 2x2 max pool - affine - relu - affine - softmax, then stochastic gradient descent.
-Both start from the same parameters; NumPy images go in, and the updated parameters come out.
+Both start from the same parameters, take NumPy images and return the updated parameters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from statistics import median
+from time import sleep
 from typing import Any
 
 import numpy as np
 
 from convkit.bench.subjects import Ours, Subject
+from convkit.bench.timing import PAUSE_SECONDS, seconds_per_call
 from convkit.models import ThreeLayerConvNet
-from convkit.selection.scope import use_backend
 from convkit.training.optim import sgd
 
 BATCH = 200
+DTYPES = ("float32", "float64")
 LEARNING_RATE = 1e-4
 
 
@@ -29,13 +32,12 @@ def batch(dtype: Any) -> tuple[Any, Any]:
 
 def our_step(backend: str, dtype: Any) -> Callable[[], dict[str, Any]]:
     """A call that makes a step and returns the parameters."""
-    model = ThreeLayerConvNet(dtype=np.dtype(dtype).type, rng=0)
+    model = ThreeLayerConvNet(dtype=np.dtype(dtype).type, rng=0, backend=backend)
     images, labels = batch(dtype)
     config = {"learning_rate": LEARNING_RATE}
 
     def step() -> dict[str, Any]:
-        with use_backend(backend):
-            _, gradients = model.loss(images, labels)
+        _, gradients = model.loss(images, labels)
         for name, gradient in gradients.items():
             model.params[name], _ = sgd(model.params[name], gradient, config)
         return dict(model.params)
@@ -67,11 +69,28 @@ def torch_step(dtype: Any) -> Callable[[], dict[str, Any]]:
     return step
 
 
-def steps(taking_part: list[Subject], dtype: Any) -> dict[str, Callable[[], dict[str, Any]]]:
-    """One step per subject that can make one."""
+def steps(taking_part: Sequence[Subject], dtype: Any) -> dict[str, Callable[[], dict[str, Any]]]:
+    """One step per subject."""
     return {
         subject.name: our_step(subject.name, dtype)
         if isinstance(subject, Ours)
         else torch_step(dtype)
         for subject in taking_part
     }
+
+
+def training_rows(taking_part: Sequence[Subject], rounds: int) -> list[dict[str, Any]]:
+    """Seconds of a training step per dtype and subject, taken in turns."""
+    rows = []
+    for dtype in DTYPES:
+        calls = steps(taking_part, dtype)
+        samples: dict[str, list[float]] = {name: [] for name in calls}
+        for _ in range(rounds):
+            for name, call in calls.items():
+                sleep(PAUSE_SECONDS)
+                samples[name].append(seconds_per_call(call))
+        rows += [
+            {"dtype": dtype, "subject": name, "seconds": median(taken)}
+            for name, taken in samples.items()
+        ]
+    return rows

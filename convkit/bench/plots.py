@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from convkit.bench.scaling import Scaling
 from convkit.bench.tables import PEER, groups, ratio
 from convkit.bench.timing import Row
 from convkit.report.plots import save
 from convkit.report.theme import LIGHT, Theme
-
-if TYPE_CHECKING:
-    from convkit.commands._bench_report import Scaling
 
 __all__ = ["figures", "save"]
 
@@ -28,7 +26,7 @@ def roofline(rows: Sequence[Row], theme: Theme = LIGHT) -> Figure:
     """GF/s over operations per byte, under the roof of copy bandwidth and multiply-add peak."""
     figure = theme.figure(6.4, 4.2)
     axes = theme.axes(figure, "operations per byte moved", "GF/s, forward")
-    own = [r for r in rows if r.way == "forward" and r.kind in ("conv", "depthwise")]
+    own = [r for r in rows if r.direction == "forward" and r.kind in ("conv", "depthwise")]
     dtype = own[0].dtype if own else ""
     own = [r for r in own if r.dtype == dtype]
     colors = _colors(list(dict.fromkeys(r.subject for r in own)), theme)
@@ -49,19 +47,27 @@ def roofline(rows: Sequence[Row], theme: Theme = LIGHT) -> Figure:
 
 
 def speedup(rows: Sequence[Row], theme: Theme = LIGHT) -> Figure:
-    """PyTorch's time divided by each backend's, per shape; 1 is a draw."""
+    """PyTorch's time divided by each backend's, per shape; at 1 both are as fast."""
     names = [n for n in dict.fromkeys(r.subject for r in rows) if n != PEER]
-    panels = list(dict.fromkeys((r.dtype, r.way) for r in rows if r.way in ("forward", "backward")))
+    panels = list(
+        dict.fromkeys(
+            (r.dtype, r.direction) for r in rows if r.direction in ("forward", "backward")
+        )
+    )
     shapes = list(dict.fromkeys(r.problem for r in rows))
     figure = theme.figure(2.2 + 2.4 * len(panels), 1.2 + 0.2 * len(shapes))
     colors, by_key = _colors(names, theme), groups(rows)
-    for i, (dtype, way) in enumerate(panels):
+    for i, (dtype, direction) in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), i + 1, facecolor=theme.paper)
-        axes.set_title(f"{dtype} {way}", color=theme.ink, fontsize=9)
+        axes.set_title(f"{dtype} {direction}", color=theme.ink, fontsize=9)
         for name in names:
             values = [
                 next(
-                    (ratio(by, name) for key, by in by_key.items() if key[:3] == (s, dtype, way)),
+                    (
+                        ratio(by, name)
+                        for key, by in by_key.items()
+                        if key[:3] == (s, dtype, direction)
+                    ),
                     math.nan,
                 )
                 for s in shapes
@@ -75,7 +81,7 @@ def speedup(rows: Sequence[Row], theme: Theme = LIGHT) -> Figure:
         axes.set_yticks(range(len(shapes)), shapes if i == 0 else [""] * len(shapes), fontsize=7)
         axes.tick_params(colors=theme.muted, length=0)
         axes.grid(axis="both", color=theme.rule, linewidth=0.6)
-    # Beside the panels: every row of every one of them may have points anywhere.
+    # Outside the panels, because points may lie anywhere inside them.
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncols=len(names), frameon=False,

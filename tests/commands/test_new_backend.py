@@ -16,7 +16,7 @@ import convkit
 from convkit import cli
 from convkit.commands.new_backend import render
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "fft_backend"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "fft_backend"
 
 
 def python(code: str, *folders: Path, **variables: str) -> str:

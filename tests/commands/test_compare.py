@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from convkit import cli
-from convkit.commands import _speed
-from convkit.commands.compare import difference, make_problem
+from convkit.commands.compare import DTYPE, difference, make_problem
 
 QUICK = ["compare", "--images", "2", "--rounds", "1"]
 NUMBER = r"[0-9.e+-]+"
@@ -53,32 +52,14 @@ def test_the_difference_is_the_course_s() -> None:
 
 def test_the_workloads_are_the_course_s() -> None:
     conv = make_problem("conv", 100)
-    assert isinstance(conv, _speed.ConvProblem)
-    assert conv.x.shape == (100, 3, 31, 31)
-    assert conv.w.shape == (25, 3, 3, 3)
-    assert (conv.stride, conv.pad) == (2, 1)
-    assert conv.dout.shape == (100, 25, 16, 16)
+    assert conv.shapes == {
+        "x": (100, 3, 31, 31), "dout": (100, 25, 16, 16), "w": (25, 3, 3, 3), "b": (25,)
+    }  # fmt: skip
+    assert conv.parameters == {"stride": 2, "pad": 1, "groups": 1}
     pool = make_problem("pool", 100)
-    assert pool.x.shape == (100, 3, 32, 32)
-    assert pool.dout.shape == (100, 3, 16, 16)
-    assert {conv.x.dtype, conv.w.dtype, conv.dout.dtype, pool.x.dtype} == {np.dtype(np.float64)}
-
-
-def test_backends_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-    plain = _speed.PoolProblem.forward
-
-    def recorded(self: _speed.PoolProblem, backend: str) -> object:
-        calls.append(backend)
-        return plain(self, backend)
-
-    monkeypatch.setattr(_speed, "MIN_SECONDS", 0.0)
-    monkeypatch.setattr(_speed.PoolProblem, "forward", recorded)
-    timings = _speed.measure(make_problem("pool", 1), ["naive", "im2col_numpy"], rounds=3)
-    warm_up, rounds = calls[:2], calls[2:]
-    assert warm_up == ["naive", "im2col_numpy"]
-    assert rounds == ["naive", "im2col_numpy", "im2col_numpy", "naive", "naive", "im2col_numpy"]
-    assert len(timings["forward"]["naive"].seconds) == 3
+    assert pool.shapes == {"x": (100, 3, 32, 32), "dout": (100, 3, 16, 16)}
+    assert pool.parameters == {"kernel": 2, "stride": 2, "pad": 0}
+    assert DTYPE == "float64"
 
 
 def test_a_backend_that_was_named_must_load(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from convkit.bench.training_step import BATCH, DTYPES
 
 
 def threads_summary(rows: Sequence[dict[str, Any]]) -> str:
-    """What SUBJECT gained from threads, beside what the peak gained."""
+    """The speed-up of SUBJECT by threads, compared with that of the peak."""
     gains = [row["one"] / row["all"] for row in rows]
     peaks = [row["peak"] for row in rows]
     kept = [gain / peak for gain, peak in zip(gains, peaks, strict=True)]

@@ -180,7 +180,7 @@ class Torch:
 
 
 def subjects(backends: list[str], vs: str | None = None) -> list[Subject]:
-    """The named backends and, where asked for, the peer."""
+    """The named backends and, where ``vs`` names it, the peer."""
     found: list[Subject] = [Ours(name) for name in backends]
     if vs == "torch":
         found.append(Torch())

@@ -1,4 +1,4 @@
-"""``convkit bench``: what a backend is worth, beside others, a peer and the machine's peak."""
+"""``convkit bench``: times of backends, compared with each other, a peer and the machine's peak."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def bench(
     """Time BACKENDS (otherwise cython and im2col_numpy) on the layers of well-known networks.
 
     They take turns in one process, on the same arrays. A backend that gives a wrong result, a
-    gradient included, is refused. x torch is PyTorch's time divided by the backend's.
+    gradient included, is not timed. x torch is PyTorch's time divided by the backend's.
     """
     try:
         wanted = problems.chosen(chosen)

@@ -1,4 +1,4 @@
-"""``convkit compare``: backends against each other on the course's workloads.
+"""``convkit compare``: times of backends on the course's workloads.
 
 The workloads and the printed lines are those of CS231n's ConvolutionalNetworks notebook: a
 convolution of 100 images 3x31x31 with 25 filters 3x3, stride 2, pad 1, and 2x2 max pooling of 100

@@ -1,4 +1,4 @@
-"""``convkit conformance NAME``: hold a backend to the suite."""
+"""``convkit conformance NAME``: run the conformance suite on a backend."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def command(
     junit_path: Path | None,
     listing: bool,
 ) -> int:
-    """Hold the backend NAME (or module:object) to the conformance suite.
+    """Run the conformance suite on the backend NAME (or module:object).
 
     Exit status 0: clean; 1: a check failed, or the backend cannot be loaded, raises or crashes;
     2: the command line is wrong or a package that the suite needs is missing.
@@ -77,7 +77,7 @@ def _progress(result: Result) -> None:
 
 
 def _write(path: Path | None, text: str) -> None:
-    """Write a report beside its place first, so that an old one is never half overwritten."""
+    """Write a report to a temporary file and rename it, so that none is ever half written."""
     if path is None:
         return
     beside = path.with_name(path.name + ".part")

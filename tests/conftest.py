@@ -11,17 +11,16 @@ import pytest
 from plugin_site import Site
 
 import convkit
+from convkit import registry
 
 
 def loadable_backends() -> list[str]:
     """Return the names of the bundled backends that load on this machine."""
-    from convkit.registry import BUILTIN_ORDER, load
-
     names = []
     for record in convkit.backends():
-        if record.name in BUILTIN_ORDER:
+        if record.name in registry.BUILTIN_ORDER:
             try:
-                load(record.name)
+                registry.load(record.name)
             except convkit.BackendLoadError:
                 continue
             names.append(record.name)
@@ -75,3 +74,30 @@ def site(tmp_path: Path) -> Site:
     folder = tmp_path / "site"
     folder.mkdir()
     return Site(folder)
+
+
+@pytest.fixture
+def double() -> type:
+    """A backend whose methods a test replaces."""
+    real = registry.load("im2col_numpy").backend
+
+    class Double:
+        name = "double"
+        api_version = 1
+
+        def supports(self, spec):
+            return None
+
+        def conv_forward(self, spec, x, w, b):
+            return real.conv_forward(spec, x, w, b)
+
+        def conv_backward(self, spec, dout, x, w, saved, needs):
+            return real.conv_backward(spec, dout, x, w, saved, needs)
+
+        def pool_forward(self, spec, x):
+            return real.pool_forward(spec, x)
+
+        def pool_backward(self, spec, dout, saved):
+            return real.pool_backward(spec, dout, saved)
+
+    return Double

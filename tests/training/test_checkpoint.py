@@ -1,69 +1,21 @@
-"""Files that are whole or not there, weights that come back, runs that go on to the bit."""
+"""Weights that come back, and runs that go on to the bit."""
 
 from __future__ import annotations
 
 import os
 import re
-import stat
 
 import numpy as np
 import pytest
 
-from convkit import ConvkitError, DataError
-from convkit.files import atomic_write, write_bytes, write_text
+from convkit import DataError
 from convkit.models import DeepConvNet, ThreeLayerConvNet
-from convkit.optional import require
 from convkit.training.checkpoint import load_weights, save_weights
 from convkit.training.solver import Solver
 
 
 class StopError(Exception):
     """Raised on purpose."""
-
-
-# --- whole files ------------------------------------------------------------------------------
-
-
-def test_text_and_bytes_are_written_as_given(tmp_path):
-    write_text(tmp_path / "t", "größe\r\n")
-    write_bytes(tmp_path / "b", b"\x00\xff")
-    assert (tmp_path / "t").read_bytes() == "größe\r\n".encode()
-    assert (tmp_path / "b").read_bytes() == b"\x00\xff"
-
-
-@pytest.mark.parametrize("error", [StopError, KeyboardInterrupt])
-def test_an_interrupted_write_leaves_what_was_there(tmp_path, error):
-    path = tmp_path / "f"
-    path.write_text("old")
-
-    def write():
-        with atomic_write(path, "w") as file:
-            file.write("half")
-            raise error
-
-    with pytest.raises(error):
-        write()
-    assert os.listdir(tmp_path) == ["f"]
-    assert path.read_text() == "old"
-
-
-def test_nothing_has_the_name_before_the_end(tmp_path):
-    with atomic_write(tmp_path / "f", "w") as file:
-        file.write("x")
-        assert not (tmp_path / "f").exists()
-    assert os.listdir(tmp_path) == ["f"]
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX's")
-def test_permissions_are_those_of_an_ordinary_file(tmp_path):
-    (tmp_path / "plain").touch()
-    write_text(tmp_path / "new", "x")
-    assert stat.S_IMODE(os.stat(tmp_path / "new").st_mode) == stat.S_IMODE(
-        os.stat(tmp_path / "plain").st_mode
-    )
-    os.chmod(tmp_path / "new", 0o640)
-    write_text(tmp_path / "new", "y")
-    assert stat.S_IMODE(os.stat(tmp_path / "new").st_mode) == 0o640
 
 
 # --- weights ----------------------------------------------------------------------------------
@@ -105,15 +57,6 @@ def test_a_broken_file_is_refused(tmp_path, cut):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"none: there is no such file; expected a safetensors"):
         load_weights(tmp_path / "none")
-
-
-def test_a_missing_library_is_a_line_that_says_what_to_install():
-    with pytest.raises(
-        ConvkitError,
-        match=r"^flying needs the module 'no_such_module', which is not installed: "
-        r"pip install 'convkit-layers\[train\]'$",
-    ):
-        require("no_such_module.part", "flying")
 
 
 # --- a run that goes on -----------------------------------------------------------------------

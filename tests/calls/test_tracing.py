@@ -12,7 +12,7 @@ import pytest
 
 import convkit
 from convkit import registry, state
-from convkit.calls import planner, tracing
+from convkit.calls import tracing
 from convkit.contract import hookimpl
 
 X = np.ones((1, 3, 8, 8), "f4")
@@ -90,20 +90,6 @@ def test_a_typo_is_an_error_at_first_use(monkeypatch):
     for wrong in (["conv"], ["nonsense"], []):
         with pytest.raises(convkit.ParameterError):
             convkit.trace(*wrong)
-
-
-def test_nothing_is_watched_when_off():
-    convkit.trace("profile")
-    convkit.trace("off")
-    plan = convkit.conv_forward(X, W, backend="naive")[1].plan
-    convkit.reload()
-    # what runs is the backend's own method, not something around it
-    backend = plan.record.backend
-    plan = planner.make_plan(
-        plan.operation, plan.specs, plan.record, generation=state.generation, scope=None
-    )
-    assert plan.forward == backend.conv_forward
-    assert plan.backward == backend.conv_backward
 
 
 class Observer:

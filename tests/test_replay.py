@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from planted import planted
+from planted_backend import planted
 
 import convkit
 from convkit.replay import replay

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from planted import every_call, planted
+from planted_backend import every_call, planted
 
 import convkit
 

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from planted import every_call, planted
+from planted_backend import every_call, planted
 from small_calls import W, X
 
 import convkit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from planted import every_call, planted
+from planted_backend import every_call, planted
 
 import convkit
 

@@ -36,16 +36,26 @@ PAGES := convkit $(addprefix convkit,.contract .spec .errors .operations .gradch
 	.models.three_layer .models.deep .models.affine .training.data .training.solver \
 	.training.optim .training.sweeps .conformance)
 
-.PHONY: run test bench lint docs sanitize mutants clean help
+.PHONY: run test test-fast test-all bench lint docs sanitize mutants clean help
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 run: .venv/run.stamp  ## Train a network on digits and write a report of it under runs/
 	$(BIN)/convkit train $(RUN_ARGS)
 
-test: .venv/dev.stamp  ## Run the tests (the benchmarks are no tests: see bench)
-	$(BIN)/python -m pytest -q --ignore=tests/benchmarks $(TEST_ARGS)
+# One worker for each core, at most 8.  The benchmarks are no tests: see bench.
+PYTEST := $(BIN)/python -m pytest -q --ignore=tests/benchmarks \
+	--numprocesses auto --maxprocesses 8 --dist worksteal
+
+test: .venv/dev.stamp  ## Run the tests, but for those that take long: under 5 minutes on 2 cores
+	$(PYTEST) --tests usual $(TEST_ARGS)
+
+test-fast: .venv/dev.stamp  ## Run the quick tests and a sample of many cases: under 90 seconds
+	$(PYTEST) --tests fast $(TEST_ARGS)
+
+test-all: .venv/dev.stamp  ## Run every test, the slow ones included
+	$(PYTEST) --tests all $(TEST_ARGS)
 
 bench: .venv/bench.stamp  ## Time the backends against each other, and against PyTorch where it is installed
 	$(BIN)/convkit compare $(COMPARE_ARGS)

@@ -8,6 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amount import (  # noqa: F401 - hooks
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 from plugin_site import Site
 
 import convkit

@@ -19,7 +19,10 @@ from amount import (  # noqa: F401 - hooks
 from plugin_site import Site
 
 import convkit
-from convkit import registry
+from convkit import registry, state
+from convkit.calls import tracing
+from convkit.selection import scope
+from convkit.selection.request import NOTHING
 
 
 def loadable_backends() -> list[str]:
@@ -58,6 +61,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", loadable_backends())
     if "isa" in metafunc.fixturenames:
         metafunc.parametrize("isa", tested_instruction_sets(), indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def _own_choices() -> Iterator[None]:
+    """What a test chooses for the process, or lets convkit read from variables, ends with it."""
+    epoch = state.epoch
+    yield
+    if scope._default is not NOTHING:
+        convkit.set_default_backend(None)
+    if state.traced:
+        tracing._switch(None)
+    if state.epoch != epoch:
+        convkit.reload()
 
 
 @pytest.fixture

@@ -12,10 +12,7 @@ from convkit import state
 
 
 @pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    convkit.reload()
-    yield
-    monkeypatch.undo()
+def _fresh() -> None:
     convkit.reload()
 
 

@@ -57,16 +57,12 @@ def test_many_threads_use_the_table_at_once(monkeypatch):
 def test_the_variable_verifies_every_call(monkeypatch, rng):
     monkeypatch.setenv("CONVKIT_VERIFY", "naive")
     convkit.reload()
-    try:
-        with pytest.raises(convkit.VerifyError):
-            every_call(rng, planted("dw"), "f4")
-        monkeypatch.setenv("CONVKIT_VERIFY", "navie")
-        convkit.reload()
-        with pytest.raises(convkit.BackendNotFoundError, match="did you mean 'naive'"):
-            convkit.max_pool(np.ones((1, 1, 2, 2)), kernel=2)
-    finally:
-        monkeypatch.undo()
-        convkit.reload()
+    with pytest.raises(convkit.VerifyError):
+        every_call(rng, planted("dw"), "f4")
+    monkeypatch.setenv("CONVKIT_VERIFY", "navie")
+    convkit.reload()
+    with pytest.raises(convkit.BackendNotFoundError, match="did you mean 'naive'"):
+        convkit.max_pool(np.ones((1, 1, 2, 2)), kernel=2)
 
 
 def test_nothing_is_watched_when_off():

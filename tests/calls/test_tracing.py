@@ -12,7 +12,6 @@ import pytest
 
 import convkit
 from convkit import registry, state
-from convkit.calls import tracing
 from convkit.contract import hookimpl
 
 X = np.ones((1, 3, 8, 8), "f4")
@@ -23,8 +22,6 @@ W = np.ones((4, 3, 3, 3), "f4")
 def _off(monkeypatch):
     monkeypatch.delenv("CONVKIT_TRACE", raising=False)
     convkit.reload()
-    yield
-    tracing._switch(None)
 
 
 def events(caplog):

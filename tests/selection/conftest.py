@@ -1,4 +1,4 @@
-"""Every test of selection starts without a choice, and leaves none."""
+"""Every test of selection starts without a choice."""
 
 from __future__ import annotations
 
@@ -11,8 +11,4 @@ import convkit
 def _clean(monkeypatch):
     for name in ("BACKEND", "DISABLE", "TRACE", "VERIFY"):
         monkeypatch.delenv(f"CONVKIT_{name}", raising=False)
-    convkit.reload()
-    yield
-    convkit.set_default_backend(None)
-    monkeypatch.undo()
     convkit.reload()

@@ -6,11 +6,16 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from listed_kernels import DTYPES, integers, listed
+from test_backend_cython_conv import CONVS
+from test_backend_cython_fast import PROBLEMS as WINOGRAD_PROBLEMS
+from test_backend_cython_pool import POOLS
+from test_backend_cython_pooled import CASES as FUSED
 
 from convkit.spec import ConvSpec, PoolSpec
 
@@ -208,3 +213,43 @@ def test_an_index_has_room_for_no_argmax(isa: str, kernel: tuple[int, int], size
     dx, _, _ = backend.conv_relu_pool_backward(conv, pool, dout, x, w, saved, ("dx",))
     assert dx[0, 0, kernel[0] - 1, kernel[1] - 1] == 3
     assert np.count_nonzero(dx) == 1
+
+
+def problems() -> Iterator[tuple[str, Any]]:
+    """Every operation and problem on which the tests force the listed kernels."""
+    for dtype in DTYPES:
+        for x_shape, w_shape, keywords in CONVS.values():
+            conv = ConvSpec.of(x_shape, w_shape, dtype=dtype, **keywords)
+            yield from ((f"conv_{what}", conv) for what in ("forward", "dx", "dw", "db"))
+        for x_shape, keywords in POOLS.values():
+            for kind in ("max", "avg"):
+                pool = PoolSpec.of(x_shape, kind=kind, dtype=dtype, **keywords)
+                yield from ((f"{kind}_pool_{what}", pool) for what in ("forward", "backward"))
+        for x_shape, filters, groups, pad in WINOGRAD_PROBLEMS.values():
+            weights = (filters, x_shape[1] // groups, 3, 3)
+            conv = ConvSpec.of(x_shape, weights, dtype=dtype, pad=pad, groups=groups)
+            yield from ((f"conv_{what}", conv) for what in ("forward", "dx"))
+        for case in FUSED.values():
+            conv = ConvSpec.of(case.x, case.w, dtype=dtype, **case.conv)
+            pool = PoolSpec.of(conv.out_shape, kind="max", dtype=dtype, **case.pool)
+            yield "conv_relu_pool_dw", (conv, pool)
+
+
+def test_every_row_of_the_table_is_forced_and_chosen_by_some_problem(isa: str) -> None:
+    of, kernels = _kernels.InstructionSet(), convkit_cython.table.FAST_KERNELS
+    chosen, beaten = set(), set()
+    for operation, problem in problems():
+        first, *others = convkit_cython.candidates(operation, problem, kernels)
+        chosen.add((operation, first.name))
+        beaten.update((operation, kernel.name) for kernel in others)
+    masked = {
+        *(("conv_" + what, "depthwise_3x3") for what in ("forward", "dx", "dw")),
+        *((what, "overlap") for what in ("max_pool_forward", "avg_pool_forward")),
+        *(("avg_pool_" + what, "plane") for what in ("forward", "backward")),
+        ("avg_pool_backward", "overlap"),
+    }
+    rows = {(kernel.operation, kernel.name) for kernel in kernels}
+    assert chosen | beaten == rows - (set() if of.masked_loads else masked)
+    # Strips pay in some phases of depth alone only if vectors are as wide as these problems' rows.
+    rare = set() if of.vector_bytes == 64 else {("conv_dx", "gemm_by_phase")}
+    assert beaten - chosen == rare

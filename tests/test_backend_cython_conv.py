@@ -156,14 +156,15 @@ CONVS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     ),
     "3-D stride > kernel": ((2, 3, 11, 6, 8), (5, 3, 2, 2, 3), {"stride": (4, 3, 2)}),
     "3-D pad > kernel": ((2, 3, 2, 6, 8), (5, 3, 2, 3, 3), {"pad": ((5, 4), (1, 1), (0, 2))}),
+    "more taps than are listed": ((2, 2, 24, 25), (3, 2, 23, 23), {"pad": (0, 1)}),
     "3-D 1x1, the only plane of results is padding": (
         (2, 5, 1, 7, 9),
         (4, 5, 1, 1, 1),
         {"stride": (2, 1, 1), "pad": ((1, 0), (0, 0), (0, 0))},
     ),
     "3-D, strips that differ by phase of depth": (
-        (1, 40, 4, 14, 14),
-        (20, 40, 3, 3, 3),
+        (1, 20, 3, 14, 14),
+        (16, 20, 3, 3, 3),
         {"stride": (2, 1, 1), "pad": 1},
     ),
     "3-D empty batch": ((0, 3, 4, 5, 6), (4, 3, 2, 3, 3), {"pad": 1}),

@@ -18,8 +18,8 @@ from typing import NoReturn
 
 import click
 
-from convkit.commands._status import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from convkit.errors import BackendNotFoundError, ConvkitError, SelectionError
+from convkit.exit_status import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from convkit.version import __version__
 
 #: name -> (the command as ``module:attribute``; its line in ``convkit --help``)

@@ -33,9 +33,10 @@ def decode(file: Path) -> npt.NDArray[Any]:
     """
     pillow = require("PIL.Image", "reading images")
     try:
-        with warnings.catch_warnings(), pillow.open(file) as image:
-            warnings.simplefilter("error")  # Pillow warns first of a size that exhausts memory
-            pixels = np.asarray(image.convert(CONVERT.get(image.mode, image.mode)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Pillow warns of a size that may exhaust the memory
+            with pillow.open(file) as image:
+                pixels = np.asarray(image.convert(CONVERT.get(image.mode, image.mode)))
     except (
         OSError,
         ValueError,

@@ -27,7 +27,7 @@ from convkit.commands._build import (
 )
 from convkit.commands._options import TrainOptions, training_options
 from convkit.commands._progress import on_terminal, progress_bar
-from convkit.commands._status import EXIT_INTERRUPTED
+from convkit.exit_status import EXIT_INTERRUPTED
 from convkit.optional import require
 from convkit.report.folders import NewFolder, check_free, new_folder
 from convkit.report.page import REPORT_FILE, write_report

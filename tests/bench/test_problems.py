@@ -43,3 +43,24 @@ def test_operations_and_traffic_by_hand() -> None:
     assert SHAPES["mob_dw3"].operations("forward") == 2 * 8 * 128 * 56 * 56 * 9
     assert SHAPES["mob_dw3"].depthwise
     assert not SHAPES["alex_c2"].depthwise
+
+
+def test_directions_and_their_gradients_follow_the_operation() -> None:
+    conv, pool = SHAPES["tiny"], SHAPES["seed_pool"]
+    assert {d: conv.gradients(d) for d in conv.directions} == {
+        "forward": (),
+        "backward": ("dx", "dw", "db"),
+        "dx": ("dx",),
+        "dw": ("dw", "db"),
+    }
+    assert {d: pool.gradients(d) for d in pool.directions} == {"forward": (), "backward": ("dx",)}
+
+
+def test_shapes_are_those_of_the_arrays() -> None:
+    conv = Problem("c", "conv", (2, 4, 5, 6), 6, 4, 1, "same", 2)
+    assert conv.shapes == {
+        "x": (2, 4, 5, 6), "dout": (2, 6, 5, 6), "w": (6, 2, 4, 4), "b": (6,)
+    }  # fmt: skip
+    found = problems.arrays(conv, "float32")
+    assert {name: array.shape for name, array in found.items()} == conv.shapes
+    assert {array.dtype for array in found.values()} == {np.dtype("float32")}

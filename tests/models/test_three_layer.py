@@ -1,38 +1,13 @@
-"""The models: shapes, gradients of every parameter, backends, repeatability, refusals."""
+"""The three-layer network: shapes, gradients of every parameter, and its arguments."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from model_cases import batch, worst_errors
 
-import convkit
 from convkit import DtypeError, ParameterError, ShapeError
-from convkit.gradcheck import gradcheck
-from convkit.models import MODELS, DeepConvNet, ThreeLayerConvNet
-
-
-def batch(model, n=3, seed=1):
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, *model.input_dim))
-    return X, rng.integers(model.num_classes, size=n)
-
-
-def worst_errors(model, reset=lambda: None):
-    """Return the worst relative error of every parameter's gradient."""
-    X, y = batch(model)
-
-    def loss(_):
-        reset()
-        return model.loss(X, y)[0]
-
-    reset()
-    _, grads = model.loss(X, y)
-    assert sorted(grads) == sorted(model.params)
-    # The floor is the size below which a difference of 1e-11, the rounding of the loss, shows.
-    return {
-        name: gradcheck(loss, w, grads[name], h=1e-5, floor=1e-3).error
-        for name, w in model.params.items()
-    }
+from convkit.models import ThreeLayerConvNet
 
 
 def test_parameters_have_the_course_s_names_and_shapes():
@@ -99,69 +74,6 @@ def test_gradients_of_every_parameter(backend):
     assert max(worst_errors(model).values()) < 1e-6
 
 
-@pytest.mark.parametrize("batchnorm", [False, True])
-@pytest.mark.parametrize("hidden_dims", [(), (5, 4)])
-def test_gradients_of_every_parameter_of_the_deep_net(batchnorm, hidden_dims):
-    model = DeepConvNet(
-        (2, 9, 8), (3, 4), 3, hidden_dims, 4, reg=0.1, batchnorm=batchnorm, dtype=np.float64, rng=1
-    )
-    assert max(worst_errors(model).values()) < 1e-6
-
-
-def test_gradients_through_dropout():
-    model = DeepConvNet((1, 4, 4), (3,), 3, (6,), 3, dropout=0.5, dtype=np.float64, rng=1)
-    state = model.rng.bit_generator.state
-
-    def same_masks():
-        model.rng.bit_generator.state = state
-
-    assert max(worst_errors(model, same_masks).values()) < 1e-6
-
-
-def test_dropout_is_off_in_test_mode_and_on_in_training():
-    model = DeepConvNet((1, 4, 4), (3,), 3, (50,), 3, dropout=0.5, rng=1)
-    X, y = batch(model)
-    np.testing.assert_array_equal(model.loss(X), model.loss(X))
-    assert model.loss(X, y)[0] != model.loss(X, y)[0]
-
-
-def test_batchnorm_moves_the_buffers_in_training_only():
-    model = DeepConvNet((1, 4, 4), (3,), 3, (5,), 3, batchnorm=True, rng=1)
-    X, y = batch(model)
-    model.loss(X)
-    assert not model.buffers["running_var1"].any()
-    before = model.buffers["running_var1"]
-    model.loss(X, y)
-    assert model.buffers["running_var1"].any()
-    assert not before.any()  # replaced, not written into: a kept reference stays as it was
-
-
-def test_the_number_of_layers_is_free():
-    model = DeepConvNet((3, 16, 16), (4, 5, 6), 3, (7,), 10, rng=0)
-    assert model.params["W4"].shape == (6 * 2 * 2, 7)
-    assert model.loss(batch(model)[0]).shape == (3, 10)
-    assert model.params["W2"].std() == pytest.approx(np.sqrt(2 / 36), rel=0.2)
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_a_seed_repeats_and_backends_agree(name):
-    first, second = (MODELS[name]((2, 8, 8), rng=5, backend=b) for b in ("naive", "im2col_numpy"))
-    for key in first.params:
-        np.testing.assert_array_equal(first.params[key], second.params[key])
-    X, y = batch(first)
-    (loss, grads), (other_loss, others) = first.loss(X, y), second.loss(X, y)
-    assert loss == pytest.approx(other_loss, rel=1e-5)
-    for key in grads:
-        np.testing.assert_allclose(grads[key], others[key], rtol=1e-3, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_no_backend_given_follows_the_selection(name):
-    model = MODELS[name]((1, 4, 4), rng=0)
-    with convkit.use_backend("no_such_module:x"), pytest.raises(convkit.BackendLoadError):
-        model.loss(np.zeros((1, 1, 4, 4)))
-
-
 def test_images_are_not_changed():
     model = ThreeLayerConvNet((1, 4, 4), rng=0)
     X = np.random.default_rng(0).standard_normal((2, 1, 4, 4)).astype(np.float32)
@@ -187,21 +99,6 @@ def test_images_are_not_changed():
 def test_bad_arguments(arguments, error, message):
     with pytest.raises(error) as caught:
         ThreeLayerConvNet(**arguments)
-    assert str(caught.value).startswith(message)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ({"num_filters": ()}, ParameterError, "num_filters (=()) must name at least one conv"),
-        ({"num_filters": (4, 0)}, ParameterError, "num_filters (=(4, 0)) must be an integer of"),
-        ({"input_dim": (3, 3, 9)}, ShapeError, "input_dim (=(3, 3, 9)) must be at least 4 pixels"),
-        ({"dropout": 0}, ParameterError, "dropout (=0) must be greater than 0 and at most 1, or"),
-    ],
-)
-def test_bad_arguments_of_the_deep_net(arguments, error, message):
-    with pytest.raises(error) as caught:
-        DeepConvNet(**arguments)
     assert str(caught.value).startswith(message)
 
 

@@ -7,8 +7,7 @@ import pytest
 
 from convkit import ParameterError
 from convkit.models import ThreeLayerConvNet
-from convkit.training import optim
-from convkit.training.presets import PRESETS, preset
+from convkit.training.optim import UPDATE_RULES
 from convkit.training.solver import Solver
 from convkit.training.sweeps import SWEEPS, run_sweep, sweep
 
@@ -39,7 +38,7 @@ def test_the_usual_values():
     assert SWEEPS["learning_rate"] == (5e-2, 5e-3, 3e-3, 1e-3, 1e-4, 1e-5)
     assert SWEEPS["reg"][0] == 0.5
     assert SWEEPS["reg"][-1] == 0.0005
-    assert SWEEPS["update_rule"] == tuple(optim.UPDATE_RULES)
+    assert SWEEPS["update_rule"] == tuple(UPDATE_RULES)
 
 
 @pytest.mark.parametrize("parameter", SWEEPS)
@@ -92,17 +91,3 @@ def test_an_unknown_parameter_is_refused():
         ParameterError, match=r"^parameter='depth' must be one of learning_rate, reg, update_rule$"
     ):
         run_sweep("depth", make_solver)
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_is_made_of_what_model_and_solver_take(name):
-    p = PRESETS[name]
-    ThreeLayerConvNet(
-        (1, 8, 8), p.num_filters, p.filter_size, p.hidden_dim, 10, p.weight_scale, p.reg
-    )
-    optim.check_rule(p.update_rule, {"learning_rate": p.learning_rate})
-
-
-def test_a_path_has_the_preset_of_images():
-    assert preset("digits") is PRESETS["digits"]
-    assert preset("somewhere/pictures.npz") is PRESETS["images"]

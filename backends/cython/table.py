@@ -1,7 +1,7 @@
 """The table of kernels: what each does, which problems it takes, where it pays.
 
 Selection reads it, and so do tests and benchmarks: listed means tested. For every operation the
-first kernel that computes the problem (``applies``) and is expected to be faster than those after it
+first kernel that computes the problem (``applies``) and is expected to be faster than the rest
 (``pays``) runs; the last one of an operation computes everything. Names are those of
 ``src/kernels.def``. ``isa`` is the instruction set in use: some rules depend on its vectors or on a
 kernel's limits, and some ask a cost model that is defined beside its kernel in ``src``.
@@ -153,8 +153,8 @@ def _few_channels(spec: ConvSpec, isa: InstructionSet) -> bool:
     """Few channels and many filters, or results that are mostly computed from padding.
 
     Counts cycles per filter and vector of dout's pixels. src/conv/columns.h writes and reads a
-    column for each sum over the filters. src/conv/dx.h copies the pixels first, sums all taps of its
-    phase for every pixel of dx, and needs two channels to fill its registers.
+    column for each sum over the filters. src/conv/dx.h copies the pixels first, sums all taps of
+    its phase for every pixel of dx, and needs two channels to fill its registers.
     """
     channels, filters = spec.w_shape[1], spec.w_shape[0] // spec.groups
     if channels > 6:

@@ -20,6 +20,7 @@ from convkit.cli import run as cli
 from convkit.conformance import cases, catalogue, checks, data
 from convkit.conformance.subject import Impostor, Subject
 from convkit.errors import BackendNotFoundError, ParameterError
+from convkit.operations import OPERATIONS
 
 FEW = ("declarations", "forward-exact", "backward-exact", "pairs")
 
@@ -230,7 +231,7 @@ def test_a_call_that_the_backend_did_not_answer_is_never_a_pass(
     assert report.counts["pass"] == 0
 
 
-@pytest.mark.parametrize("op", cases.OPERATIONS)
+@pytest.mark.parametrize("op", OPERATIONS)
 @pytest.mark.parametrize("level", ["quick", "default"])
 def test_every_case_reads_back_from_its_text(op: str, level: str) -> None:
     for check in conformance.CHECKS.values():
@@ -241,7 +242,7 @@ def test_every_case_reads_back_from_its_text(op: str, level: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", cases.DTYPES)
-@pytest.mark.parametrize("op", cases.OPERATIONS)
+@pytest.mark.parametrize("op", OPERATIONS)
 def test_exact_data_sum_exactly_in_any_order(op: str, dtype: str) -> None:
     limit = 2.0**24 if dtype == "float32" else 2.0**53
     for case in checks.with_data(catalogue.geometries(op, "quick", 0), "exact"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,13 @@ import numpy as np
 
 from convkit import bounds
 from convkit.conformance import catalogue
-from convkit.conformance.cases import DTYPES, OPERATIONS, Case, case
-from convkit.conformance.data import Expected, Inputs, constant_axis, expected, inputs
+from convkit.conformance.arrays import Expected, Inputs
+from convkit.conformance.cases import DTYPES, Case, case
+from convkit.conformance.data import constant_axis, expected, inputs
+from convkit.conformance.entries import ENTRIES, names
 from convkit.conformance.reference import FloatArray
 from convkit.conformance.subject import Failed, Subject
+from convkit.operations import OPERATIONS
 
 Runner = Callable[[Subject, Case], None]
 Maker = Callable[[str, str, int], Iterable[Case]]
@@ -52,7 +55,7 @@ CHECKS: dict[str, Check] = {}
 def check(
     name: str,
     make: Maker,
-    operations: tuple[str, ...] = OPERATIONS,
+    operations: tuple[str, ...] = tuple(OPERATIONS),
     *,
     isolated: bool = False,
     seconds: float = 60.0,
@@ -87,7 +90,7 @@ def same(subject: Subject, name: str, got: FloatArray, want: Expected, case: Cas
     """Raise Failed at the first element of a result beyond its bound."""
     bound = want.bound(
         case.dtype,
-        exact_backend=subject.exact or case.op == "max_pool",
+        exact_backend=subject.exact or not ENTRIES[case.op].rounds,
         factor=subject.error_factor,
         random=case.data == "real",
     )
@@ -115,7 +118,7 @@ def bits(name: str, got: FloatArray, before: FloatArray, what: str) -> None:
 
 def untouched(given: Inputs, original: Inputs) -> None:
     """Raise Failed where an input was written to, or locked."""
-    for name, now, before in zip(("x", "w", "b", "dout"), given.all, original.all, strict=True):
+    for name, now, before in zip(given.names, given.all, original.all, strict=True):
         if now is not None and not now.flags.writeable:
             raise Failed(f"the input {name} was made read-only")
         if now is not None and before is not None and now.tobytes() != before.tobytes():
@@ -135,7 +138,8 @@ def judge(subject: Subject, case: Case, results: dict[str, FloatArray]) -> None:
 
 def _decided_by_rounding(subject: Subject, case: Case) -> bool:
     """Whether rounding may change which pixel wins, and with it every gradient."""
-    return case.op == "conv_relu_pool" and not subject.exact and case.data != "separated"
+    decided = ENTRIES[case.op].decided_by_rounding
+    return decided and not subject.exact and case.data != "separated"
 
 
 def run_both(subject: Subject, case: Case) -> None:
@@ -175,7 +179,7 @@ def _real(op: str, level: str, seed: int) -> Iterator[Case]:
     return with_data((dataclasses.replace(c, seed=c.seed + 1000 * seed) for c in found), "real")
 
 
-@check("real", _real, ("conv", "max_pool", "avg_pool"))
+@check("real", _real, names(lambda entry: not entry.decided_by_rounding))
 def real(subject: Subject, case: Case) -> None:
     """out, dx, dw and db on normally distributed reals stay within the error bound."""
     run_both(subject, case)
@@ -185,7 +189,7 @@ def _structured_exact(op: str, level: str, seed: int) -> Iterator[Case]:
     return with_data(catalogue.structured(op, level), "exact")
 
 
-@check("infer", _structured_exact, OPERATIONS[:3])
+@check("infer", _structured_exact, tuple(n for n, op in OPERATIONS.items() if op.infer))
 def infer(subject: Subject, case: Case) -> None:
     """Inference without a cache gives the forward function's out."""
     given = inputs(case).copies()
@@ -218,39 +222,22 @@ def nonfinite(subject: Subject, case: Case) -> None:
     run_both(subject, case)
 
 
-_TIES = (
-    "close",
-    "small",
-    "equal",
-    "zero",
-    "negative",
-    "ninf",
-    "inf",
-    "nan",
-    "mixed",
-    "signed_zero",
-)
-
-
 def _ties(op: str, level: str, seed: int) -> Iterator[Case]:
     found = [c for c in catalogue.structured(op, level) if c.feature != "course"]
+    kinds = ENTRIES[op].ties
+    few = level != "quick" or len(kinds) <= 4
     for i, c in enumerate(found):
-        kinds: Sequence[str] = (
-            _TIES if level != "quick" else [_TIES[(i * 4 + j) % len(_TIES)] for j in range(4)]
-        )
-        if op == "conv_relu_pool":
-            kinds = ("small", "zero", "equal")
-        for kind in kinds:
+        for kind in kinds if few else [kinds[(i * 4 + j) % len(kinds)] for j in range(4)]:
             yield from with_data([c], f"ties-{kind}", "ties")
 
 
-@check("ties", _ties, ("max_pool", "conv_relu_pool"))
+@check("ties", _ties, names(lambda entry: entry.selects))
 def ties(subject: Subject, case: Case) -> None:
     """Of equal maxima the first takes the whole gradient; NaN wins, padding never does."""
     given = inputs(case).copies()
     results = subject.both(case, given)
     judge(subject, case, results)
-    if case.op == "max_pool":
+    if case.operation.infer:
         out = subject.infer(case, given)
         same(subject, "the inference's out", out, expected(case)["out"], case)
 
@@ -261,7 +248,7 @@ def _separated(op: str, level: str, seed: int) -> Iterator[Case]:
             yield from with_data([found], "separated")
 
 
-@check("separated", _separated, ("conv_relu_pool",))
+@check("separated", _separated, names(lambda entry: entry.decided_by_rounding))
 def separated(subject: Subject, case: Case) -> None:
     """Where rounding decides no maximum and no sign, a backend with exact = False is right too."""
     run_both(subject, case)
@@ -273,7 +260,7 @@ def _denormal(op: str, level: str, seed: int) -> Iterator[Case]:
     return with_data(found, "denormal", "denormal")
 
 
-@check("denormal", _denormal, ("conv", "avg_pool"))
+@check("denormal", _denormal, names(lambda entry: not entry.selects))
 def denormal(subject: Subject, case: Case) -> None:
     """Around the smallest normal number results stay within the bound, flushed to 0 or not."""
     run_both(subject, case)
@@ -346,21 +333,17 @@ def layout(subject: Subject, case: Case) -> None:
     judge(subject, case, subject.both(case, moved))
     if [a is not None and a.flags.writeable for a in moved.all] != open_before:
         raise Failed("an input was made read-only, or one that was read-only writable")
-    for name, now, before in zip(("x", "w", "b", "dout"), moved.all, values.all, strict=True):
+    for name, now, before in zip(moved.names, moved.all, values.all, strict=True):
         if now is not None and before is not None and not np.array_equal(now, before):
             raise Failed(f"the input {name} was written to")
 
 
 def _parameters(op: str, level: str, seed: int) -> Iterator[Case]:
     for dtype in DTYPES:
-        if op == "conv":
-            geometry: dict[str, Any] = {"w": (4, 3, 3, 3), "stride": 2, "pad": 1}
-        else:
-            geometry = {"kernel": 3, "stride": 2, "pad": 1}
-        yield case(op, "parameters", dtype=dtype, x=(2, 3, 8, 7), **geometry)
+        yield case(op, "parameters", dtype=dtype, **ENTRIES[op].spelled)
 
 
-@check("parameters", _parameters, OPERATIONS[:3])
+@check("parameters", _parameters, names(lambda entry: entry.spelled))
 def parameters(subject: Subject, case: Case) -> None:
     """Parameters as dictionary, keyword, int, tuple and pair mean the same."""
     given = inputs(case)
@@ -374,11 +357,17 @@ def parameters(subject: Subject, case: Case) -> None:
             same(subject, f"with {param}: {name}", value, expected(case)[name], case)
 
 
-@check("parameters-same", lambda op, level, seed: _same_padding(op), OPERATIONS[:3])
+def _same_padding(op: str, level: str, seed: int) -> Iterator[Case]:
+    """Problems whose pad is what "same" means, or whose dilation is one number."""
+    found = [case(op, "parameters", **geometry) for geometry in ENTRIES[op].padded_same]
+    yield from with_data(found, "exact")
+
+
+@check("parameters-same", _same_padding, names(lambda entry: entry.padded_same))
 def parameters_same(subject: Subject, case: Case) -> None:
     """pad="same" puts the odd one at the end; an int dilation holds for every axis."""
     given = inputs(case)
-    param = dict(case.conv_param if case.op == "conv" else case.pool_param)
+    param = dict(case.params[0])
     if isinstance(param.get("dilation"), tuple):
         param["dilation"] = param["dilation"][0]
     else:
@@ -387,32 +376,16 @@ def parameters_same(subject: Subject, case: Case) -> None:
         same(subject, f"with {param}: {name}", value, expected(case)[name], case)
 
 
-def _same_padding(op: str) -> Iterator[Case]:
-    """Problems whose pad is what "same" means, or whose dilation is one number."""
-    even: dict[str, Any] = {"x": (2, 3, 8, 9), "pad": ((0, 1), (1, 2)), "stride": (1, 1)}
-    if op == "conv":
-        found = [
-            case(op, "parameters", **even, w=(4, 3, 2, 4)),
-            case(op, "parameters", x=(2, 3, 9, 8), w=(4, 3, 3, 2), dilation=(2, 2)),
-        ]
-    else:
-        found = [case(op, "parameters", **even, kernel=(2, 4))]
-    if op == "max_pool":
-        found.append(case(op, "parameters", x=(2, 3, 9, 8), kernel=(3, 2), dilation=(2, 2)))
-    yield from with_data(found, "exact")
-
-
 def dictionaries(found: Case) -> Iterator[dict[str, Any]]:
-    """Return the geometry as a dictionary, with the course's names for a pool's window too."""
-    if found.op == "conv":
-        yield dict(found.conv_param)
-        return
-    param = dict(found.pool_param)
-    yield dict(param)
-    height = width = param.pop("kernel")
-    if not isinstance(height, int):
-        height, width = height
-    yield {"pool_height": height, "pool_width": width, **param}
+    """Return the geometry as a dictionary, with the course's spellings too."""
+    yield dict(found.params[0])
+    param, table = dict(found.params[0]), found.operation.parameters[0]
+    for key, spelled in table.spellings.items():
+        value = param.pop(key)
+        values = (value,) * len(spelled) if isinstance(value, int) else value
+        param = {**dict(zip(spelled, values, strict=True)), **param}
+    if table.spellings:
+        yield param
 
 
 def spellings(found: Case) -> Iterator[Case]:

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from convkit.conformance.cases import OPERATIONS, Case, case
+from convkit.conformance.arrays import Inputs
+from convkit.conformance.cases import Case, case
 from convkit.conformance.checks import check
-from convkit.conformance.data import Inputs
+from convkit.conformance.entries import ENTRIES, names
 from convkit.conformance.reference import FloatArray
 from convkit.conformance.subject import Failed, NotApplicable, Subject
 
@@ -30,13 +31,10 @@ def _wide(op: str, level: str, seed: int) -> Iterator[Case]:
     if level not in SIDES:
         return
     shape, stride = (1, 1, SIDES[level], SIDES[level]), (STEP, STEP)
-    if op == "conv":
-        yield case(op, "index width", seed=seed, x=shape, w=(1, 1, 2, 2), stride=stride, bias=False)
-    else:
-        yield case(op, "index width", seed=seed, x=shape, kernel=(2, 2), stride=stride)
+    yield case(op, "index width", seed=seed, x=shape, stride=stride, **ENTRIES[op].wide)
 
 
-@check("index-width", _wide, OPERATIONS[:3], seconds=1800.0)
+@check("index-width", _wide, names(lambda entry: entry.wide), seconds=1800.0)
 def index_width(subject: Subject, case: Case) -> None:
     """Flat indices beyond 2**24 are right; with --full, where there is memory, beyond 2**31."""
     needed = BYTES_A_PIXEL * math.prod(case.x_shape)
@@ -45,15 +43,18 @@ def index_width(subject: Subject, case: Case) -> None:
     rng = np.random.default_rng(case.seed)
     places = _places(rng, case.out_shape[2])
     x, dout = np.zeros(case.x_shape, case.dtype), np.zeros(case.out_shape, case.dtype)
-    w = np.array([[[[1, 2], [3, 5]]]], case.dtype) if case.op == "conv" else None
+    entry = ENTRIES[case.op]
+    w = np.array([[[[1, 2], [3, 5]]]], case.dtype) if entry.weights else None
     windows = rng.permuted(np.tile(np.arange(1.0, 5.0), (len(places), 1)), axis=1)
     for (i, j), window in zip(places, windows, strict=True):
         x[0, 0, i * STEP : i * STEP + 2, j * STEP : j * STEP + 2] = window.reshape(2, 2)
         dout[0, 0, i, j] = rng.integers(1, 9)
-    out, cache = subject.forward(case, Inputs(x, w, None, dout))
+    named = {"x": x, "w": w, "b": None}
+    given = Inputs({name: named[name] for name in case.operation.inputs}, dout)
+    out, cache = subject.forward(case, given)
     found = subject.backward(case, dout, cache)
     wanted = np.zeros_like(out)
-    weights = {"conv": w, "avg_pool": np.full((1, 1, 2, 2), 0.25)}.get(case.op)
+    weights = np.full((1, 1, 2, 2), 0.25) if entry.divides else w
     wanted_dx, dw = [], np.zeros((2, 2))
     for (i, j), window in zip(places, windows.reshape(-1, 2, 2), strict=True):
         share = window == 4 if weights is None else weights[0, 0]
@@ -61,9 +62,10 @@ def index_width(subject: Subject, case: Case) -> None:
         wanted_dx.append(share * dout[0, 0, i, j])
         dw += window * dout[0, 0, i, j]
     _compare("out", out, wanted)
-    if case.op == "conv":
-        _compare("dw", found["dw"][0, 0], dw)
-    _compare_dx(found["dx"], places, np.array(wanted_dx))
+    of_x, *others = (found[name] for name in case.operation.gradients if name in found)
+    for got in others:
+        _compare("the weights' gradient", got[0, 0], dw)
+    _compare_dx(of_x, places, np.array(wanted_dx))
 
 
 def _free_bytes() -> float:

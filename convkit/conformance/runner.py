@@ -15,13 +15,14 @@ from typing import Any
 
 from convkit import registry
 from convkit.conformance import cases as case_text
-from convkit.conformance.cases import OPERATIONS, Case
+from convkit.conformance.cases import Case
 from convkit.conformance.checks import CHECKS
 from convkit.conformance.child import Message, forked, spawned
 from convkit.conformance.execute import Job, Outcome, execute
 from convkit.conformance.report import Report, Result, settle
 from convkit.conformance.subject import Subject
 from convkit.errors import ParameterError
+from convkit.operations import OPERATIONS
 
 MAX_CRASHES = 3
 """After so many crashes in one check its other cases count as failed without being run."""

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from convkit_im2col_numpy import Im2colNumpy
 
-from convkit import conformance
+from convkit import api, conformance
 from convkit.cli import run as cli
 from convkit.conformance import cases, catalogue, checks, data
 from convkit.conformance.subject import Impostor, Subject
@@ -216,14 +216,13 @@ def test_a_read_past_an_input_is_found(capfd: pytest.CaptureFixture[str]) -> Non
 def test_a_call_that_the_backend_did_not_answer_is_never_a_pass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import convkit
 
-    honest = convkit.conv_forward
+    honest = api.conv_forward
 
     def someone_else(*args, backend, **kwargs):  # type: ignore[no-untyped-def]
         return honest(*args, backend="naive", **kwargs)
 
-    monkeypatch.setattr(convkit, "conv_forward", someone_else)
+    monkeypatch.setattr(api, "conv_forward", someone_else)
     case = catalogue.structured("conv", "quick")[0]
     with pytest.raises(Impostor, match="'im2col_numpy' was not asked"):
         Subject(Im2colNumpy()).forward(case, data.inputs(case))

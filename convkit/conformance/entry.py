@@ -11,12 +11,18 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from convkit.conformance.arrays import Arrays, Expected
+from convkit.conformance.arrays import Arrays, Expected, Inputs
 from convkit.conformance.cases import Case
+from convkit.conformance.covering import Space
+from convkit.conformance.reference import FloatArray
 
 Geometry: TypeAlias = dict[str, Any]
 Problems: TypeAlias = tuple[tuple[str, Geometry], ...]
 """Geometries, each with the feature that it is counted under."""
+
+
+FastResults: TypeAlias = dict[str, FloatArray]
+"""Results by name, out first, in float64."""
 
 
 class Entry:
@@ -47,6 +53,8 @@ class Entry:
         The names of the laws in `convkit.conformance.properties` that hold for it.
     several_paths:
         Features of ``structured`` that a backend may have a path of its own for.
+    spaces:
+        Spaces of problems for the check ``space``.
     larger, parallel, twins, spelled, padded_same, wide:
         Problems for one check each: repeat, threads, twins, parameters, parameters-same and
         index-width (without x and stride). Empty where a check does not apply.
@@ -65,6 +73,7 @@ class Entry:
     step = 1.0
     laws: ClassVar[tuple[str, ...]] = ()
     several_paths: ClassVar[tuple[str, ...]] = ()
+    spaces: ClassVar[tuple[Space, ...]] = ()
     larger: ClassVar[Geometry] = {}
     parallel: ClassVar[tuple[Geometry, ...]] = ()
     twins: ClassVar[tuple[Geometry, ...]] = ()
@@ -93,6 +102,14 @@ class Entry:
 
         And large enough that a computation in less precision is not.
         """
+        raise NotImplementedError
+
+    def large(self, level: str) -> Iterator[Geometry]:
+        """Problems with one large number, where all else is small enough to be cheap."""
+        raise NotImplementedError
+
+    def fast(self, case: Case, given: Inputs) -> FastResults:
+        """Return the results of exact data by `convkit.conformance.fast_reference`."""
         raise NotImplementedError
 
     def separated(self, case: Case, arrays: Arrays) -> Arrays:

@@ -7,10 +7,12 @@ from typing import ClassVar
 import numpy as np
 
 from convkit import bounds
-from convkit.conformance import reference
-from convkit.conformance.arrays import Arrays, Expected, magnitudes
+from convkit.conformance import fast_reference, reference
+from convkit.conformance.arrays import Arrays, Expected, Inputs, magnitudes
 from convkit.conformance.cases import Case
-from convkit.conformance.entry import Geometry, Problems
+from convkit.conformance.entry import FastResults, Geometry, Problems
+from convkit.conformance.covering import Space
+from convkit.conformance.operations import pool_space
 from convkit.conformance.operations.pools import Pool, twice_the_window
 
 STRUCTURED: Problems = (
@@ -28,6 +30,10 @@ class AvgPool(Pool):
     """An average is linear, and exact where it divides by a power of two."""
 
     structured: ClassVar[Problems] = (*Pool.structured, *STRUCTURED)
+    spaces: ClassVar[tuple[Space, ...]] = pool_space.spaces(
+        pool_space.SHARED,
+        (*pool_space.FLAGS, "count_include_pad", "ceil_mode+count_include_pad"),
+    )
     divides = True
     distinct = "permutation"
     laws: ClassVar[tuple[str, ...]] = (
@@ -46,6 +52,15 @@ class AvgPool(Pool):
     def divided_by(self, case: Case) -> int:
         """Room for a division by the window's size."""
         return twice_the_window(case)
+
+    def fast(self, case: Case, given: Inputs) -> FastResults:
+        """Return out and dx."""
+        spec = case.specs[0]
+        counts = fast_reference.divisors(spec)
+        return {
+            "out": fast_reference.avg_pool(spec, given.x, counts),
+            "dx": fast_reference.avg_pool_dx(spec, given.dout, counts),
+        }
 
     def expected(self, case: Case, arrays: Arrays, rounds: bool) -> dict[str, Expected]:
         """Return out and dx."""

@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from convkit import bounds
-from convkit.conformance import reference
-from convkit.conformance.arrays import Arrays, Expected, integers, magnitudes
+from convkit.conformance import fast_reference, reference
+from convkit.conformance.arrays import Arrays, Expected, Inputs, integers, magnitudes
 from convkit.conformance.cases import Case
 from convkit.conformance.entry import Entry, Geometry, Problems, draw_axes, draw_ints, draw_pads
+from convkit.conformance.covering import Space
+from convkit.conformance.operations import conv_space
 from convkit.conformance.operations.conv_problems import BEYOND_QUICK, STRUCTURED
 from convkit.spec import ConvSpec
 
@@ -40,6 +42,7 @@ class Conv(Entry):
         "depthwise",
         "dilation",
     )
+    spaces: ClassVar[tuple[Space, ...]] = conv_space.SPACES
     larger: ClassVar[Geometry] = {"x": (3, 8, 19, 17), "w": (16, 8, 3, 3), "pad": ((1, 1), (0, 2))}
     parallel: ClassVar[tuple[Geometry, ...]] = (
         {"x": (5, 6, 17, 19), "w": (10, 6, 3, 3), "pad": ((1, 0), (2, 1))},
@@ -87,6 +90,43 @@ class Conv(Entry):
         ):
             yield {"x": x, "w": w}
         yield {"x": (1, 300, 2, 3), "w": (300, 1, 2, 2), "groups": 300}
+
+    def large(self, level: str) -> Iterator[Geometry]:
+        """Long sums, many images, filters and channels, long signals, large images and kernels."""
+        yield {"x": (1, 463, 4, 3), "w": (3, 463, 3, 3), "pad": 1}
+        yield {"x": (1, 4100, 2, 3), "w": (5, 4100, 1, 1)}
+        yield {"x": (1, 10_007, 1, 2), "w": (2, 10_007, 1, 1)}
+        yield {"x": (1, 420, 5, 5), "w": (2, 420, 5, 5), "stride": 2, "pad": 2}
+        yield {"x": (1, 2, 3, 2), "w": (16_500, 2, 1, 1)}
+        yield {"x": (1, 1, 2, 2), "w": (65_600, 1, 1, 1)}
+        yield {"x": (1, 4, 4, 4), "w": (1025, 4, 3, 3), "pad": 1}
+        yield {"x": (1100, 2, 3, 3), "w": (3, 2, 3, 3), "pad": 1}
+        yield {"x": (1030, 3, 2, 3), "w": (9, 3, 1, 1)}
+        yield {"x": (65_600, 1, 1, 1), "w": (1, 1, 1, 1)}
+        yield {"x": (33, 1000, 1, 2), "w": (1000, 1, 1, 2), "groups": 1000}
+        yield {"x": (1, 33_000, 2, 2), "w": (33_000, 1, 2, 2), "groups": 33_000}
+        yield {"x": (2, 4, 9, 8), "w": (5, 4, 3, 3), "pad": 1, "groups": 1, "stride": (7, 5)}
+        yield {"x": (1, 3, 190, 185), "w": (4, 3, 3, 3), "pad": 1}
+        yield {"x": (1, 8, 187, 181), "w": (8, 8, 1, 1)}
+        yield {"x": (1, 2, 370, 190), "w": (3, 2, 3, 3), "stride": 2, "pad": 1}
+        yield {"x": (1, 3, 182, 184), "w": (3, 1, 3, 3), "groups": 3, "pad": 1}
+        yield {"x": (2, 2, 5000), "w": (3, 2, 5), "pad": 2}
+        yield {"x": (1, 2, 70_001), "w": (2, 2, 3)}
+        yield {"x": (1, 5, 9001), "w": (5, 1, 9), "groups": 5, "pad": 4}
+        yield {"x": (1, 1, 1400), "w": (2, 1, 769)}
+        yield {"x": (1, 2, 3, 1300), "w": (2, 2, 1, 499), "pad": ((0, 0), (249, 249))}
+        yield {"x": (1, 1, 190, 189), "w": (1, 1, 182, 182)}
+        yield {"x": (1, 1, 66_000), "w": (1, 1, 65_537)}
+        yield {"x": (1, 3, 34, 33, 31), "w": (2, 3, 1, 1, 1)}
+        yield {"x": (1, 130, 3, 4), "w": (514, 130, 1, 1)}
+        yield {"x": (1, 40, 6, 6), "w": (530, 40, 3, 3), "pad": 1}
+
+    def fast(self, case: Case, given: Inputs) -> FastResults:
+        """Return out, dx, dw and, with a bias, db."""
+        spec: ConvSpec = case.specs[0]
+        cols = fast_reference.columns(spec, given.x)
+        out = fast_reference.conv_out(spec, cols, given.w, given.b)
+        return {"out": out, **fast_reference.conv_gradients(spec, cols, given.w, given.dout)}
 
     def random(self, rng: np.random.Generator) -> Geometry:
         """Draw a small convolution; it need not be valid."""

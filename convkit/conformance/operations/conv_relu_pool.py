@@ -8,10 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from convkit import bounds
-from convkit.conformance import reference
-from convkit.conformance.arrays import Arrays, Expected, magnitudes
+from convkit.conformance import fast_reference, reference
+from convkit.conformance.arrays import Arrays, Expected, Inputs, magnitudes
 from convkit.conformance.cases import Case
-from convkit.conformance.entry import Geometry, Problems, draw_ints
+from convkit.conformance.entry import FastResults, Geometry, Problems, draw_ints
+from convkit.conformance.covering import Space
+from convkit.conformance.operations import fused_space
 from convkit.conformance.operations.conv import Conv, linear
 
 STRUCTURED: Problems = (
@@ -78,6 +80,7 @@ class ConvReluPool(Conv):
 
     structured: ClassVar[Problems] = STRUCTURED
     structured_beyond_quick: ClassVar[Problems] = ()
+    spaces: ClassVar[tuple[Space, ...]] = fused_space.SPACES
     selects = True
     decided_by_rounding = True
     ties: ClassVar[tuple[str, ...]] = ("small", "zero", "equal")
@@ -109,6 +112,27 @@ class ConvReluPool(Conv):
         geometry["pool_kernel"] = draw_ints(rng, 2, 1, 3)
         geometry["pool_stride"] = draw_ints(rng, 2, 1, 3)
         return geometry
+
+    def large(self, level: str) -> Iterator[Geometry]:
+        """Many images and filters, a large image, a long signal, and long sums."""
+        yield {"x": (1030, 2, 4, 4), "w": (3, 2, 3, 3), "pad": 1, "pool_kernel": 2}
+        yield {"x": (1, 2, 4, 4), "w": (1030, 2, 3, 3), "pad": 1, "pool_kernel": 2}
+        yield {"x": (1, 2, 190, 364), "w": (3, 2, 3, 3), "pad": 1, "pool_kernel": 2}
+        yield {"x": (1, 1, 368, 370), "w": (2, 1, 3, 3), "pad": 1, "pool_kernel": 2}
+        yield {"x": (1, 463, 4, 6), "w": (3, 463, 3, 3), "pad": 1, "pool_kernel": 2}
+        yield {"x": (1, 1150, 3, 4), "w": (2, 1150, 3, 3), "pad": 1, "pool_kernel": 2}
+        yield {"x": (40, 2, 3, 4), "w": (900, 2, 1, 1), "pool_kernel": 2}
+        yield {"x": (1, 1, 2, 140_002), "w": (1, 1, 1, 3), "pool_kernel": (1, 2)}
+        yield {"x": (1, 1, 3, 70_000), "w": (1, 1, 2, 2), "pool_kernel": (2, 70), "pool_stride": 1}
+
+    def fast(self, case: Case, given: Inputs) -> FastResults:
+        """Return out, dx, dw and, with a bias, db."""
+        spec, pool = case.specs
+        cols = fast_reference.columns(spec, given.x)
+        z = fast_reference.conv_out(spec, cols, given.w, given.b)
+        out, taps = fast_reference.max_pool(pool, np.maximum(z, 0))
+        dz = np.where(z > 0, fast_reference.max_pool_dx(pool, taps, given.dout), 0.0)
+        return {"out": out, **fast_reference.conv_gradients(spec, cols, given.w, dz)}
 
     def overlap(self, case: Case) -> int:
         """How many windows of the pooling may hold one pixel."""

@@ -8,10 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from convkit import bounds
-from convkit.conformance import reference
-from convkit.conformance.arrays import Arrays, Expected
+from convkit.conformance import fast_reference, reference
+from convkit.conformance.arrays import Arrays, Expected, Inputs
 from convkit.conformance.cases import Case
-from convkit.conformance.entry import Geometry, Problems, draw_ints
+from convkit.conformance.entry import FastResults, Geometry, Problems, draw_ints
+from convkit.conformance.covering import Space
+from convkit.conformance.operations import pool_space
 from convkit.conformance.operations.pools import Pool
 
 STRUCTURED: Problems = (
@@ -35,6 +37,9 @@ class MaxPool(Pool):
     """A maximum rounds nothing; its gradient is a sum where windows overlap."""
 
     structured: ClassVar[Problems] = (*Pool.structured, *STRUCTURED)
+    spaces: ClassVar[tuple[Space, ...]] = pool_space.spaces(
+        (*pool_space.SHARED, *pool_space.DILATED), pool_space.FLAGS
+    )
     selects = True
     rounds = False
     step = 0.25
@@ -67,6 +72,12 @@ class MaxPool(Pool):
     def random_options(self, rng: np.random.Generator, axes: int) -> Geometry:
         """Dilation."""
         return {"dilation": draw_ints(rng, axes, 1, 3)} if rng.random() < 0.4 else {}
+
+    def fast(self, case: Case, given: Inputs) -> FastResults:
+        """Return out and dx."""
+        spec = case.specs[0]
+        out, taps = fast_reference.max_pool(spec, given.x)
+        return {"out": out, "dx": fast_reference.max_pool_dx(spec, taps, given.dout)}
 
     def expected(self, case: Case, arrays: Arrays, rounds: bool) -> dict[str, Expected]:
         """Return out and dx."""

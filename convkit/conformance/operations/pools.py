@@ -64,6 +64,21 @@ class Pool(Entry):
         ):
             yield {"x": x, "kernel": kernel}
 
+    def large(self, level: str) -> Iterator[Geometry]:
+        """Many images and planes, long signals and large images."""
+        yield {"x": (1100, 2, 4, 5), "kernel": 2}
+        yield {"x": (1100, 3, 3, 3), "kernel": 3, "stride": 1, "pad": 1}
+        yield {"x": (33, 1000, 2, 2), "kernel": 2}
+        yield {"x": (66, 1001, 2, 2), "kernel": 2}
+        yield {"x": (65_600, 1, 1, 2), "kernel": (1, 2)}
+        yield {"x": (2, 2050, 3, 4), "kernel": 3, "stride": 2, "pad": 1}
+        yield {"x": (1, 2, 184, 190), "kernel": 3, "stride": 1, "pad": 1}
+        yield {"x": (1, 2, 370, 380), "kernel": 2}
+        yield {"x": (1, 1, 370, 381), "kernel": 3, "stride": 2}
+        yield {"x": (1, 2, 9001), "kernel": 3, "stride": 2, "pad": 1}
+        yield {"x": (1, 1, 80_001), "kernel": 2}
+        yield {"x": (1, 1, 70_000), "kernel": 3, "stride": 1}
+
     def random(self, rng: np.random.Generator) -> Geometry:
         """Draw a small pooling; it need not be valid."""
         axes = draw_axes(rng)

@@ -42,6 +42,8 @@ class Check:
     """Whether a wrong backend may crash or hang in it, so that it runs in a child process."""
     seconds: float = 60.0
     """How long one case may take in a child process before it counts as a hang."""
+    rationed: bool = False
+    """Whether a slow backend is asked only as many cases as a level has time for."""
 
     def cases(self, level: str, seed: int) -> Iterator[Case]:
         """Return the check's cases in order: by operation, each in float32 and float64."""
@@ -59,12 +61,13 @@ def check(
     *,
     isolated: bool = False,
     seconds: float = 60.0,
+    rationed: bool = False,
 ) -> Callable[[Runner], Runner]:
     """Register a check; its docstring's first line is its summary."""
 
     def register(run: Runner) -> Runner:
         summary = (run.__doc__ or "").strip().splitlines()[0]
-        CHECKS[name] = Check(name, summary, run, make, operations, isolated, seconds)
+        CHECKS[name] = Check(name, summary, run, make, operations, isolated, seconds, rationed)
         return run
 
     return register

@@ -39,16 +39,18 @@ class Outcome:
     case: str = ""
 
 
-def execute(subject: Subject, job: Job, costs: dict[tuple[str, str], Any]) -> Outcome:
+def execute(subject: Subject, job: Job, costs: dict[tuple[str, ...], Any]) -> Outcome:
     """Run a job unless it would cost too much; ``costs`` learns from every job that passed."""
     case = job.case
     work = case.work + _size(case) if case.geometry else 0
     reason = _too_costly(job, work, costs)
     if reason:
         return Outcome("skipped", reason)
-    began = time.perf_counter()
+    began, began_cpu = time.perf_counter(), time.process_time()
     status, message, shrunk = _attempt(subject, job)
     seconds = time.perf_counter() - began
+    spent = min(seconds, time.process_time() - began_cpu)  # a busy machine makes no backend slow
+    costs["spent", job.check, case.op] = costs.get(("spent", job.check, case.op), 0.0) + spent
     if status == "pass" and work:
         rate, samples = costs.get((job.check, case.op), (seconds / work, 0))
         costs[job.check, case.op] = (min(rate, seconds / work), samples + 1)
@@ -63,7 +65,10 @@ def _size(case: Case) -> int:
     return 20 * outputs + 200
 
 
-def _too_costly(job: Job, work: int, costs: dict[tuple[str, str], Any]) -> str:
+def _too_costly(job: Job, work: int, costs: dict[tuple[str, ...], Any]) -> str:
+    budget = costs.get(("budget", "")) if CHECKS[job.check].rationed else None
+    if budget is not None and costs.get(("spent", job.check, job.case.op), 0.0) > budget:
+        return f"the {budget:g} s that the level gives this check and operation are spent"
     limit = costs["limit", ""]
     rate, samples = costs.get((job.check, job.case.op), (0.0, 0))
     if limit is None or samples < LEAST_SAMPLES:

@@ -160,9 +160,13 @@ class _Run:
         for key in self.known:
             _known("expected_failures", key.partition("/")[0], CHECKS)
 
-    def costs(self) -> dict[tuple[str, str], Any]:
-        """What cases cost so far, empty; its limit is set by the level."""
-        return {("limit", ""): {"quick": 1.0, "default": 4.0}.get(self.request.level)}
+    def costs(self) -> dict[tuple[str, ...], Any]:
+        """What cases cost so far, empty; the limits of one and of a check are set by the level."""
+        level = self.request.level
+        return {
+            ("limit", ""): {"quick": 1.0, "default": 4.0}.get(level),
+            ("budget", ""): {"quick": 6.0, "default": 60.0}.get(level),
+        }
 
 
 def run(

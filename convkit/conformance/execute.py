@@ -16,7 +16,7 @@ import numpy as np
 from convkit.conformance.cases import Case
 from convkit.conformance.checks import CHECKS
 from convkit.conformance.subject import Failed, NotApplicable, Subject, Unsupported
-from convkit.errors import ConvkitError
+from convkit.errors import BackendUnsupportedError, ConvkitError
 
 LEAST_SAMPLES = 4
 
@@ -96,6 +96,8 @@ def _attempt(subject: Subject, job: Job) -> tuple[str, str, str]:
         return "unsupported", _one_line(str(reason)), shrunk
     except NotApplicable as reason:
         return "n/a", _one_line(str(reason)), shrunk
+    except BackendUnsupportedError as reason:  # of another problem that the check needs
+        return "unsupported", _one_line(str(reason)), shrunk
     except ConvkitError as error:
         return "fail", f"{type(error).__name__}: {_one_line(str(error))}", shrunk
     except Exception as error:  # supports() or info() raised, or the suite itself

@@ -107,13 +107,13 @@ def divisors(spec: PoolSpec) -> FloatArray:
     counted = 1.0 if spec.count_include_pad else 0.0
     plane = np.zeros((1, 1, *spec.x_shape[2:]))
     grown = np.zeros(padded(spec, plane).shape)
-    image = tuple(
+    image: tuple[Any, ...] = tuple(
         slice(0, n + begin + end)
         for n, (begin, end) in zip(spec.x_shape[2:], spec.pad, strict=True)
     )
     grown[(0, 0, *image)] = counted
     grown[_inside(spec, plane.shape)] = 1.0
-    return windows(spec, grown).sum(axis=tuple(range(2, 2 + spec.axes)))[0, 0]
+    return np.asarray(windows(spec, grown).sum(axis=tuple(range(2, 2 + spec.axes)))[0, 0])
 
 
 def avg_pool(spec: PoolSpec, x: FloatArray, counts: FloatArray) -> FloatArray:

@@ -22,7 +22,7 @@ from convkit.conformance.data import inputs
 from convkit.conformance.entries import ENTRIES, names
 from convkit.conformance.reference import FloatArray
 from convkit.conformance.subject import Failed, Subject, Unsupported
-from convkit.errors import ConvkitError, ParameterError
+from convkit.errors import BackendUnsupportedError, ConvkitError, ParameterError
 
 EXAMPLES = {"quick": 6, "default": 60, "full": 600}
 SMALL = "ties-small"
@@ -67,6 +67,7 @@ def law(name: str) -> Callable[[Law], Law]:
 def _search(holds: Law, subject: Subject, wanted: Case) -> None:
     try:
         import hypothesis
+        import hypothesis.errors
     except ModuleNotFoundError as error:
         raise ParameterError(
             "the property checks need the package hypothesis; pip install hypothesis"
@@ -95,17 +96,21 @@ def _search(holds: Law, subject: Subject, wanted: Case) -> None:
             last[:] = [found]
             holds(subject, found)
             held[:] = [found]
-        except Unsupported as reason:
+        except (Unsupported, BackendUnsupportedError) as reason:
             unsupported.append(str(reason))
             # Draw another one instead; Hypothesis would try a thousand times.
             hypothesis.assume(len(unsupported) > 3 * wanted.get("examples"))
 
     try:
         every()
+    except BackendUnsupportedError as error:  # of another problem that the law needs
+        raise Unsupported(str(error)) from error
     except (Failed, ConvkitError) as error:
         raise Counterexample(str(error), last[0]) from error
+    except hypothesis.errors.Unsatisfiable:
+        pass  # whatever was drawn is declined
     if not held:
-        raise Unsupported(unsupported[-1])
+        raise Unsupported(unsupported[-1] if unsupported else "every problem drawn is declined")
 
 
 def _draw(wanted: Case, data: Any, hypothesis: Any) -> Case:

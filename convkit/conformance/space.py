@@ -8,6 +8,7 @@ operation builds its spaces of these parts (`convkit.conformance.operations`).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -79,7 +80,7 @@ def _half(size: int, axis: int) -> tuple[int, int]:
     return (size - 1) // 2, size // 2
 
 
-_PADS = {
+_PADS: dict[str, Callable[[int, int], tuple[int, int]]] = {
     "none": lambda size, axis: (0, 0),
     "same": _half,
     "one": lambda size, axis: (1, 1),

@@ -52,13 +52,13 @@ def _others(found: Case) -> Iterator[Case]:
 
 
 def _repeat(subject: Subject, case: Case) -> None:
-    first = subject.both(case, inputs(case).copies())
-    again = subject.both(case, inputs(case).copies())
+    first = subject.everything(case, inputs(case).copies())
+    again = subject.everything(case, inputs(case).copies())
     for name, value in again.items():
         bits(name, value, first[name], "the same call twice")
-    for other in _others(case):
-        subject.both(other, inputs(other).copies())
-    late = subject.both(case, inputs(case).copies())
+    for other in subject.supported(_others(case)):
+        subject.everything(other, inputs(other).copies())
+    late = subject.everything(case, inputs(case).copies())
     for name, value in late.items():
         bits(name, value, first[name], "the same call before and after calls of other shapes")
     if case.data == "exact":
@@ -120,7 +120,7 @@ def _twins(op: str, level: str, seed: int) -> Iterator[Case]:
 @check("twins", _twins, names(lambda entry: entry.twins))
 def twins(subject: Subject, case: Case) -> None:
     """Problems with the same shapes but other padding, dilation or groups are not mixed up."""
-    for found in _twins(case.op, "", 0):
+    for found in subject.supported(_twins(case.op, "", 0)):
         if found.dtype == case.dtype:
             run_both(subject, found)
     run_both(subject, case)
@@ -166,6 +166,9 @@ def poisoned_memory(subject: Subject, case: Case) -> None:
     out, cache = subject.forward(case, given)
     guard.poison(case)
     judge(subject, case, {"out": out, **subject.backward(case, given.dout, cache)})
+    if case.operation.infer:
+        guard.poison(case)
+        judge(subject, case, {"inferred": subject.infer(case, given)})
 
 
 @check(
@@ -181,9 +184,7 @@ def guard_pages(subject: Subject, case: Case) -> None:
     """Nothing is read before the first or after the last byte of an input."""
     plain = dataclasses.replace(case, extra=())  # its reference is known from other checks
     fenced = inputs(plain).map(lambda a: guard.fence(a, case.get("end")))
-    judge(subject, plain, subject.both(plain, fenced))
-    if case.operation.infer:
-        judge(subject, plain, {"out": subject.infer(plain, fenced)})
+    judge(subject, plain, subject.everything(plain, fenced))
 
 
 def _guarded(op: str, level: str, seed: int) -> Iterator[Case]:
@@ -208,7 +209,7 @@ def _small_then_threaded(op: str, level: str, seed: int) -> Iterator[Case]:
 
 @check("threads", _threaded)
 def threads(subject: Subject, case: Case) -> None:
-    """With 1, 2, 3 and 8 threads the results are right, and have the same bits."""
+    """With 1, 2, 3, 8, 9 and 16 threads the results are right, and have the same bits."""
     if not subject.has("set_num_threads"):
         raise NotApplicable("the backend has no set_num_threads")
     before = subject.backend.info().get("threads") if subject.has("info") else None
@@ -217,9 +218,9 @@ def threads(subject: Subject, case: Case) -> None:
         for kind in kinds:
             found = Case(case.op, case.geometry, case.dtype, kind, case.seed)
             given, first = inputs(found).copies(), None
-            for count in (1, 2, 3, 8):
+            for count in (1, 2, 3, 8, 9, 16):
                 subject.backend.set_num_threads(count)
-                got = subject.both(found, given)
+                got = subject.everything(found, given)
                 if kind == "exact" or not ENTRIES[case.op].decided_by_rounding:
                     judge(subject, found, got)
                 first = first or got

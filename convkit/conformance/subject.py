@@ -8,7 +8,7 @@ of the run (`Impostor`), never a pass. The proxy changes neither arguments nor r
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,12 @@ class Subject:
             if reason is not None:
                 raise Unsupported(str(reason))
 
+    def supported(self, cases: Iterable[Case]) -> Iterator[Case]:
+        """Return those of some problems that the backend does not decline."""
+        for case in cases:
+            if all(self.backend.supports(spec) is None for spec in case.specs):
+                yield case
+
     # --- calls ------------------------------------------------------------------------------
 
     def forward(
@@ -162,6 +168,13 @@ class Subject:
         """Forward and backward: out, dx, dw and db by name."""
         out, cache = self.forward(case, given, param)
         return {"out": out, **self.backward(case, given.dout, cache)}
+
+    def everything(self, case: Case, given: Inputs) -> dict[str, FloatArray]:
+        """Return what `both` does, and the result of inference as "inferred" where there is one."""
+        found = self.both(case, given)
+        if case.operation.infer:
+            found["inferred"] = self.infer(case, given)
+        return found
 
     def _prove(self, wanted: set[str]) -> None:
         called = self.recorder.calls

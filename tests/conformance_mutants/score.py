@@ -18,11 +18,15 @@ from typing import Any
 
 from conformance_mutants import SETS
 from conformance_mutants.judge import judge
+from convkit.conformance import CHECKS
 from convkit.conformance.problems import chosen
 from convkit.operations import OPERATIONS
 
 SECONDS = 1800.0
 """How long the suite may take for one mutant before it is ended, and the mutant counts as alive."""
+
+FIRST = ["space", "large"]
+"""The checks that are asked first, because they are quick and find most."""
 
 Row = dict[str, Any]
 
@@ -50,7 +54,11 @@ def score(names: Iterable[str], level: str, jobs: int, log: Path | None, seed: i
 
 
 def _one(send: Any, name: str, level: str, seed: int) -> None:
-    verdict = judge(name, level, maxfail=1, seed=seed)
+    others = [check for check in CHECKS if check not in FIRST]
+    for checks in (FIRST, others):
+        verdict = judge(name, level, maxfail=1, seed=seed, checks=checks)
+        if verdict.killed:
+            break
     send.send({"found_by": list(verdict.found_by), "words": verdict.words[:300]})
 
 

@@ -10,8 +10,8 @@ from convkit import bounds
 from convkit.conformance import fast_reference, reference
 from convkit.conformance.arrays import Arrays, Expected, Inputs, magnitudes
 from convkit.conformance.cases import Case
-from convkit.conformance.entry import FastResults, Geometry, Problems
 from convkit.conformance.covering import Space
+from convkit.conformance.entry import FastResults, Geometry, Problems
 from convkit.conformance.operations import pool_space
 from convkit.conformance.operations.pools import Pool, twice_the_window
 

@@ -11,8 +11,16 @@ from convkit import bounds
 from convkit.conformance import fast_reference, reference
 from convkit.conformance.arrays import Arrays, Expected, Inputs, integers, magnitudes
 from convkit.conformance.cases import Case
-from convkit.conformance.entry import Entry, Geometry, Problems, draw_axes, draw_ints, draw_pads
 from convkit.conformance.covering import Space
+from convkit.conformance.entry import (
+    Entry,
+    FastResults,
+    Geometry,
+    Problems,
+    draw_axes,
+    draw_ints,
+    draw_pads,
+)
 from convkit.conformance.operations import conv_space
 from convkit.conformance.operations.conv_problems import BEYOND_QUICK, STRUCTURED
 from convkit.spec import ConvSpec

@@ -11,8 +11,8 @@ from convkit import bounds
 from convkit.conformance import fast_reference, reference
 from convkit.conformance.arrays import Arrays, Expected, Inputs, magnitudes
 from convkit.conformance.cases import Case
-from convkit.conformance.entry import FastResults, Geometry, Problems, draw_ints
 from convkit.conformance.covering import Space
+from convkit.conformance.entry import FastResults, Geometry, Problems, draw_ints
 from convkit.conformance.operations import fused_space
 from convkit.conformance.operations.conv import Conv, linear
 
@@ -90,7 +90,16 @@ class ConvReluPool(Conv):
     parallel: ClassVar[tuple[Geometry, ...]] = (
         {"x": (5, 4, 15, 17), "w": (9, 4, 3, 3), "pool_kernel": (2, 2)},
     )
-    twins: ClassVar[tuple[Geometry, ...]] = ()
+    twins: ClassVar[tuple[Geometry, ...]] = tuple(
+        {"x": (1, 4, 9, 9), "w": (4, 4, 3, 3), "pool_kernel": (2, 2), **other}
+        for other in (
+            {},
+            {"pool_pad": ((0, 1), (1, 0))},
+            {"pool_pad": ((1, 0), (0, 1))},
+            {"pad": 1, "dilation": 2},
+            {"w": (4, 2, 3, 3), "groups": 2},
+        )
+    )
     spelled: ClassVar[Geometry] = {}
     padded_same: ClassVar[tuple[Geometry, ...]] = ()
     wide: ClassVar[Geometry] = {}

@@ -36,7 +36,10 @@ POPULAR = (
 GROUPED = (
     *(f"{text} @depthwise" for text in ("3x3 same", "3x3", "3x3/2 same", "3x3/2", "3x3 d2 same")),
     *(f"{text} @depthwise" for text in ("5x5 same", "5x5/2 same", "7x7 same", "3x1 same", "1x1")),
-    *(f"{text} @depthwise" for text in ("3x3 d4 same", "2x2/2", "3x3/3", "3x1/2 same", "4x4/2 one")),
+    *(
+        f"{text} @depthwise"
+        for text in ("3x3 d4 same", "2x2/2", "3x3/3", "3x1/2 same", "4x4/2 one")
+    ),
     *(f"{text} @depthwise" for text in ("3x3/2 end", "1x3 same", "3x3/2 d2 same", "3x3 wide")),
     *(f"{text} @twice" for text in ("3x3 same", "3x3/2 same", "5x5 same", "1x1", "2x2")),
     *(f"{text} @thrice" for text in ("3x3 same", "3x3/2", "1x1")),
@@ -143,7 +146,19 @@ SPACES = (
     Space(
         "free geometries",
         {
-            "kernel": ("1x1", "2x2", "3x3", "1x3", "3x1", "2x3", "5x5", "1x8", "7x7", "11x11", "48x1"),
+            "kernel": (
+                "1x1",
+                "2x2",
+                "3x3",
+                "1x3",
+                "3x1",
+                "2x3",
+                "5x5",
+                "1x8",
+                "7x7",
+                "11x11",
+                "48x1",
+            ),
             "stride": ("1", "2", "3", "1,2", "2,1", "4", "6", "kernel", "above"),
             "dilation": ("1", "2", "3", "1,2", "3,1", "4", "6", "12", "18"),
             "pad": PADS,

@@ -5,16 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from convkit.conformance.covering import Point, Space
-from convkit.conformance.operations import conv_space, pool_space
-from convkit.conformance.space import block, residue, window
+from convkit.conformance.operations import conv_space
+from convkit.conformance.space import block, residue, results, window
 
 CONVOLUTIONS = (
-    *("3x3 same", "3x3", "5x5 same", "5x5", "7x7/2 same", "1x1", "3x3/2 same", "2x2", "3x3 d2 same"),
+    *(
+        "3x3 same",
+        "3x3",
+        "5x5 same",
+        "5x5",
+        "7x7/2 same",
+        "1x1",
+        "3x3/2 same",
+        "2x2",
+        "3x3 d2 same",
+    ),
     *("3x3 same @two", "3x3 same @depthwise", "11x11/4 same", "3x2 unequal", "4x4/4", "3x3 wide"),
     *("3x3 same @four", "3 same", "5/2", "3x3x3 same", "1x1x1", "3x3 end", "7x7 same"),
 )
-POOLS = ("2", "2 full", "3/2", "3/2 same", "3/3", "3/1 same", "2/1", "2 ceil", "3/2 ceil", "2/3", "4")
-POOLS = (*POOLS, "2 d2", "3/2 same ceil", "1")
+POOLS = (
+    *("2", "2 d2", "3/2", "3/2 same", "3/3", "3/1 same", "2/1", "2 ceil", "3/2 ceil", "2/3", "4"),
+    *("3/2 same ceil", "1"),
+)
 
 
 def build(point: Point) -> dict[str, Any] | None:
@@ -23,10 +35,10 @@ def build(point: Point) -> dict[str, Any] | None:
     shape = window(text)
     axes = len(shape.kernel)
     words = point["pool"].split()
-    head, *rest = [w for w in words if w not in ("ceil", "full")]
+    head, *rest = [w for w in words if w != "ceil"]
     kernel, _, stride = head.partition("/")
     pool = window(f"{'x'.join([kernel] * axes)}/{stride or kernel} {' '.join(rest)}".strip())
-    asked = pool_space.results(point, axes)
+    asked = results(point, axes)
     between = pool.pixels(asked, point["leftover"])
     if between is None or any(max(p) >= n for p, n in zip(pool.padding(), between, strict=True)):
         return None
@@ -51,7 +63,10 @@ SPACES = (
         {f"{name} block": (name, block) for name in _SIZES} | {"W mod": ("W", residue)},
         (
             *(("convolution", name) for name in (*_SIZES, "square", "dtype", "leftover", "W mod")),
-            *(("pool", name) for name in (*_SIZES, "square", "dtype", "leftover", "W mod", "threads")),
+            *(
+                ("pool", name)
+                for name in (*_SIZES, "square", "dtype", "leftover", "W mod", "threads")
+            ),
             ("convolution", "pool"),
             ("convolution", "C block", "F block"),
             ("pool", "H block", "W block"),

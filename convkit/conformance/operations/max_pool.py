@@ -11,8 +11,8 @@ from convkit import bounds
 from convkit.conformance import fast_reference, reference
 from convkit.conformance.arrays import Arrays, Expected, Inputs
 from convkit.conformance.cases import Case
-from convkit.conformance.entry import FastResults, Geometry, Problems, draw_ints
 from convkit.conformance.covering import Space
+from convkit.conformance.entry import FastResults, Geometry, Problems, draw_ints
 from convkit.conformance.operations import pool_space
 from convkit.conformance.operations.pools import Pool
 

@@ -15,6 +15,7 @@ TESTS = ROOT / "tests"
 
 #: Modules that are tested in another file, and why.
 ELSEWHERE = {
+    "exit_status.py": ("test_cli.py", "three constants, tested where commands end with them"),
     "watch.py": ("test_deprecated.py", "a former name; the three have one test"),
     "handover.py": ("test_deprecated.py", "a former name; the three have one test"),
     "verify.py": ("test_deprecated.py", "a former name; the three have one test"),

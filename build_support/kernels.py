@@ -7,10 +7,10 @@ builds. Nothing here says what is compiled with which flags; setup.py does.
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -72,16 +72,20 @@ def compile_step(
     )  # fmt: skip
 
 
-def library_steps(name: str, info: dict[str, Any], top: Path, tools: Tools) -> list[Step]:
+def library_steps(
+    name: str, info: dict[str, Any], top: Path, tools: Tools, slowest: Sequence[str] = ()
+) -> list[Step]:
     """Return the steps of one static library, described as for build_clib, the archive last.
 
-    Objects lie in ``FOLDER/name`` as their sources do below ``top``.
+    Objects lie in ``FOLDER/name`` as their sources do below ``top``. ``slowest`` names the sources
+    to start before the others, the slowest first.
     """
     arguments = [f"-I{top}", *(f"-D{macro}={value}" for macro, value in info["macros"])]
     arguments += info["cflags"]
     steps = []
     for source in map(Path, info["sources"]):
         inside = source.relative_to(top)
+        late = slowest.index(inside.name) if inside.name in slowest else len(slowest)
         steps.append(
             compile_step(
                 f"{name.removeprefix('convkit_')}/{inside.name}",
@@ -89,7 +93,7 @@ def library_steps(name: str, info: dict[str, Any], top: Path, tools: Tools) -> l
                 FOLDER / name / inside.with_suffix(".o"),
                 arguments,
                 tools,
-                weight=included_bytes(source, top),
+                weight=len(slowest) - late,
             )
         )
     objects = tuple(step.output for step in steps)
@@ -148,17 +152,3 @@ def link_step(ext: Any, tools: Tools) -> Step:
     )
     command = (*tools.link, *map(str, inputs), *ext.extra_link_args, "-o", str(module))
     return Step(module.name, command, module, inputs, versions=tools.version)
-
-
-def included_bytes(source: Path, top: Path, inside: frozenset[Path] = frozenset()) -> int:
-    """Return the size of a C source with every ``#include "…"`` put in its place.
-
-    It stands in for the time that compiling takes, before that was ever measured.
-    """
-    text = source.read_text()
-    size = len(text)
-    for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', text, re.MULTILINE):
-        found = (folder / name for folder in (source.parent, top) if (folder / name).is_file())
-        if (path := next(found, None)) and path not in inside:
-            size += included_bytes(path, top, inside | {source})
-    return size

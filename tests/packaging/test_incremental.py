@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from build_support.incremental import BuildError, Step, build, parallel_jobs  # noqa: E402
-from build_support.kernels import Tools, compile_step, included_bytes, library_steps  # noqa: E402
+from build_support.kernels import Tools, compile_step, library_steps  # noqa: E402
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc)")
 
@@ -191,16 +191,12 @@ def test_an_archive_holds_only_the_present_sources(
     assert members("first.c") == ["first.o"]
 
 
-def test_the_size_of_a_source_counts_its_headers(project: Project) -> None:
-    own = {name: len(text) for name, text in FILES.items()}
-    sizes = {n: included_bytes(project.sources / n, project.sources) for n in ("first.c", "main.c")}
-    assert sizes == {
-        "first.c": own["first.c"] + own["one.h"] + own["both.h"],
-        "main.c": own["main.c"] + own["both.h"],
-    }
-    (project.sources / "one.h").write_text('#include "both.h"\n')
-    (project.sources / "both.h").write_text('#include "one.h"\n')  # a circle ends
-    assert included_bytes(project.sources / "main.c", project.sources) > own["main.c"]
+def test_the_sources_known_to_be_slow_start_first(project: Project) -> None:
+    names = ["a.c", "first.c", "main.c", "z.c"]
+    info = {"sources": [str(project.sources / n) for n in names], "macros": [], "cflags": []}
+    *objects, archive = library_steps("x", info, project.sources, TOOLS, ["main.c", "z.c"])
+    assert [step.weight for step in objects] == [0, 0, 2, 1]
+    assert archive.inputs == tuple(step.output for step in objects)
 
 
 @pytest.mark.parametrize(

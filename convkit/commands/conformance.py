@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--junit", "junit_path", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--coverage", is_flag=True, help="Print what share of the space was asked.")
 @click.option("--list", "listing", is_flag=True, help="List the checks and what each asks.")
 def command(
     name: str | None,
@@ -41,6 +42,7 @@ def command(
     maxfail: int,
     json_path: Path | None,
     junit_path: Path | None,
+    coverage: bool,
     listing: bool,
 ) -> int:
     """Run the conformance suite on the backend NAME (or module:object).
@@ -62,6 +64,10 @@ def command(
         report = conformance.run(name, level, seed=seed, progress=shown, **narrowed)  # type: ignore[arg-type]
     except (BackendNotFoundError, ParameterError) as error:
         raise click.UsageError(str(error)) from error
+    if coverage:
+        from convkit.conformance.coverage import shares, table
+
+        click.echo(table(shares(report.results, level, seed), every=True) + "\n")
     click.echo(report.text(name))
     _write(json_path, report.to_json() if json_path else "")
     _write(junit_path, report.to_junit() if junit_path else "")

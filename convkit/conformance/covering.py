@@ -38,7 +38,8 @@ class Space:
     views:
         Features that follow from one of the others: ``{"C block": ("C", block_of)}``.
     tuples:
-        The names, of features and views, of which every combination is to be covered.
+        The names, of features and views, of which every combination is to be covered, the most
+        important first.
     build:
         Makes a point a geometry; None where the values contradict each other.
     cost:
@@ -127,17 +128,16 @@ def points(cover: Cover, most: int, seed: str) -> Iterator[tuple[Point, dict[str
     """
     rng = random.Random(seed)
     queues = {names: _shuffled(missing, rng) for names, missing in cover.missing.items()}
-    while any(queues.values()):
-        names = max(queues, key=lambda n: len(queues[n]))
-        wanted = queues[names].pop()
-        if wanted not in cover.missing[names]:
-            continue
-        best = _best(cover, names, wanted, most, rng)
-        if best is None:
-            cover.give_up(names, wanted)
-            continue
-        cover.take(cover.space.seen(best[0]))
-        yield best
+    for names, queue in queues.items():
+        for wanted in queue:
+            if wanted not in cover.missing[names]:
+                continue
+            best = _best(cover, names, wanted, most, rng)
+            if best is None:
+                cover.give_up(names, wanted)
+                continue
+            cover.take(cover.space.seen(best[0]))
+            yield best
 
 
 def _shuffled(found: set[Combination], rng: random.Random) -> list[Combination]:

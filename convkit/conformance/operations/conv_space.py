@@ -118,27 +118,24 @@ def cost(made: dict[str, Any]) -> int:
     return product(made["x"][0], out, made["w"]) + 4 * product(made["x"])
 
 
-def _tuples(*triples: tuple[str, ...], first: str) -> tuple[tuple[str, ...], ...]:
-    sizes = tuple(SIZES)
-    pairs = [(first, name) for name in (*sizes, "square", "leftover", "dtype", "threads", "bias")]
-    among = [(a, b) for i, a in enumerate(BLOCKS) for b in list(BLOCKS)[i + 1 :]]
-    return (*pairs, *among, *triples)
-
+_EDGES = tuple(BLOCKS)
+_PAIRS = tuple((a, b) for i, a in enumerate(_EDGES) for b in _EDGES[i + 1 :])
 
 SPACES = (
     Space(
         "popular geometries",
         {"geometry": (*POPULAR, *GROUPED, *OTHER_AXES), **FEATURES},
         VIEWS,
-        _tuples(
+        (
+            *(("geometry", name) for name in (*BLOCKS, "dtype", "square", "leftover", "bias")),
+            *_PAIRS,
+            *(("geometry", name) for name in ("W mod", "H mod", "threads")),
+            ("H mod", "W mod"),
+            ("N block", "C block", "F block"),
+            *(("geometry", name) for name in SIZES),
             ("geometry", "C block", "F block"),
             ("geometry", "H block", "W block"),
             ("geometry", "N block", "C block"),
-            ("N block", "C block", "F block"),
-            ("geometry", "W mod"),
-            ("geometry", "H mod"),
-            ("H mod", "W mod"),
-            first="geometry",
         ),
         popular,
         cost,
@@ -167,12 +164,12 @@ SPACES = (
         },
         VIEWS,
         (
-            *(("kernel", "stride", "pad"), ("kernel", "dilation", "groups")),
-            *(("kernel", "stride", name) for name in ("C block", "F block", "W block", "H block")),
-            *(("groups", "C block", "F block"), ("pad", "H block", "W block")),
             *(("stride", "dilation"), ("stride", "groups"), ("dilation", "pad"), ("pad", "groups")),
-            *(("dilation", name) for name in ("C block", "F block", "W block", "H block")),
-            *(("kernel", "dtype"), ("groups", "dtype"), ("pad", "dtype"), ("stride", "dtype")),
+            *((name, "dtype") for name in ("kernel", "stride", "pad", "groups")),
+            *(("dilation", name) for name in BLOCKS),
+            *(("kernel", "stride", name) for name in BLOCKS),
+            *(("kernel", "stride", "pad"), ("kernel", "dilation", "groups")),
+            *(("groups", "C block", "F block"), ("pad", "H block", "W block")),
         ),
         free,
         cost,

@@ -56,23 +56,21 @@ def build(point: Point) -> dict[str, Any] | None:
 
 
 _SIZES = conv_space.SIZES
+_BLOCKS = {f"{name} block": (name, block) for name in _SIZES}
 SPACES = (
     Space(
         "popular geometries",
         {"convolution": CONVOLUTIONS, "pool": POOLS, **conv_space.FEATURES},
-        {f"{name} block": (name, block) for name in _SIZES} | {"W mod": ("W", residue)},
+        _BLOCKS | {"W mod": ("W", residue)},
         (
-            *(("convolution", name) for name in (*_SIZES, "square", "dtype", "leftover", "W mod")),
-            *(
-                ("pool", name)
-                for name in (*_SIZES, "square", "dtype", "leftover", "W mod", "threads")
-            ),
             ("convolution", "pool"),
-            ("convolution", "C block", "F block"),
-            ("pool", "H block", "W block"),
-            ("convolution", "H block", "W block"),
-            ("convolution", "N block"),
-            ("pool", "C block", "F block"),
+            *(("convolution", name) for name in (*_BLOCKS, "square", "dtype", "leftover", "W mod")),
+            *(("pool", name) for name in (*_BLOCKS, "square", "dtype", "leftover", "W mod")),
+            ("pool", "threads"),
+            *(("convolution", name) for name in _SIZES),
+            *(("pool", name) for name in _SIZES),
+            *((name, "C block", "F block") for name in ("convolution", "pool")),
+            *((name, "H block", "W block") for name in ("convolution", "pool")),
         ),
         build,
         conv_space.cost,

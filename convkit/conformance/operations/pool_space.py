@@ -71,14 +71,15 @@ def spaces(geometries: tuple[str, ...], flags: tuple[str, ...]) -> tuple[Space, 
         "dtype": ("float32", "float64"),
         "threads": THREADS,
     }
-    views = {f"{name} block": (name, block) for name in SIZES}
-    views |= {"W mod": ("W", residue), "H mod": ("H", residue)}
+    blocks = {f"{name} block": (name, block) for name in SIZES}
+    views = blocks | {"W mod": ("W", residue), "H mod": ("H", residue)}
     tuples = (
-        *(("geometry", name) for name in (*SIZES, "square", "dtype", "threads", "W mod", "H mod")),
+        *(("geometry", name) for name in (*blocks, "dtype", "square", "W mod", "H mod", "threads")),
         ("geometry", "flags", "leftover"),
-        ("geometry", "H block", "W block"),
-        ("geometry", "N block", "C block"),
         ("flags", "H block", "W block"),
         ("H mod", "W mod"),
+        *(("geometry", name) for name in SIZES),
+        ("geometry", "H block", "W block"),
+        ("geometry", "N block", "C block"),
     )
     return (Space("popular geometries", features, views, tuples, build, cost),)

@@ -33,7 +33,7 @@ conformance.{cases,reference,fast_reference,arrays,covering,space,entry}
 conformance.operations.{conv_problems,conv_space,conv,pool_problems,pool_space,pools,max_pool}
 conformance.operations.{avg_pool,fused_space,conv_relu_pool} conformance.operations
 conformance.{entries,catalogue,data,subject,checks,contract_checks,gradients,guard,large,problems}
-conformance.{properties,state,execute,report,child,worker,runner} conformance
+conformance.{report,coverage,properties,state,execute,child,worker,runner} conformance
 conformance.test_backend
 bench bench.{problems,memory,subjects,machine,timing,tables,check,comparison,scaling}
 bench.{training_step,plots,page,runner}

@@ -1,6 +1,8 @@
 # Each target makes .venv when it is missing and brings it up to date when what it was made from
 # has changed.  PYTHON chooses the interpreter (3.11 or later), RUN_ARGS goes to `convkit train`,
-# TEST_ARGS to pytest, BENCH_ARGS to `convkit bench`.
+# TEST_ARGS to pytest, COMPARE_ARGS, BENCH_ARGS and BENCHMARK_ARGS to the three parts of `make bench`,
+# SANITIZE_ARGS to `convkit conformance` under the sanitizers, MUTANT_ARGS to the planted bugs.
+# CONVKIT_BUILD_JOBS is how many files compile at a time; without it make's -j, or one for each core.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,38 +15,53 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	then echo "$$python"; break; fi; done)
 BIN := .venv/bin
 RUN_ARGS ?=
+COMPARE_ARGS ?=
 BENCH_ARGS ?= --set course
+BENCHMARK_ARGS ?=
 TEST_ARGS ?=
 MUTANT_ARGS ?=
+SANITIZE_ARGS ?=
+export SANITIZE_ARGS
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # What the installed package was built from: the list of packages and the compiled backend.  Python
 # files are not in it, for the install is editable.
-BUILT_FROM := setup.py pyproject.toml $(wildcard MANIFEST.in) \
+BUILT_FROM := setup.py pyproject.toml $(wildcard MANIFEST.in) $(wildcard build_support/*.py) \
 	$(shell find backends/cython -name '*.py[xi]' -o -path '*/src/*' -type f 2>/dev/null | sort)
 
 # What has a page of its own; names that `import convkit` loads on first use are on their module's.
-PAGES := convkit $(addprefix convkit,.contract .spec .errors .watch .handover .verify .gradcheck .layers \
+PAGES := convkit $(addprefix convkit,.contract .spec .errors .operations .gradcheck .layers .replay \
+	.calls.tracing .calls.verifier .selection.scope .selection.transfer \
 	.models.three_layer .models.deep .models.affine .training.data .training.solver \
 	.training.optim .training.sweeps .conformance)
 
-.PHONY: run test bench lint docs sanitize mutants clean help
+.PHONY: run test test-fast test-all bench lint docs sanitize mutants clean help
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 run: .venv/run.stamp  ## Train a network on digits and write a report of it under runs/
 	$(BIN)/convkit train $(RUN_ARGS)
 
-test: .venv/dev.stamp  ## Run the tests (the benchmarks are no tests: see bench)
-	$(BIN)/python -m pytest -q --ignore=tests/benchmarks $(TEST_ARGS)
+# One worker for each core, at most 8.  The benchmarks are no tests: see bench.
+PYTEST := $(BIN)/python -m pytest -q --ignore=tests/benchmarks \
+	--numprocesses auto --maxprocesses 8 --dist worksteal
+
+test: .venv/dev.stamp  ## Run the tests, but for those that take long: under 5 minutes on 2 cores
+	$(PYTEST) --tests usual $(TEST_ARGS)
+
+test-fast: .venv/dev.stamp  ## Run the quick tests and a sample of many cases: under 90 seconds
+	$(PYTEST) --tests fast $(TEST_ARGS)
+
+test-all: .venv/dev.stamp  ## Run every test, the slow ones included
+	$(PYTEST) --tests all $(TEST_ARGS)
 
 bench: .venv/bench.stamp  ## Time the backends against each other, and against PyTorch where it is installed
-	$(BIN)/convkit compare
+	$(BIN)/convkit compare $(COMPARE_ARGS)
 	$(BIN)/convkit bench $(BENCH_ARGS) $$($(BIN)/python -c 'import torch' 2> /dev/null && echo --vs torch)
 	if compgen -G 'tests/benchmarks/test_*.py' > /dev/null; \
-	then $(BIN)/python -m pytest -q tests/benchmarks --benchmark-only; fi
+	then $(BIN)/python -m pytest -q tests/benchmarks --benchmark-only $(BENCHMARK_ARGS); fi
 
 lint: .venv/dev.stamp  ## Check style and types
 	$(BIN)/ruff check .
@@ -75,23 +92,35 @@ clean:  ## Remove what was built, except .venv (and never runs/ or data/)
 		|| { echo "convkit needs Python 3.11 or later; set PYTHON=... to one" >&2; exit 1; }
 	"$(PYTHON)" -m venv .venv
 
+# What compiles the kernels is installed in .venv too.  pip would otherwise make an environment with
+# the same packages for each build, and throw it away.
+.venv/build.stamp: pyproject.toml | .venv/bin/python
+	$(BIN)/python -c 'import tomllib; \
+		print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+		> .venv/build-requires.txt
+	$(BIN)/python -m pip install --quiet --requirement .venv/build-requires.txt
+	touch $@
+
 # One stamp per set of optional packages, so that `make run` need not wait for the test tools; every
 # set holds what `make run` needs.
-# setuptools keeps build/ between builds and compiles only what changed in it.
+# pip shows nothing of what a build prints, so the kernels are compiled before it, into build/; pip
+# then finds them there.  Kernels for tests alone are built where the tests are set up, and stay.
 define install
-	$(BIN)/python -m pip install --quiet --editable '.[$(1)]'
+	export CONVKIT_BUILD_WIDE=$(if $(filter dev,$(1))$(wildcard .venv/dev.stamp),1,0); \
+	$(BIN)/python setup.py --quiet build_clib; \
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[$(1)]'
 	touch $@ .venv/run.stamp
 endef
 
-.venv/run.stamp: $(BUILT_FROM) | .venv/bin/python
+.venv/run.stamp: $(BUILT_FROM) .venv/build.stamp
 	$(call install,train)
 
-.venv/dev.stamp: $(BUILT_FROM) | .venv/bin/python
+.venv/dev.stamp: $(BUILT_FROM) .venv/build.stamp
 	$(call install,dev)
 
-.venv/bench.stamp: $(BUILT_FROM) | .venv/bin/python
+.venv/bench.stamp: $(BUILT_FROM) .venv/build.stamp
 	$(call install,all)
 
-.venv/docs.stamp: $(BUILT_FROM) | .venv/bin/python
+.venv/docs.stamp: $(BUILT_FROM) .venv/build.stamp
 	$(call install,all)
 	$(BIN)/python -m pip install --quiet 'pdoc>=14'

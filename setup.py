@@ -1,28 +1,31 @@
 """Where the packages lie, and the compiled kernels: one static library per instruction set.
 
-Everything else about the distribution stands in pyproject.toml. A machine without a C compiler
-still gets a complete install: the commands below warn, leave the compiled backend out, and
-``import convkit_cython`` then says so.
+Everything else about the distribution is in pyproject.toml. A machine without a C compiler still
+gets a complete install: the commands below warn, leave the compiled backend out, and
+``import convkit_cython`` then says so. What is compiled is kept in build/ and compiled again only
+when its sources, headers, flags or compiler change.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
-import numpy
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 
+sys.path.insert(0, str(Path(__file__).parent))  # a build front end leaves it out
+
+from build_support.incremental import Step, build, parallel_jobs
+from build_support.kernels import FOLDER, Tools, library_steps, link_step, module_steps
+
 KERNELS = "backends/cython"
-SOURCES = f"{KERNELS}/src"
-HEADERS = sorted(str(path) for path in Path(SOURCES).glob("*.h"))
-# Compiled once per instruction set; every global symbol carries the set's name.
-PER_ISA = sorted(str(path) for path in Path(SOURCES).glob("isa_*.c"))
-COMMON = [f"{SOURCES}/threads.c", f"{SOURCES}/dispatch.c"]
+SOURCES = Path(KERNELS, "src")
 
 # NaN and infinities must keep their meaning, so no -ffast-math; contraction to fused
 # multiply-adds only drops a rounding.
@@ -34,60 +37,94 @@ AVX2 = ["-mavx2", "-mfma", "-mtune=haswell"]
 AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mavx2"]
 AVX512 += ["-mprefer-vector-width=512", "-mtune=skylake-avx512"]
 X86 = platform.machine().lower() in ("x86_64", "amd64")
+JOBS = parallel_jobs()
 
-# name -> (bytes per vector, flags). "wide" runs the 64-byte tiles on AVX2, to test their logic.
+
+def wide_is_wanted() -> bool:
+    """Whether CONVKIT_BUILD_WIDE asks for the kernels that only tests run."""
+    asked = os.environ.get("CONVKIT_BUILD_WIDE", "").strip()
+    if asked not in ("", "0", "1"):
+        raise ValueError(f"CONVKIT_BUILD_WIDE (={asked!r}) must be 0 or 1; unset, it is 0")
+    return asked == "1" and X86
+
+
+# name -> (bytes per vector, flags)
 ISAS: dict[str, tuple[int, list[str]]] = {"generic": (16, [])}
 if X86:
-    ISAS |= {"avx2": (32, AVX2), "avx512": (64, AVX512), "wide": (64, AVX2)}
+    ISAS |= {"avx2": (32, AVX2), "avx512": (64, AVX512)}
+if wide_is_wanted():
+    # The 64-byte tiles on AVX2, to test their logic. Sixteen registers are too few for them, so
+    # they take longer to compile than all other sets together: only who tests waits for them,
+    # and -O1 will do.
+    ISAS["wide"] = (64, [*AVX2, "-O1"])
 
 
-def static_library(isa: str) -> tuple[str, dict[str, Any]]:
-    """Return the build_clib description of one instruction set's kernels."""
-    vector_bytes, flags = ISAS[isa]
-    return (
-        f"convkit_{isa}",
-        {
-            "sources": PER_ISA,
-            "obj_deps": {"": HEADERS},
-            "macros": [("CK_ISA", isa), ("CK_VECTOR_BYTES", str(vector_bytes))],
-            "cflags": BASE_FLAGS + flags + EXTRA_FLAGS,
-        },
-    )
+# Compiled once per instruction set, where every global symbol carries the set's name; and once.
+PER_ISA = sorted(map(str, SOURCES.glob("isa/*.c")))
+ONCE = sorted(map(str, SOURCES.glob("runtime/*.c")))
+# Started first, by measured time, so that no core waits for them at the end. Nothing else depends
+# on this list.
+SLOWEST = ["register_tiles.c", "depthwise_3x3.c", "conv_dw.c"]
+SLOWEST += ["conv_dx_columns.c", "conv_dx.c", "conv_forward.c", "average_pool_overlap.c"]
 
 
-COMMON_LIBRARY = (
-    "convkit_common",
-    {
-        "sources": COMMON,
-        "obj_deps": {"": HEADERS},
-        "macros": [("CK_X86", "1")] if X86 else [],
-        "cflags": BASE_FLAGS + EXTRA_FLAGS,
-    },
-)
+def library(name: str, sources: list[str], macros: dict[str, str], flags: list[str]) -> Any:
+    """Return the description that build_clib takes."""
+    cflags = BASE_FLAGS + flags + EXTRA_FLAGS
+    return f"convkit_{name}", {"sources": sources, "macros": list(macros.items()), "cflags": cflags}
+
+
+def common_macros() -> dict[str, str]:
+    """Return what the run-time choice among the instruction sets must know of the build."""
+    if not X86:
+        return {}
+    return {"CK_X86": "1"} | ({"CK_WIDE": "1"} if "wide" in ISAS else {})
+
+
+LIBRARIES = [
+    # The common library refers to the others, so it comes first for the linker.
+    library("common", ONCE, common_macros(), []),
+    *(
+        library(isa, PER_ISA, {"CK_ISA": isa, "CK_VECTOR_BYTES": str(width)}, flags)
+        for isa, (width, flags) in ISAS.items()
+    ),
+]
+
+
+def compile_kernels(command: Any, *, link: bool) -> Path:
+    """Bring the objects and libraries up to date, and the module where asked. Return its file."""
+    tools = Tools.of(command.compiler)
+    # The module's own object belongs to build_ext, but compiles beside the kernels' meanwhile.
+    steps: list[Step] = module_steps(extension, SOURCES, tools)
+    for name, info in LIBRARIES:
+        steps += library_steps(name, info, SOURCES, tools, SLOWEST)
+    module = link_step(extension, tools)
+    if link:
+        steps.append(module)
+    build(steps, FOLDER, Path(KERNELS), JOBS, force=bool(command.force))
+    return module.output
 
 
 class OptionalLibraries(build_clib):
-    """Builds each library in a folder of its own; without a compiler it warns and gives up."""
+    """Compiles in parallel, and only what changed; without a compiler it warns and gives up."""
 
     def build_libraries(self, libraries: Any) -> None:
-        top = self.build_temp
         try:
-            for library in libraries:
-                # The same sources are compiled several times: their objects must not meet.
-                self.build_temp = str(Path(top) / library[0])
-                super().build_libraries([library])
+            compile_kernels(self, link=False)
         except Exception as error:
             self.warn(f"the compiled backend is left out: {error}")
-        finally:
-            self.build_temp = top
 
 
 class OptionalExtension(build_ext):
-    """Leaves the extension out, with a warning, where its libraries could not be built."""
+    """Leaves the extension out, with a warning, where it could not be built."""
 
     def build_extension(self, ext: Any) -> None:
+        target = Path(self.get_ext_fullpath(ext.name))
+        target.unlink(missing_ok=True)  # an earlier build's is not to be taken for this one's
         try:
-            super().build_extension(ext)
+            module = compile_kernels(self, link=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(module, target)
         except Exception as error:
             self.warn(f"{ext.name} is left out: {error}")
 
@@ -106,11 +143,8 @@ class OptionalExtension(build_ext):
 extension = Extension(
     "convkit_cython._kernels",
     [f"{KERNELS}/_kernels.pyx"],
-    include_dirs=[SOURCES, numpy.get_include()],
     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-    # The common library refers to the others, so it stands first for the linker.
-    libraries=["convkit_common", *(f"convkit_{isa}" for isa in ISAS)],
-    depends=[*HEADERS, *PER_ISA, *COMMON],
+    libraries=[name for name, _ in LIBRARIES],
     extra_compile_args=["-O2", "-pthread", *EXTRA_FLAGS],
     extra_link_args=["-pthread", *EXTRA_FLAGS],
     optional=True,
@@ -134,7 +168,7 @@ setup(
         "convkit.report": ["*.j2"],
         "convkit_cython": ["*.pyi", "py.typed"],
     },
-    libraries=[COMMON_LIBRARY, *(static_library(isa) for isa in ISAS)],
+    libraries=LIBRARIES,
     ext_modules=[extension],
     cmdclass={"build_clib": OptionalLibraries, "build_ext": OptionalExtension},
 )

@@ -1,11 +1,11 @@
-"""``convkit …`` and ``python -m convkit …``: the command table and what an error looks like.
+"""``convkit …`` and ``python -m convkit …``: the table of commands, and how errors are reported.
 
-This module is thin so that every command starts fast and fails the same way.  It must never import
-a command, a backend, matplotlib or scikit-learn before that command is asked for: a command's
-module is imported by its name, from `COMMANDS`, when it runs (``convkit --help`` imports none).
+This module is thin so that every command starts fast and fails in the same form. It must never
+import a command, a backend, matplotlib or scikit-learn before that command is requested: the module
+of a command is imported by its name in `COMMANDS` when it runs (``convkit --help`` imports none).
 
-Exit status: 0 done; 1 the work failed (one line on stderr says why); 2 wrong options, a backend
-that nobody has among them (one line); 130 interrupted.
+Exit status: 0 success; 1 the command failed (one line on stderr says why); 2 wrong options, an
+unknown backend among them (one line); 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from typing import NoReturn
 import click
 
 from convkit.errors import BackendNotFoundError, ConvkitError, SelectionError
+from convkit.exit_status import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
+from convkit.version import __version__
 
-#: name -> (where the command lives, as ``module:attribute``; its line in ``convkit --help``)
+#: name -> (the command as ``module:attribute``; its line in ``convkit --help``)
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("convkit.commands.train:train", "Train a network and write a report of it."),
     "sweep": ("convkit.commands.sweep:sweep", "Train once per value of a hyper-parameter."),
@@ -37,13 +39,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "new-backend": ("convkit.commands.new_backend:command", "Write the package of a new backend."),
 }
 
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
-
 
 class LazyGroup(click.Group):
-    """A click group whose commands are imported when they are asked for, and not before."""
+    """A click group whose commands are imported on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -71,9 +69,7 @@ class LazyGroup(click.Group):
 
 def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        import convkit
-
-        click.echo(f"convkit {convkit.__version__}")
+        click.echo(f"convkit {__version__}")
         ctx.exit()
 
 
@@ -103,7 +99,7 @@ def _one_line(text: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    """What is wrong; the lines below it explain how a backend is chosen."""
+    """The error itself; its other lines explain how a backend is chosen."""
     return str(error).splitlines()[0]
 
 
@@ -126,9 +122,9 @@ def _missing_module_message(error: ModuleNotFoundError) -> str:
 
 
 def _quiet_broken_pipe() -> int:
-    """A reader that went away (``convkit … | head``) is no error worth a message.
+    """Exit without a message where the reader has closed the pipe (``convkit … | head``).
 
-    Standard output is pointed at nothing so that Python's own flush at exit stays quiet too.
+    Standard output becomes the null device, so that Python's own flush at exit is silent too.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_FAILED

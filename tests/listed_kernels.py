@@ -1,4 +1,4 @@
-"""What the tests of the compiled backend's kernels share: the table's list of them, and data."""
+"""What the tests of the compiled kernels share: the table's rows for a problem, and data."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from convkit.spec import ConvSpec, PoolSpec
 
 convkit_cython = pytest.importorskip("convkit_cython")
 
@@ -19,5 +17,6 @@ def integers(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np
     return rng.integers(-4, 5, shape).astype(dtype)
 
 
-def listed(operation: str, spec: ConvSpec | PoolSpec) -> list[int]:
-    return [kernel.number for kernel in convkit_cython.candidates(operation, spec)]
+def listed(operation: str, problem: Any, kernels: Any = convkit_cython.KERNELS) -> list[str]:
+    """Names of all kernels that compute the problem, the chosen one first."""
+    return [kernel.name for kernel in convkit_cython.candidates(operation, problem, kernels)]

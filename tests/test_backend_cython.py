@@ -6,11 +6,16 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from listed_kernels import DTYPES, integers
+from listed_kernels import DTYPES, integers, listed
+from test_backend_cython_conv import CONVS
+from test_backend_cython_fast import PROBLEMS as WINOGRAD_PROBLEMS
+from test_backend_cython_pool import POOLS
+from test_backend_cython_pooled import CASES as FUSED
 
 from convkit.spec import ConvSpec, PoolSpec
 
@@ -81,15 +86,32 @@ def test_the_number_of_threads_is_the_variable_s(value: str, threads: int) -> No
     assert int(run.stdout) == threads
 
 
-@pytest.mark.parametrize("abi", [None, 0, 10**6])
-def test_a_module_compiled_from_other_sources_is_refused(abi: int | None) -> None:
-    """In a process of its own, with a compiled module that states another ABI, or none."""
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ("other.NUMBERS = compiled.NUMBERS", "INTERFACE (=None) must be"),
+        ("other.INTERFACE = 0; other.NUMBERS = compiled.NUMBERS", "INTERFACE (=0) must be"),
+        (
+            "other.INTERFACE = compiled.INTERFACE",
+            "listed by one alone: avg_pool_backward disjoint,",
+        ),
+        (
+            "other.INTERFACE = compiled.INTERFACE;"
+            "other.NUMBERS = compiled.NUMBERS | {('conv_dx', 'new'): 99}",
+            "listed by one alone: conv_dx new)",
+        ),
+    ],
+)
+def test_a_module_compiled_from_other_sources_is_refused(change: str, rule: str) -> None:
+    """In a process of its own, with a compiled module of another interface or other kernels."""
     code = f"""
 import sys, types
-other = types.ModuleType("convkit_cython._kernels")
-if {abi} is not None:
-    other.ABI = {abi}
-sys.modules["convkit_cython._kernels"] = other
+from convkit_cython import _kernels as compiled
+for name in list(sys.modules):
+    if name.startswith("convkit_cython"):
+        del sys.modules[name]
+other = sys.modules["convkit_cython._kernels"] = types.ModuleType("convkit_cython._kernels")
+{change}
 from convkit import BackendLoadError, registry
 try:
     registry.load("cython")
@@ -97,20 +119,32 @@ except BackendLoadError as error:
     print(error)
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    expected = convkit_cython.table.ABI
-    assert f"convkit_cython._kernels.ABI (={abi}) must be {expected}" in run.stdout
+    assert rule in run.stdout
     assert "rebuild it: pip install -e ." in run.stdout
 
 
 def test_every_operation_lists_a_kernel_that_takes_everything_last() -> None:
-    kernels = convkit_cython.KERNELS
+    kernels, isa = convkit_cython.KERNELS, _kernels.InstructionSet()
+    conv = ConvSpec.of((1, 1, 3), (1, 1, 2), dtype="f4")
+    pool = PoolSpec.of((1, 1, 3), kind="max", kernel=2, dtype="f4")
     for operation in {kernel.operation for kernel in kernels}:
         last = [kernel for kernel in kernels if kernel.operation == operation][-1]
-        spec = PoolSpec.of if "pool" in operation else ConvSpec.of
-        if spec is ConvSpec.of:
-            assert last.applies(ConvSpec.of((1, 1, 3), (1, 1, 2), dtype="f4"))
-        else:
-            assert last.applies(PoolSpec.of((1, 1, 3), kind="max", kernel=2, dtype="f4"))
+        fused = operation.startswith("conv_relu_pool")
+        problem = (conv, pool) if fused else pool if "pool" in operation else conv
+        assert last.applies(problem, isa)
+        assert last.pays(problem, isa)
+
+
+def test_a_kernel_that_an_instruction_set_lacks_is_not_listed_and_refused() -> None:
+    before = _kernels.active_isa()
+    spec = ConvSpec.of((1, 2, 8, 8), (2, 1, 3, 3), groups=2, pad=1, dtype="f4")
+    try:
+        _kernels.set_isa("generic")
+        assert "depthwise_3x3" not in listed("conv_forward", spec)
+        with pytest.raises(ValueError, match=r"conv_forward \(='depthwise_3x3'\) must be a kernel"):
+            _kernels.ConvPlan(spec, "depthwise_3x3", "direct", "direct")
+    finally:
+        _kernels.set_isa(before)
 
 
 def test_more_than_three_axes_are_declined() -> None:
@@ -119,7 +153,7 @@ def test_more_than_three_axes_are_declined() -> None:
     assert backend.supports(spec) == "its kernels take up to 3 spatial axes, not 4"
 
 
-def test_the_yardsticks_for_benchmarks_do_what_they_say(isa: str) -> None:
+def test_the_peak_and_copy_measurements_do_what_they_say(isa: str) -> None:
     backend = convkit_cython.convkit_backend()
     vector = _kernels.isas()[isa][0]
     for dtype in DTYPES:
@@ -165,7 +199,7 @@ def test_the_fused_pass_is_its_three_parts(
 
 
 @pytest.mark.parametrize(("kernel", "size"), [((15, 17), 1), ((16, 16), 2), ((16, 17), 2)])
-def test_a_place_has_room_for_none(isa: str, kernel: tuple[int, int], size: int) -> None:
+def test_an_index_has_room_for_no_argmax(isa: str, kernel: tuple[int, int], size: int) -> None:
     """The last pixel of a window is told from "not above 0", which is a number more."""
     backend = convkit_cython.convkit_backend()
     x = np.full((1, 2, 17, 18), -1.0)
@@ -179,3 +213,43 @@ def test_a_place_has_room_for_none(isa: str, kernel: tuple[int, int], size: int)
     dx, _, _ = backend.conv_relu_pool_backward(conv, pool, dout, x, w, saved, ("dx",))
     assert dx[0, 0, kernel[0] - 1, kernel[1] - 1] == 3
     assert np.count_nonzero(dx) == 1
+
+
+def problems() -> Iterator[tuple[str, Any]]:
+    """Every operation and problem on which the tests force the listed kernels."""
+    for dtype in DTYPES:
+        for x_shape, w_shape, keywords in CONVS.values():
+            conv = ConvSpec.of(x_shape, w_shape, dtype=dtype, **keywords)
+            yield from ((f"conv_{what}", conv) for what in ("forward", "dx", "dw", "db"))
+        for x_shape, keywords in POOLS.values():
+            for kind in ("max", "avg"):
+                pool = PoolSpec.of(x_shape, kind=kind, dtype=dtype, **keywords)
+                yield from ((f"{kind}_pool_{what}", pool) for what in ("forward", "backward"))
+        for x_shape, filters, groups, pad in WINOGRAD_PROBLEMS.values():
+            weights = (filters, x_shape[1] // groups, 3, 3)
+            conv = ConvSpec.of(x_shape, weights, dtype=dtype, pad=pad, groups=groups)
+            yield from ((f"conv_{what}", conv) for what in ("forward", "dx"))
+        for case in FUSED.values():
+            conv = ConvSpec.of(case.x, case.w, dtype=dtype, **case.conv)
+            pool = PoolSpec.of(conv.out_shape, kind="max", dtype=dtype, **case.pool)
+            yield "conv_relu_pool_dw", (conv, pool)
+
+
+def test_every_row_of_the_table_is_forced_and_chosen_by_some_problem(isa: str) -> None:
+    of, kernels = _kernels.InstructionSet(), convkit_cython.table.FAST_KERNELS
+    chosen, beaten = set(), set()
+    for operation, problem in problems():
+        first, *others = convkit_cython.candidates(operation, problem, kernels)
+        chosen.add((operation, first.name))
+        beaten.update((operation, kernel.name) for kernel in others)
+    masked = {
+        *(("conv_" + what, "depthwise_3x3") for what in ("forward", "dx", "dw")),
+        *((what, "overlap") for what in ("max_pool_forward", "avg_pool_forward")),
+        *(("avg_pool_" + what, "plane") for what in ("forward", "backward")),
+        ("avg_pool_backward", "overlap"),
+    }
+    rows = {(kernel.operation, kernel.name) for kernel in kernels}
+    assert chosen | beaten == rows - (set() if of.masked_loads else masked)
+    # Strips pay in some phases of depth alone only if vectors are as wide as these problems' rows.
+    rare = set() if of.vector_bytes == 64 else {("conv_dx", "gemm_by_phase")}
+    assert beaten - chosen == rare

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from listed_kernels import DTYPES, listed
 from plugin_site import Site
 
 import convkit
@@ -20,11 +21,7 @@ _kernels = pytest.importorskip("convkit_cython._kernels")
 fast = pytest.importorskip("convkit_cython.fast")
 table = pytest.importorskip("convkit_cython.table")
 
-DTYPES = [np.float32, np.float64]
-WINOGRAD, GEMM = (
-    next(kernel for kernel in table.FAST_KERNELS if kernel.name == name)
-    for name in ("winograd", "gemm")
-)
+WINOGRAD = ("winograd", "winograd_by_filters")
 
 
 # x shape, filters, groups, pad. The kernel takes any 3x3 of stride 1; the table only what pays.
@@ -56,9 +53,9 @@ def arrays(name: str, dtype: Any, low: int = -64) -> tuple[ConvSpec, dict[str, n
     return spec, {key: rng.integers(low, 65, s).astype(dtype) for key, s in shapes.items()}
 
 
-def run(spec: ConvSpec, number: int, a: dict[str, np.ndarray], relu: bool = False) -> Any:
-    """out and dx by the kernel ``number``, written into memory that held NaN."""
-    plan = _kernels.ConvPlan(spec, number, number, 0)
+def run(spec: ConvSpec, kernel: str, a: dict[str, np.ndarray], relu: bool = False) -> Any:
+    """out and dx by one kernel, written into memory that held NaN."""
+    plan = _kernels.ConvPlan(spec, kernel, kernel, "direct")
     out, dx = (np.full(s, np.nan, spec.dtype) for s in (spec.out_shape, spec.x_shape))
     plan.forward(a["x"], a["w"], a["b"], out, relu)
     plan.backward_x(a["dout"], a["w"], dx)
@@ -81,52 +78,57 @@ def expected(name: str, dtype: Any, low: int) -> dict[str, tuple[np.ndarray, np.
     return found
 
 
+@pytest.mark.parametrize("kernel", WINOGRAD)
 @pytest.mark.parametrize("low", [-64, 1])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_the_error_is_within_the_factor_that_the_backend_states(
-    isa: str, name: str, dtype: Any, low: int
+    isa: str, name: str, dtype: Any, low: int, kernel: str
 ) -> None:
     spec, a = arrays(name, dtype, low)
-    got = run(spec, WINOGRAD.number, a)
+    got = run(spec, kernel, a)
     # The table asks for 16 channels: in shorter sums the transforms' part of the error is larger.
-    factor = fast.FastBackend.error_factor * (1 if WINOGRAD.applies(spec) else 4)
+    chosen = listed("conv_forward", spec, table.FAST_KERNELS)[0]
+    factor = fast.FastBackend.error_factor * (1 if chosen in WINOGRAD else 4)
     for what, (want, size) in expected(name, dtype, low).items():
         terms = bounds.terms(spec, what)
         bound = bounds.normwise(size, terms, dtype, factor=factor, random=True)
         assert bounds.first_bad(got[what], want, bound) is None, what
 
 
+@pytest.mark.parametrize("kernel", WINOGRAD)
 @pytest.mark.parametrize("name", [name for name in PROBLEMS if name not in LARGE])
-def test_relu_is_the_maximum_with_zero(isa: str, name: str) -> None:
+def test_relu_is_the_maximum_with_zero(isa: str, name: str, kernel: str) -> None:
     spec, a = arrays(name, np.float32)
-    plain, rectified = (run(spec, WINOGRAD.number, a, relu)["out"] for relu in (False, True))
+    plain, rectified = (run(spec, kernel, a, relu)["out"] for relu in (False, True))
     np.testing.assert_array_equal(rectified, np.maximum(plain, 0))
 
 
+@pytest.mark.parametrize("kernel", WINOGRAD)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["few weights", "many weights", *LARGE, "groups", "wide"])
 def test_the_bits_do_not_depend_on_threads_or_on_what_scratch_memory_held(
-    isa: str, name: str, dtype: Any
+    isa: str, name: str, dtype: Any, kernel: str
 ) -> None:
     spec, a = arrays(name, dtype)
     before, results = _kernels.num_threads(), []
     for threads in (1, 2, 5):
         _kernels.set_num_threads(threads)
-        results.append(run(spec, WINOGRAD.number, a))
+        results.append(run(spec, kernel, a))
         stale, nans = arrays("many weights", dtype)
-        run(stale, WINOGRAD.number, {key: np.full_like(v, np.nan) for key, v in nans.items()})
+        run(stale, kernel, {key: np.full_like(v, np.nan) for key, v in nans.items()})
     _kernels.set_num_threads(before)
     for result in results[1:]:
         for key, array in result.items():
             assert array.tobytes() == results[0][key].tobytes(), key
 
 
+@pytest.mark.parametrize("kernel", WINOGRAD)
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", [name for name in PROBLEMS if name not in LARGE + EMPTY])
 def test_a_result_that_is_not_finite_leaves_the_call_to_the_exact_kernel(
-    isa: str, name: str, bad: float, relu: bool
+    isa: str, name: str, bad: float, relu: bool, kernel: str
 ) -> None:
     spec, a = arrays(name, np.float32, 1)
     for spot in ("first", "last", "middle"):
@@ -135,9 +137,7 @@ def test_a_result_that_is_not_finite_leaves_the_call_to_the_exact_kernel(
             size = a[key].size
             spoilt[key].flat[{"first": 0, "last": size - 1, "middle": size // 2}[spot]] = bad
             what = "out" if key == "x" else "dx"
-            got, want = (
-                run(spec, kernel.number, spoilt, relu)[what] for kernel in (WINOGRAD, GEMM)
-            )
+            got, want = (run(spec, which, spoilt, relu)[what] for which in (kernel, "gemm"))
             if np.isfinite(want).all():  # read by no result, or cut off by relu
                 np.testing.assert_allclose(got, want, 1e-5, 1e-5 * np.abs(want).max())
             else:
@@ -173,7 +173,7 @@ def test_where_winograd_does_not_apply_the_bits_are_those_of_cython(name: str, d
     x, w, b = (rng.standard_normal(s).astype(dtype) for s in (x_shape, w_shape, w_shape[:1]))
     spec = ConvSpec.of(x, w, b, **keywords)
     for operation in ("conv_forward", "conv_dx", "conv_dw"):
-        assert table.candidates(operation, spec, table.FAST_KERNELS)[0].name != "winograd"
+        assert listed(operation, spec, table.FAST_KERNELS)[0] not in WINOGRAD
     mine, theirs = (results_of(n, x, w, b, keywords) for n in ("cython_fast", "cython"))
     for key, array in theirs.items():
         assert mine[key].tobytes() == array.tobytes(), key
@@ -186,7 +186,7 @@ def test_where_it_applies_winograd_computes_out_and_dx_and_cython_dw_and_db(dtyp
     x, w, b = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
     spec = ConvSpec.of(x, w, b, pad=1)
     operations = ("conv_forward", "conv_dx")
-    assert all(table.choose(o, spec, table.FAST_KERNELS) == WINOGRAD.number for o in operations)
+    assert all(listed(o, spec, table.FAST_KERNELS)[0] == "winograd" for o in operations)
     out, cache = convkit.conv_forward(x, w, b, pad=1, backend="cython_fast")
     exact, exact_cache = convkit.conv_forward(x, w, b, pad=1, backend="cython")
     dout = np.cos(out)
@@ -200,8 +200,7 @@ def test_where_it_applies_winograd_computes_out_and_dx_and_cython_dw_and_db(dtyp
 def test_pooling_is_that_of_cython() -> None:
     spec = PoolSpec.of((2, 3, 9, 8), kind="max", kernel=2, dtype=np.float32)
     for operation in ("max_pool_forward", "max_pool_backward"):
-        number = table.choose(operation, spec, table.FAST_KERNELS)
-        assert number == convkit_cython.candidates(operation, spec)[0].number
+        assert listed(operation, spec, table.FAST_KERNELS) == listed(operation, spec)
 
 
 def test_it_is_never_chosen_automatically(site: Site) -> None:
@@ -219,15 +218,10 @@ class Everywhere(fast.FastBackend):  # type: ignore[name-defined,misc]
     name = "winograd_everywhere"
     error_factor = 8.0
     kernels = tuple(
-        dataclasses.replace(kernel, applies=lambda spec: _square(spec))
-        if kernel.name == "winograd"
-        else kernel
+        dataclasses.replace(kernel, pays=lambda spec, isa: True)
         for kernel in table.FAST_KERNELS
+        if kernel.name != "winograd_by_filters"
     )
-
-
-def _square(spec: ConvSpec) -> bool:
-    return (spec.kernel, spec.stride, spec.dilation) == ((3, 3), (1, 1), (1, 1))
 
 
 def test_the_kernel_is_clean_on_every_small_problem_of_the_suite(isa: str) -> None:

@@ -1,4 +1,4 @@
-"""dw of conv - relu - max pool, summed from the pooled gradient: against the convolution's own."""
+"""dw of conv - relu - max pool, summed from the pooled gradient, against the convolution's own."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from listed_kernels import DTYPES, listed
 
 from convkit.spec import ConvSpec, PoolSpec
 
 convkit_cython = pytest.importorskip("convkit_cython")
 _kernels = pytest.importorskip("convkit_cython._kernels")
-table = pytest.importorskip("convkit_cython.table")
-
-DTYPES = [np.float32, np.float64]
 
 
 class Case(NamedTuple):
@@ -127,7 +125,7 @@ def test_what_is_not_finite_goes_the_other_way(
         index = tuple(i[-1] for i in np.nonzero(live if "live" in where else ~live))
         problem.dout[index] = bad
     assert (problem.pooled() is None) == (where != "a dead gradient")
-    monkeypatch.setattr(convkit_cython, "sums_pooled_gradient", lambda *specs: True)
+    monkeypatch.setattr(convkit_cython, "_pooled_dw_kernel", lambda *specs: "pooled")
     needs = ("dx", "dw", "db")
     got = problem.backend.conv_relu_pool_backward(*problem.args, needs)
     want = problem.backend._unpooled(*problem.args, needs)
@@ -188,13 +186,13 @@ def test_bits_do_not_depend_on_the_number_of_threads(isa: str, dtype: Any) -> No
 def test_it_is_chosen_where_it_pays(case: Case, chosen: bool) -> None:
     conv = ConvSpec.of(case.x, case.w, dtype=np.float32, **case.conv)
     pool = PoolSpec.of(conv.out_shape, kind="max", dtype=np.float32, **case.pool)
-    assert table.sums_pooled_gradient(conv, pool) is chosen
+    assert listed("conv_relu_pool_dw", (conv, pool))[0] == ("pooled" if chosen else "unpooled")
 
 
 @pytest.mark.parametrize("needs", [("dw",), ("db",), ("dx", "dw"), ("dw", "db"), ("dx",)])
 def test_each_gradient_is_had_alone(needs: tuple[str, ...]) -> None:
     problem = Problem(CASES["course"], np.float64)
-    assert table.sums_pooled_gradient(problem.conv, problem.pool)
+    assert listed("conv_relu_pool_dw", (problem.conv, problem.pool))[0] == "pooled"
     got = problem.backend.conv_relu_pool_backward(*problem.args, needs)
     want = problem.backend._unpooled(*problem.args, ("dx", "dw", "db"))
     for name, mine, theirs in zip(("dx", "dw", "db"), got, want, strict=True):

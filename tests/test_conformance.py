@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from convkit_im2col_numpy import Im2colNumpy
 
-from convkit import conformance
+from convkit import api, conformance
 from convkit.cli import run as cli
 from convkit.conformance import cases, catalogue, checks, data
 from convkit.conformance.subject import Impostor, Subject
 from convkit.errors import BackendNotFoundError, ParameterError
+from convkit.operations import OPERATIONS
 
 FEW = ("declarations", "forward-exact", "backward-exact", "pairs")
 
@@ -215,14 +216,13 @@ def test_a_read_past_an_input_is_found(capfd: pytest.CaptureFixture[str]) -> Non
 def test_a_call_that_the_backend_did_not_answer_is_never_a_pass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import convkit
 
-    honest = convkit.conv_forward
+    honest = api.conv_forward
 
     def someone_else(*args, backend, **kwargs):  # type: ignore[no-untyped-def]
         return honest(*args, backend="naive", **kwargs)
 
-    monkeypatch.setattr(convkit, "conv_forward", someone_else)
+    monkeypatch.setattr(api, "conv_forward", someone_else)
     case = catalogue.structured("conv", "quick")[0]
     with pytest.raises(Impostor, match="'im2col_numpy' was not asked"):
         Subject(Im2colNumpy()).forward(case, data.inputs(case))
@@ -230,7 +230,7 @@ def test_a_call_that_the_backend_did_not_answer_is_never_a_pass(
     assert report.counts["pass"] == 0
 
 
-@pytest.mark.parametrize("op", cases.OPERATIONS)
+@pytest.mark.parametrize("op", OPERATIONS)
 @pytest.mark.parametrize("level", ["quick", "default"])
 def test_every_case_reads_back_from_its_text(op: str, level: str) -> None:
     for check in conformance.CHECKS.values():
@@ -241,7 +241,7 @@ def test_every_case_reads_back_from_its_text(op: str, level: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", cases.DTYPES)
-@pytest.mark.parametrize("op", cases.OPERATIONS)
+@pytest.mark.parametrize("op", OPERATIONS)
 def test_exact_data_sum_exactly_in_any_order(op: str, dtype: str) -> None:
     limit = 2.0**24 if dtype == "float32" else 2.0**53
     for case in checks.with_data(catalogue.geometries(op, "quick", 0), "exact"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convkit.conformance import catalogue, checks, data
-from convkit.conformance.cases import OPERATIONS
+from convkit.operations import OPERATIONS
 
 
 def differ(values):
@@ -69,13 +69,13 @@ POOL = {
 
 @pytest.mark.parametrize("what", CONV)
 def test_convolution(what):
-    assert any(CONV[what](c.conv_spec) for c in catalogue.geometries("conv", "quick"))
+    assert any(CONV[what](c.specs[0]) for c in catalogue.geometries("conv", "quick"))
 
 
 @pytest.mark.parametrize("what", POOL)
 @pytest.mark.parametrize("op", ["max_pool", "avg_pool"])
 def test_pooling(op, what):
-    assert any(POOL[what](c.pool_spec) for c in catalogue.geometries(op, "quick"))
+    assert any(POOL[what](c.specs[0]) for c in catalogue.geometries(op, "quick"))
 
 
 @pytest.mark.parametrize("block", [4, 8, 16, 32, 64])
@@ -85,7 +85,7 @@ def test_sizes_around_a_block_in_every_dimension(block):
         ("default", {block - 1, block, block + 1}),
         ("quick", {block + 1}),
     ):
-        specs = [c.conv_spec for c in catalogue.geometries("conv", level)]
+        specs = [c.specs[0] for c in catalogue.geometries("conv", level)]
         dimensions = {
             "N": {s.x_shape[0] for s in specs},
             "C": {s.x_shape[1] for s in specs if s.groups == 1},

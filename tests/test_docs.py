@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +49,8 @@ def test_the_example_of_the_readme_runs() -> None:
     exec(compile(code[1], "README.md", "exec"), {})
 
 
-@pytest.fixture
-def default_backend() -> Iterator[None]:
-    """What an example sets for the whole process ends with it."""
-    yield
-    convkit.set_default_backend(None)
-
-
 def test_the_examples_of_the_guide_run_one_after_the_other(
-    default_backend: None, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("sklearn", reason="the guide trains on scikit-learn's digits")
     guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")

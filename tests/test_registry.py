@@ -4,6 +4,61 @@ from __future__ import annotations
 
 import pytest
 
+NAMED = """
+from convkit.contract import hookimpl
+from convkit_im2col_numpy import Im2colNumpy
+
+class Named(Im2colNumpy):
+    name = "named"
+
+backend = Named()
+
+class Plugin:
+    @hookimpl
+    def convkit_backend(self):
+        return backend
+
+plugin = Plugin()
+
+class Outer:
+    inner = backend
+
+@hookimpl
+def convkit_backend():
+    return backend
+"""
+
+
+@pytest.mark.parametrize("path", ["backend", "Named", "plugin", "Outer.inner", ""])
+def test_an_object_of_a_module_is_selected_without_an_entry_point(site, path):
+    (site.folder / "somewhere.py").write_text(NAMED)
+    chosen = f"somewhere:{path}"
+    assert site.value("result = who(), pool()", CONVKIT_BACKEND=chosen) == [chosen, chosen]
+    code = f"result = who(backend={chosen!r}), states()[{chosen!r}], who()"
+    assert site.value(code) == [chosen, "loaded", "cython"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ("nowhere:x", "ModuleNotFoundError: No module named 'nowhere'"),
+        ("somewhere:x", "AttributeError: module 'somewhere' has no attribute 'x'"),
+        ("somewhere:hookimpl", "its name (=None) must be a non-empty str"),
+    ],
+)
+def test_an_object_that_is_no_backend_is_refused_with_its_reason(site, chosen, said):
+    (site.folder / "somewhere.py").write_text(NAMED)
+    kind, text = site.value("result = error(who)", CONVKIT_BACKEND=chosen)
+    assert kind == "BackendLoadError"
+    assert text.startswith(f"backend {chosen!r} cannot be loaded: {said}")
+
+
+def test_an_entry_point_may_be_an_object_with_the_hook(site):
+    (site.folder / "somewhere.py").write_text(NAMED)
+    site.install("named", "", entries="[convkit.backends]\nnamed = somewhere:plugin\n")
+    assert site.value("result = who(backend='named')") == "named"
+
+
 CALL_BOTH = """
 result = [error(lambda: who(backend='bad')), who(backend='good'), who(backend='bad,good'), states()]
 """

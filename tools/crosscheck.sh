@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build the generic kernels for another processor and hold them to the definition there, without
+# Build the generic kernels for another processor and compare them with the definition there, without
 # Python, in an emulator.
 #
 #   tools/crosscheck.sh                                              this machine
@@ -14,5 +14,5 @@ top=$(mktemp -d)
 trap 'rm -rf "$top"' EXIT
 $cc -static -std=gnu11 -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -pthread -Wall \
 	-Wno-psabi -DCK_ISA=generic -DCK_VECTOR_BYTES=16 -I"$src" \
-	tools/crosscheck.c "$src"/threads.c "$src"/dispatch.c "$src"/isa_*.c -lm -o "$top/check"
+	tools/crosscheck.c "$src"/runtime/*.c "$src"/isa/*.c -lm -o "$top/check"
 $emulator "$top/check"

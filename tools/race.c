@@ -3,7 +3,7 @@
  * Python is left out, so that every thread and lock is one the sanitizer knows. The results must
  * also have the bits of a single thread's. tools/race.sh builds and runs it.
  */
-#include "ck.h"
+#include "kernels.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -12,46 +12,73 @@
 
 enum { CALLERS = 2, ROUNDS = 3, SIDE = 32 };
 
+/* A kernel, by its number, and a problem that it computes. */
 typedef struct {
-    const char *name;
+    int kernel;
     ck_conv conv;
-    int kernel, pool_forward, pool_backward;
+    ck_pool pool; /* of the convolution's results */
 } problem;
 
-enum { RESULTS = 8 };
+/* What kernels read, and what they write. */
+enum { X, W, B, DOUT, POOLED, INPUTS };
+enum { OUT, DX, DW, DB, POOL, DPOOL, RESULTS };
 
-/* x, w, b, dout in; out, dx, dw, db, pooled and its dx, averaged and its dx back. */
 typedef struct {
-    float *in[4], *got[RESULTS];
+    float *in[INPUTS], *got[RESULTS];
     uint16_t *arg;
-    size_t in_size[4], got_size[RESULTS], arg_size;
+    size_t in_size[INPUTS], got_size[RESULTS];
 } arrays;
-
-static ck_conv same(idx n, idx c, idx f, idx groups)
-{
-    ck_conv g = {n, c, f, groups, {1, SIDE, SIDE}, {1, SIDE, SIDE}, {1, 3, 3}, {1, 1, 1},
-                 {1, 1, 1}, {0, 1, 1}};
-    return g;
-}
 
 static int32_t counts[SIDE]; /* of the current problem's windows, along any axis */
 
-/* 2x2 windows side by side, or one that is the whole image. */
-static ck_pool pool_of(const ck_conv *g, idx window)
+static ck_conv convolution(idx n, idx c, idx f, idx groups, idx window)
 {
-    ck_pool p = {g->n * g->c, {1, SIDE, SIDE}, {1, SIDE / window, SIDE / window},
-                 {1, window, window}, {1, window, window}, {1, 1, 1}, {0, 0, 0},
-                 {counts, counts, counts}};
+    return (ck_conv){.n = n, .c = c, .f = f, .groups = groups, .in = {1, SIDE, SIDE},
+                     .out = {1, SIDE, SIDE}, .k = {1, window, window}, .s = {1, 1, 1},
+                     .d = {1, 1, 1}, .p = {0, window / 2, window / 2}};
+}
+
+static ck_pool pooling(const ck_conv *g, idx window, idx stride, idx pad)
+{
+    idx out = (SIDE + 2 * pad - window) / stride + 1;
+    return (ck_pool){.planes = g->n * g->f, .in = {1, SIDE, SIDE}, .out = {1, out, out},
+                     .k = {1, window, window}, .s = {1, stride, stride}, .d = {1, 1, 1},
+                     .p = {0, pad, pad}, .counts = {counts, counts, counts}};
+}
+
+static problem problem_of(int kernel)
+{
+    const char *name = ck_kernel_name(kernel);
+    problem p = {kernel, convolution(4, 8, 16, 1, 3), {0}};
+    if (strstr(name, "in_place"))
+        p.conv = convolution(4, 8, 16, 1, 1);
+    else if (strstr(name, "depthwise"))
+        p.conv = convolution(8, 32, 32, 32, 3);
+    else if (strstr(name, "columns"))
+        p.conv = convolution(9, 3, 16, 1, 3);
+    else if (!strcmp(name, "winograd_by_filters"))
+        p.conv = convolution(1, 96, 128, 1, 3);
+    else if (!strcmp(name, "winograd"))
+        p.conv = convolution(4, 16, 32, 1, 3);
+    p.pool = pooling(&p.conv, 2, 2, 0);
+    if (!strcmp(name, "global"))
+        p.pool = pooling(&p.conv, SIDE, SIDE, 0);
+    else if (!strcmp(name, "overlap"))
+        p.pool = pooling(&p.conv, 3, 1, 0);
+    else if (!strcmp(name, "plane"))
+        p.pool = pooling(&p.conv, 3, 1, 1);
     return p;
 }
 
-static void make(arrays *a, const ck_conv *g)
+static void make(arrays *a, const problem *p)
 {
-    size_t image = (size_t)g->n * SIDE * SIDE, w = (size_t)g->f * (g->c / g->groups) * 9;
-    size_t in[4] = {image * g->c, w, g->f, image * g->f};
-    size_t pooled = image * g->c / 4, full = image * g->c;
-    size_t got[RESULTS] = {image * g->f, full, w, g->f, pooled, full, pooled, full};
-    for (int i = 0; i < 4; i++) {
+    const ck_conv *g = &p->conv;
+    size_t image = (size_t)g->n * SIDE * SIDE, out = image * g->f;
+    size_t w = (size_t)g->f * (g->c / g->groups) * g->k[1] * g->k[2];
+    size_t pooled = (size_t)(p->pool.planes * p->pool.out[1] * p->pool.out[2]);
+    size_t in[INPUTS] = {image * g->c, w, g->f, out, pooled};
+    size_t got[RESULTS] = {out, image * g->c, w, g->f, pooled, out};
+    for (int i = 0; i < INPUTS; i++) {
         a->in_size[i] = in[i];
         a->in[i] = aligned_alloc(64, (in[i] * sizeof(float) + 63) / 64 * 64);
         for (size_t j = 0; j < in[i]; j++)
@@ -61,26 +88,48 @@ static void make(arrays *a, const ck_conv *g)
         a->got_size[i] = got[i];
         a->got[i] = aligned_alloc(64, (got[i] * sizeof(float) + 63) / 64 * 64);
     }
-    a->arg_size = pooled;
     a->arg = malloc(pooled * sizeof *a->arg);
+    for (size_t i = 0; i < pooled; i++)
+        a->arg[i] = 1;
 }
 
-static int compute(const ck_kernels *k, const problem *p, arrays *a)
+static void discard(arrays *a)
 {
+    for (int i = 0; i < INPUTS; i++)
+        free(a->in[i]);
+    for (int i = 0; i < RESULTS; i++)
+        free(a->got[i]);
+    free(a->arg);
+}
+
+static int compute(const ck_kernels *kernels, const problem *p, arrays *a)
+{
+    const char *operation = ck_kernel_operation(p->kernel);
+    const ck_kernel *k = &kernels->kernel[p->kernel];
     const ck_conv *g = &p->conv;
-    ck_pool q = pool_of(g, p->pool_forward == CK_GLOBAL ? SIDE : 2);
-    int bad = 0, bytes = p->pool_forward == CK_GLOBAL ? 2 : 1;
-    if (k->conv_forward[p->kernel])
-        bad |= k->conv_forward[p->kernel](g, a->in[0], a->in[1], a->in[2], a->got[0], 0);
-    if (k->conv_dx[p->kernel])
-        bad |= k->conv_dx[p->kernel](g, a->in[3], a->in[1], a->got[1]);
-    if (k->conv_dw[p->kernel])
-        bad |= k->conv_dw[p->kernel](g, a->in[3], a->in[0], a->got[2], a->got[3]);
-    bad |= k->max_pool_forward[p->pool_forward](&q, a->in[0], a->got[4], a->arg, bytes);
-    bad |= k->max_pool_backward[p->pool_backward](&q, a->got[4], a->arg, bytes, a->got[5]);
-    bad |= k->avg_pool_forward[p->pool_forward](&q, a->in[0], a->got[6]);
-    bad |= k->avg_pool_backward[p->pool_forward](&q, a->got[6], a->got[7]);
-    return bad;
+    const ck_pool *q = &p->pool;
+    float **in = a->in, **got = a->got;
+    int bytes = q->k[1] * q->k[2] < 256 ? 1 : 2;
+    if (!strcmp(operation, "conv_forward"))
+        return k->conv_forward(g, in[X], in[W], in[B], got[OUT], 0);
+    if (!strcmp(operation, "conv_dx"))
+        return k->conv_dx(g, in[DOUT], in[W], got[DX]);
+    if (!strcmp(operation, "conv_dw"))
+        return k->conv_dw(g, in[DOUT], in[X], got[DW], got[DB]);
+    if (!strcmp(operation, "conv_db"))
+        return k->conv_db(g, in[DOUT], got[DB]);
+    if (!strcmp(operation, "max_pool_forward"))
+        return k->max_pool_forward(q, in[DOUT], got[POOL], a->arg, bytes);
+    if (!strcmp(operation, "max_pool_backward"))
+        return k->max_pool_backward(q, in[POOLED], a->arg, bytes, got[DPOOL]);
+    if (!strcmp(operation, "avg_pool_forward"))
+        return k->avg_pool_forward(q, in[DOUT], got[POOL]);
+    if (!strcmp(operation, "avg_pool_backward"))
+        return k->avg_pool_backward(q, in[POOLED], got[DPOOL]);
+    if (!strcmp(operation, "conv_relu_pool_dw"))
+        return k->conv_relu_pool_dw(g, q, in[POOLED], a->arg, bytes, in[X], got[DW], got[DB]);
+    printf("no call for %s\n", operation);
+    return 1;
 }
 
 static const ck_kernels *kernels;
@@ -90,50 +139,58 @@ static arrays first;
 static void *caller(void *failed)
 {
     arrays mine;
-    make(&mine, &current->conv);
+    make(&mine, current);
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < RESULTS; i++)
-            memcpy(mine.got[i], first.got[i], mine.got_size[i] * sizeof(float));
+            memset(mine.got[i], 0, mine.got_size[i] * sizeof(float));
         *(int *)failed |= compute(kernels, current, &mine);
         for (int i = 0; i < RESULTS; i++)
             if (memcmp(mine.got[i], first.got[i], mine.got_size[i] * sizeof(float))) {
-                printf("%s: result %d has other bits with threads\n", current->name, i);
+                printf("result %d has other bits with threads\n", i);
                 *(int *)failed = 1;
             }
     }
+    discard(&mine);
     return NULL;
+}
+
+static int race(const problem *p)
+{
+    int failed = 0, wrong[CALLERS] = {0};
+    pthread_t threads[CALLERS];
+    current = p;
+    make(&first, p);
+    for (int j = 0; j < SIDE; j++)
+        counts[j] = (int32_t)p->pool.k[1];
+    for (int j = 0; j < RESULTS; j++)
+        memset(first.got[j], 0, first.got_size[j] * sizeof(float));
+    ck_set_num_threads(1);
+    failed |= compute(kernels, p, &first);
+    ck_set_num_threads(4);
+    for (int t = 0; t < CALLERS; t++)
+        pthread_create(&threads[t], NULL, caller, &wrong[t]);
+    for (int t = 0; t < CALLERS; t++) {
+        pthread_join(threads[t], NULL);
+        failed |= wrong[t];
+    }
+    discard(&first);
+    return failed;
 }
 
 int main(void)
 {
-    const problem problems[] = {
-        {"direct, windows", same(4, 8, 16, 1), CK_DIRECT, CK_WINDOWS, CK_WINDOWS},
-        {"gemm, rows, tiles", same(4, 8, 16, 1), CK_GEMM, CK_ROWS, CK_TILES},
-        {"columns", same(9, 3, 16, 1), CK_COLUMNS, CK_WINDOWS, CK_WINDOWS},
-        {"depthwise, global", same(8, 32, 32, 32), CK_DEPTHWISE, CK_GLOBAL, CK_GLOBAL},
-        {"winograd", same(4, 16, 32, 1), CK_WINOGRAD, CK_WINDOWS, CK_WINDOWS},
-        {"winograd, many weights", same(1, 96, 128, 1), CK_WINOGRAD, CK_WINDOWS, CK_WINDOWS}};
     int failed = 0;
     kernels = ck_active_isa()->of[CK_F32];
-    for (size_t i = 0; i < sizeof problems / sizeof *problems; i++) {
-        current = &problems[i];
-        make(&first, &current->conv);
-        for (int j = 0; j < SIDE; j++)
-            counts[j] = current->pool_forward == CK_GLOBAL ? SIDE : 2;
-        for (int j = 0; j < RESULTS; j++)
-            memset(first.got[j], 0, first.got_size[j] * sizeof(float));
-        ck_set_num_threads(1);
-        failed |= compute(kernels, current, &first);
-        ck_set_num_threads(4);
-        pthread_t threads[CALLERS];
-        int wrong[CALLERS] = {0};
-        for (int t = 0; t < CALLERS; t++)
-            pthread_create(&threads[t], NULL, caller, &wrong[t]);
-        for (int t = 0; t < CALLERS; t++) {
-            pthread_join(threads[t], NULL);
-            failed |= wrong[t];
+    for (int i = 0; i < CK_KERNELS; i++) {
+        const char *operation = ck_kernel_operation(i), *name = ck_kernel_name(i);
+        if (!kernels->kernel[i].conv_forward) {
+            printf("%s %s: not on %s\n", operation, name, ck_active_isa()->name);
+            continue;
         }
-        printf("%s: %s\n", current->name, failed ? "FAILED" : "ok");
+        problem p = problem_of(i);
+        int wrong = race(&p);
+        printf("%s %s: %s\n", operation, name, wrong ? "FAILED" : "ok");
+        failed |= wrong;
     }
     return failed;
 }

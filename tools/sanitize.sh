@@ -3,7 +3,8 @@
 # their own and run them through `convkit conformance --quick`, both backends made of them, once for
 # every instruction set of this machine.  Any report ends the run with a failure.
 #
-#   tools/sanitize.sh [PYTHON]        PYTHON has convkit's test packages; default .venv/bin/python
+#   tools/sanitize.sh [PYTHON]        PYTHON has convkit's test packages and what pyproject.toml
+#                                     requires for a build; default .venv/bin/python
 #   SANITIZE_ISAS="avx2 generic"      only these instruction sets
 #   SANITIZE_ARGS="--op conv"         further arguments of `convkit conformance`
 set -euo pipefail
@@ -18,7 +19,10 @@ git ls-files -z | xargs -0 cp --parents -t "$top"
 cd "$top"
 flags="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g1 -O1"
 # -O1 after setup.py's -O3 wins: the checks are in the C code, and it builds in a third of the time.
-CONVKIT_CFLAGS="$flags" "$python" setup.py --quiet build_clib build_ext --inplace
+# The wide kernels, for tests only, take longer than all others: not where they are not asked for.
+wide=1
+[[ " ${SANITIZE_ISAS:-wide} " == *" wide "* ]] || wide=0
+CONVKIT_CFLAGS="$flags" CONVKIT_BUILD_WIDE=$wide "$python" setup.py --quiet build_clib build_ext --inplace
 mkdir site
 for package in naive im2col_numpy cython; do
 	ln -s "$top/backends/$package" "site/convkit_$package"

@@ -1,7 +1,7 @@
 """The fast backend: compiled kernels for convolution and pooling, one build per instruction set.
 
-This module only allocates outputs and finds the plan of a problem; kernels stand in ``src``,
-their choice in ``table``. Without the compiled module the import fails and says why.
+This module only allocates outputs and finds the plan of a problem. The kernels are in ``src``,
+their choice is in ``table``. Without the compiled module the import fails and says why.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import numpy.typing as npt
 from convkit.contract import API_VERSION, hookimpl
 from convkit.spec import ConvSpec, PoolSpec
 
-from .table import ABI, KERNELS, Kernel, candidates, choose, sums_pooled_gradient
+from . import table
+from .table import KERNELS, Kernel
 
 try:
     from . import _kernels
@@ -29,13 +30,27 @@ except ImportError as error:
         "compiler is found; install a C compiler (gcc or clang), then install convkit again"
         f" ({error})"
     ) from error
-# An editable install follows the sources, its compiled module does not: what they disagree on
-# would be called by a wrong number, or with wrong arguments.
-if (built := getattr(_kernels, "ABI", None)) != ABI:
+
+
+def _check_compiled() -> None:
+    """Refuse a module compiled from older or newer sources than the Python beside it.
+
+    An editable install follows the sources, its compiled module does not: a kernel that only one of
+    them lists, or that takes other arguments, must not be called.
+    """
+    built = getattr(_kernels, "INTERFACE", None)
+    unlisted = table.COMPILED ^ set(getattr(_kernels, "NUMBERS", ()))
+    if built == table.INTERFACE and not unlisted:
+        return
+    which = ", ".join(" ".join(kernel) for kernel in sorted(unlisted)) or "none"
     raise ImportError(
-        f"convkit_cython._kernels.ABI (={built}) must be {ABI}, as the Python beside it expects: "
-        "it was compiled from older or newer sources; rebuild it: pip install -e ."
+        f"convkit_cython._kernels.INTERFACE (={built}) must be {table.INTERFACE}, and its kernels "
+        f"those of the table (listed by one alone: {which}): it was compiled from older or newer "
+        "sources; rebuild it: pip install -e ."
     )
+
+
+_check_compiled()
 
 __all__ = ["KERNELS", "CythonBackend", "Kernel", "candidates", "convkit_backend"]
 
@@ -43,14 +58,14 @@ Array: TypeAlias = npt.NDArray[np.floating[Any]]
 Plan: TypeAlias = "_kernels.ConvPlan | _kernels.PoolPlan"
 
 _ARG_DTYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32}
-# How much of a fused layer's convolution is held at a time: forward, to be pooled while it is in
-# the cache; backward, where every part has sums to be added up, larger ones.
+# How much of a fused layer's convolution is stored at a time. Forward, it is pooled while it is in
+# the cache; backward, parts are larger, because the sums of each must be added up.
 _FORWARD_BYTES = 2 << 20
 _BACKWARD_BYTES = 4 << 20
 
 
 def _parts(spec: ConvSpec, most: int) -> Iterator[slice]:
-    """Some images at a time, whose results take about ``most`` bytes."""
+    """Slices of some images, whose results take about ``most`` bytes."""
     images = max(1, most // (prod(spec.out_shape[1:]) * spec.dtype.itemsize))
     for start in range(0, spec.x_shape[0], images):
         yield slice(start, min(start + images, spec.x_shape[0]))
@@ -67,13 +82,31 @@ def _like(array: Array | None) -> Array | None:
     return None if array is None else np.empty_like(array)
 
 
+def candidates(operation: str, problem: Any, kernels: tuple[Kernel, ...] = KERNELS) -> list[Kernel]:
+    """Return the kernels that compute this problem, the one that runs it first.
+
+    The problem is a spec, or for a fused operation a tuple of them.
+    """
+    return table.candidates(operation, problem, _kernels.InstructionSet(), kernels)
+
+
 def make_plan(spec: ConvSpec | PoolSpec, kernels: tuple[Kernel, ...] = KERNELS) -> Plan:
-    """Return the plan that runs ``spec`` with the kernels the table prefers."""
+    """Return the plan that runs ``spec`` with the kernels that the table chooses."""
+    isa = _kernels.InstructionSet()
     if isinstance(spec, PoolSpec):
         operations = [f"{spec.kind}_pool_forward", f"{spec.kind}_pool_backward"]
-        return _kernels.PoolPlan(spec, *(choose(o, spec, kernels) for o in operations))
+        names = [table.choose(o, spec, isa, kernels).name for o in operations]
+        return _kernels.PoolPlan(spec, *names)
     operations = ["conv_forward", "conv_dx", "conv_dw"]
-    return _kernels.ConvPlan(spec, *(choose(o, spec, kernels) for o in operations))
+    names = [table.choose(o, spec, isa, kernels).name for o in operations]
+    return _kernels.ConvPlan(spec, *names)
+
+
+@lru_cache(maxsize=256)
+def _pooled_dw_kernel(conv_spec: ConvSpec, pool_spec: PoolSpec) -> str:
+    """The kernel of dw of conv - relu - max pool; it does not depend on the instruction set."""
+    specs = conv_spec, pool_spec
+    return table.choose("conv_relu_pool_dw", specs, _kernels.InstructionSet()).name
 
 
 class CythonBackend(_kernels.Calls):
@@ -87,7 +120,12 @@ class CythonBackend(_kernels.Calls):
 
     def __init__(self) -> None:
         super().__init__(partial(make_plan, kernels=self.kernels))
-        # What the variables ask for is done, or the backend is not to be had.
+        # If what the variables ask for cannot be done, the backend does not load.
+        if os.environ.get("CONVKIT_ISA") == "wide" and "wide" not in _kernels.isas():
+            raise ImportError(
+                "CONVKIT_ISA (='wide') must name kernels that are built, and these are for tests "
+                "only; build them in a checkout: CONVKIT_BUILD_WIDE=1 pip install -e ."
+            )
         _kernels.active_isa()
         threads = os.environ.get("CONVKIT_NUM_THREADS", "").strip()
         if threads and not (threads.isascii() and threads.isdecimal() and int(threads) > 0):
@@ -128,10 +166,10 @@ class CythonBackend(_kernels.Calls):
     def conv_relu_pool_forward(
         self, conv_spec: ConvSpec, pool_spec: PoolSpec, x: Array, w: Array, b: Array | None
     ) -> tuple[Array, Any]:
-        """Return ``out``, and in a byte (or two) where each maximum stood, if it is above 0.
+        """Return ``out``, and the index of each maximum that is above 0, in a byte (or two).
 
-        A few images at a time, so that the convolution's result, through ReLU already, is pooled
-        while it is in the cache, and never held as a whole.
+        A few images at a time, so that the convolution's result, already through ReLU, is pooled
+        while it is in the cache, and never stored as a whole.
         """
         out = np.empty(pool_spec.out_shape, pool_spec.dtype)
         arg = np.empty(pool_spec.out_shape, _ARG_DTYPES[self.plan(pool_spec).arg_bytes])
@@ -140,7 +178,7 @@ class CythonBackend(_kernels.Calls):
             z = np.empty((count, *conv_spec.out_shape[1:]), conv_spec.dtype)
             self.plan(_of_images(conv_spec, count)).forward(x[part], w, b, z, True)
             self.plan(_of_images(pool_spec, count)).forward(z, out[part], arg[part])
-            arg[part] |= -(~(out[part] > 0)).astype(arg.dtype)  # all bits: no place
+            arg[part] |= -(~(out[part] > 0)).astype(arg.dtype)  # all bits: no argmax
         return out, arg
 
     def conv_relu_pool_backward(
@@ -155,10 +193,10 @@ class CythonBackend(_kernels.Calls):
     ) -> tuple[Array | None, Array | None, Array | None]:
         """Return the gradients ``needs`` names.
 
-        A maximum of 0 or NaN has no gradient, whichever of its window's places it came from.
+        A maximum of 0 or NaN has no gradient, whichever pixel of its window it came from.
         """
         args = conv_spec, pool_spec, dout, x, w, saved
-        if "dw" in needs and sums_pooled_gradient(conv_spec, pool_spec):
+        if "dw" in needs and _pooled_dw_kernel(conv_spec, pool_spec) == "pooled":
             dw = np.empty(conv_spec.w_shape, conv_spec.dtype)
             db = np.empty(conv_spec.w_shape[:1], conv_spec.dtype) if "db" in needs else None
             plans = self.plan(conv_spec), self.plan(pool_spec)
@@ -176,9 +214,9 @@ class CythonBackend(_kernels.Calls):
         saved: Any,
         needs: tuple[str, ...],
     ) -> tuple[Array | None, Array | None, Array | None]:
-        """Return the gradients by way of the convolution's own, of some images at a time.
+        """Return the gradients by way of the convolution's own, for some images at a time.
 
-        So it is never held as a whole either. Parts are cut by the shape alone, and so are the
+        So that is never stored as a whole either. Parts are cut by the shape alone, and so are the
         sums.
         """
         dtype = conv_spec.dtype
@@ -206,7 +244,7 @@ class CythonBackend(_kernels.Calls):
     def multiply_adds(self, dtype: Any, rounds: int) -> float:
         """Multiply and add in registers alone, on all threads; return how many operations.
 
-        For benchmarks: what this machine could do at best.
+        For benchmarks: the peak of this machine.
         """
         return _kernels.multiply_adds(np.dtype(dtype).itemsize == 8, rounds)
 

@@ -9,7 +9,21 @@ from convkit.spec import ConvSpec, PoolSpec
 _Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 _Ints: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 
-ABI: int
+INTERFACE: int
+NUMBERS: dict[tuple[str, str], int]
+RULES: dict[str, int]
+
+class InstructionSet:
+    name: str
+    vector_bytes: int
+    masked_loads: bool
+    most_taps: int
+    most_blocks: int
+    most_across: int
+    most_plane_vectors: int
+    pretransform_bytes: int
+    def __init__(self) -> None: ...
+    def rule(self, name: str, spec: ConvSpec) -> int: ...
 
 def isas() -> dict[str, tuple[int, bool]]: ...
 def active_isa() -> str: ...
@@ -19,11 +33,12 @@ def set_num_threads(n: int) -> None: ...
 def multiply_adds(double_precision: bool, rounds: int) -> float: ...
 def copy(to: Any, source: Any) -> None: ...
 
-class ConvPlan:
+class Plan:
+    spec: ConvSpec | PoolSpec
+
+class ConvPlan(Plan):
     spec: ConvSpec
-    def __init__(
-        self, spec: ConvSpec, forward_kernel: int, dx_kernel: int, dw_kernel: int
-    ) -> None: ...
+    def __init__(self, spec: ConvSpec, forward: str, dx: str, dw: str) -> None: ...
     def forward(
         self, x: _Floats, w: _Floats, b: _Floats | None, out: _Floats, relu: bool = False
     ) -> None: ...
@@ -32,10 +47,10 @@ class ConvPlan:
         self, dout: _Floats, x: _Floats, dw: _Floats | None, db: _Floats | None
     ) -> None: ...
 
-class PoolPlan:
+class PoolPlan(Plan):
     spec: PoolSpec
     arg_bytes: int
-    def __init__(self, spec: PoolSpec, forward_kernel: int, backward_kernel: int) -> None: ...
+    def __init__(self, spec: PoolSpec, forward: str, backward: str) -> None: ...
     def forward(self, x: _Floats, out: _Floats, arg: _Ints | None) -> None: ...
     def backward(self, dout: _Floats, arg: _Ints | None, dx: _Floats) -> None: ...
 

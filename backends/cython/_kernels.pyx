@@ -1,10 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """The thin layer between the backend and its C kernels: pointers, sizes and the GIL.
 
-A plan holds one problem's sizes in C and the numbers of the kernels chosen for it, so that a call
-costs little more than its kernel. Nothing here decides or checks anything: arrays come C-contiguous
-and of the plan's dtype, and their shapes are the spec's. NumPy's own interface hands out their
-memory, because the buffer protocol costs more than a small problem takes.
+A plan holds one problem's sizes in C and the kernels chosen for it, so that a call costs little
+more than its kernel. Nothing here decides or checks anything: arrays come C-contiguous and of the
+plan's dtype, and their shapes are the spec's. NumPy's own interface hands out their memory, because
+the buffer protocol costs more than a small problem takes.
 """
 
 cimport numpy as cnp
@@ -16,47 +16,67 @@ from math import prod
 cnp.import_array()
 
 
-cdef extern from "ck.h" nogil:
+cdef extern from "kernels.h" nogil:
     ctypedef Py_ssize_t idx
-    enum: CK_ABI
+    enum:
+        CK_INTERFACE
+        CK_KERNELS
+        CK_conv_db_direct
+        CK_MOST_TAPS
+        CK_MOST_BLOCKS
+        CK_MOST_ACROSS
+        CK_MOST_PLANE_VECTORS
+        CK_PRETRANSFORM_BYTES
 
     ctypedef struct ck_conv:
         idx n, c, f, groups
-        idx[3] k, s, d, p
+        idx *k
+        idx *s
+        idx *d
+        idx *p
         # "in" and "out" as C names
-        idx size_in "in"[3]
-        idx size_out "out"[3]
+        idx *size_in "in"
+        idx *size_out "out"
 
     ctypedef struct ck_pool:
         idx planes
-        idx[3] k, s, d, p
-        idx size_in "in"[3]
-        idx size_out "out"[3]
-        const int32_t *counts[3]
+        idx *k
+        idx *s
+        idx *d
+        idx *p
+        idx *size_in "in"
+        idx *size_out "out"
+        const int32_t **counts
+
+    ctypedef union ck_kernel:
+        int (*conv_forward)(const ck_conv *, const void *, const void *, const void *, void *,
+                            int) noexcept nogil
+        int (*conv_dx)(const ck_conv *, const void *, const void *, void *) noexcept nogil
+        int (*conv_dw)(const ck_conv *, const void *, const void *, void *, void *) noexcept nogil
+        int (*conv_db)(const ck_conv *, const void *, void *) noexcept nogil
+        int (*max_pool_forward)(const ck_pool *, const void *, void *, void *,
+                                int) noexcept nogil
+        int (*max_pool_backward)(const ck_pool *, const void *, const void *, int,
+                                 void *) noexcept nogil
+        int (*avg_pool_forward)(const ck_pool *, const void *, void *) noexcept nogil
+        int (*avg_pool_backward)(const ck_pool *, const void *, void *) noexcept nogil
+        int (*conv_relu_pool_dw)(const ck_conv *, const ck_pool *, const void *, const void *, int,
+                                 const void *, void *, void *) noexcept nogil
 
     ctypedef struct ck_kernels:
-        int (*conv_forward[4])(const ck_conv *, const void *, const void *, const void *, void *,
-                               int) noexcept nogil
-        int (*conv_dx[4])(const ck_conv *, const void *, const void *, void *) noexcept nogil
-        int (*conv_dw[4])(const ck_conv *, const void *, const void *, void *,
-                          void *) noexcept nogil
-        int (*conv_db)(const ck_conv *, const void *, void *) noexcept nogil
-        int (*max_pool_forward[4])(const ck_pool *, const void *, void *, void *,
-                                   int) noexcept nogil
-        int (*max_pool_backward[4])(const ck_pool *, const void *, const void *, int,
-                                    void *) noexcept nogil
-        int (*avg_pool_forward[4])(const ck_pool *, const void *, void *) noexcept nogil
-        int (*avg_pool_backward[4])(const ck_pool *, const void *, void *) noexcept nogil
-        int (*pooled_dw)(const ck_conv *, const ck_pool *, const void *, const void *, int,
-                         const void *, void *, void *) noexcept nogil
+        const ck_kernel *kernel
+        int (**rule)(const ck_conv *) noexcept nogil
         double (*peak)(idx) noexcept nogil
         void (*copy)(void *, const void *, idx) noexcept nogil
 
     ctypedef struct ck_isa:
         const char *name
-        int vector_bytes
-        const ck_kernels *of[2]
+        int vector_bytes, masked_loads
+        const ck_kernels **of
 
+    const char *ck_kernel_operation(int)
+    const char *ck_kernel_name(int)
+    const char *ck_rule_name(int)
     const ck_isa *ck_active_isa()
     const ck_isa *ck_isa_at(int, int *)
     const char *ck_isa_wanted()
@@ -65,9 +85,67 @@ cdef extern from "ck.h" nogil:
     void ck_set_num_threads(int)
 
 
-ABI = CK_ABI
 cdef enum:
     MOST_PLANS = 1024
+
+
+def _numbers():
+    """Return the kernels of kernels.def: {(operation, name): number}."""
+    return {
+        (ck_kernel_operation(i).decode(), ck_kernel_name(i).decode()): i for i in range(CK_KERNELS)
+    }
+
+
+def _rules():
+    numbers, i = {}, 0
+    while ck_rule_name(i) != NULL:
+        numbers[ck_rule_name(i).decode()] = i
+        i += 1
+    return numbers
+
+
+INTERFACE = CK_INTERFACE
+NUMBERS = _numbers()
+RULES = _rules()
+
+
+cdef class InstructionSet:
+    """The instruction set in use: its vectors, the kernels' limits and cost models."""
+
+    cdef const ck_isa *isa
+    cdef readonly str name
+    cdef readonly int vector_bytes
+    cdef readonly bint masked_loads
+    cdef readonly int most_taps, most_blocks, most_across, most_plane_vectors, pretransform_bytes
+
+    def __init__(self):
+        self.isa = ck_active_isa()
+        if self.isa == NULL:
+            usable = ", ".join(name for name, (_, fits) in isas().items() if fits)
+            raise ImportError(
+                f"CONVKIT_ISA (={ck_isa_wanted().decode()!r}) must be an instruction set that this "
+                f"CPU has and convkit_cython is built for: {usable}"
+            )
+        self.name = self.isa.name.decode()
+        self.vector_bytes = self.isa.vector_bytes
+        self.masked_loads = self.isa.masked_loads
+        self.most_taps = CK_MOST_TAPS
+        self.most_blocks = CK_MOST_BLOCKS
+        self.most_across = CK_MOST_ACROSS
+        self.most_plane_vectors = CK_MOST_PLANE_VECTORS
+        self.pretransform_bytes = CK_PRETRANSFORM_BYTES
+
+    def rule(self, str name, spec):
+        """Ask a cost model: 0 for never, 1 for always, 2 for in some phases of depth."""
+        cdef ck_conv g
+        describe(&g, spec)
+        return self.isa.of[spec.dtype.itemsize == 8].rule[<int>RULES[name]](&g)
+
+    def __eq__(self, other):
+        return type(other) is InstructionSet and self.isa == (<InstructionSet>other).isa
+
+    def __hash__(self):
+        return <Py_hash_t><size_t>self.isa
 
 
 def isas():
@@ -83,19 +161,12 @@ def isas():
 
 
 def active_isa():
-    """Return the name of the instruction set in use; ImportError where there is none."""
-    cdef const ck_isa *isa = ck_active_isa()
-    if isa == NULL:
-        usable = ", ".join(name for name, (_, fits) in isas().items() if fits)
-        raise ImportError(
-            f"CONVKIT_ISA (={ck_isa_wanted().decode()!r}) must be an instruction set that this "
-            f"CPU has and convkit_cython is built for: {usable}"
-        )
-    return isa.name.decode()
+    """Return the name of the instruction set in use; ImportError if there is none."""
+    return InstructionSet().name
 
 
 def set_isa(str name):
-    """Use the instruction set `name` from now on (for tests; plans made before follow)."""
+    """Use the instruction set `name` from now on (for tests; plans made before keep their own)."""
     cdef int i = 0, usable = 0
     cdef const ck_isa *isa = ck_isa_at(i, &usable)
     while isa != NULL:
@@ -124,16 +195,16 @@ cdef extern from "Python.h":
 
 
 cdef enum:
-    # multiply-adds that are over sooner than the GIL is given up and taken again
+    # multiply-adds that take less time than releasing and acquiring the GIL
     SMALL = 1 << 14
 
 
-cdef inline PyThreadState *let_go(bint small) noexcept:
-    """Give up the GIL, unless the kernel to be run is so small that nobody waits for it."""
+cdef inline PyThreadState *release(bint small) noexcept:
+    """Release the GIL, unless the kernel to be run is so small that nobody waits for it."""
     return NULL if small else PyEval_SaveThread()
 
 
-cdef inline void take_back(PyThreadState *state) noexcept:
+cdef inline void acquire(PyThreadState *state) noexcept:
     if state != NULL:
         PyEval_RestoreThread(state)
 
@@ -191,32 +262,59 @@ def copy(cnp.ndarray to not None, cnp.ndarray source not None):
         kernels.copy(cnp.PyArray_DATA(to), cnp.PyArray_DATA(source), cnp.PyArray_NBYTES(to))
 
 
-cdef class ConvPlan:
-    """A convolution's sizes and kernels, from a ConvSpec and a kernel number per operation."""
+cdef int describe(ck_conv *g, spec) except -1:
+    """Write a ConvSpec's sizes to g."""
+    g.n, g.c = spec.x_shape[0], spec.x_shape[1]
+    g.f = spec.w_shape[0]
+    g.groups = spec.groups
+    fill(g.size_in, spec.x_shape[2:], 1)
+    fill(g.size_out, spec.out_shape[2:], 1)
+    fill(g.k, spec.kernel, 1)
+    fill(g.s, spec.stride, 1)
+    fill(g.d, spec.dilation, 1)
+    fill(g.p, tuple([begin for begin, _ in spec.pad]), 0)
+    return 0
 
-    cdef ck_conv g
+
+cdef class Plan:
+    """One problem of one dtype on one instruction set."""
+
+    cdef const ck_isa *isa
+    cdef const ck_kernels *kernels
     cdef layout result
     cdef bint small
-    cdef int dtype, forward_kernel, dx_kernel, dw_kernel
     cdef readonly object spec
 
-    def __init__(self, spec, int forward_kernel, int dx_kernel, int dw_kernel):
+    def __init__(self, spec):
         self.spec = spec
-        self.g.n, self.g.c = spec.x_shape[0], spec.x_shape[1]
-        self.g.f = spec.w_shape[0]
-        self.g.groups = spec.groups
-        fill(self.g.size_in, spec.x_shape[2:], 1)
-        fill(self.g.size_out, spec.out_shape[2:], 1)
-        fill(self.g.k, spec.kernel, 1)
-        fill(self.g.s, spec.stride, 1)
-        fill(self.g.d, spec.dilation, 1)
-        fill(self.g.p, tuple([begin for begin, _ in spec.pad]), 0)
-        self.dtype = spec.dtype.itemsize == 8
-        self.forward_kernel = forward_kernel
-        self.dx_kernel = dx_kernel
-        self.dw_kernel = dw_kernel
-        self.small = prod(spec.out_shape) * prod(spec.w_shape[1:]) <= SMALL
+        self.isa = ck_active_isa()
+        self.kernels = self.isa.of[spec.dtype.itemsize == 8]
         lay_out(&self.result, spec.out_shape, spec.dtype)
+
+    cdef ck_kernel kernel(self, str operation, str name) except *:
+        """Return the kernel of that name."""
+        cdef ck_kernel found = self.kernels.kernel[<int>NUMBERS[operation, name]]
+        if found.conv_forward == NULL:
+            raise ValueError(
+                f"{operation} (={name!r}) must be a kernel of the instruction set "
+                f"{self.isa.name.decode()!r}, which has none of that name"
+            )
+        return found
+
+
+cdef class ConvPlan(Plan):
+    """A convolution's sizes and kernels, from a ConvSpec and a kernel's name per operation."""
+
+    cdef ck_conv g
+    cdef ck_kernel forward_kernel, dx_kernel, dw_kernel
+
+    def __init__(self, spec, str forward, str dx, str dw):
+        Plan.__init__(self, spec)
+        describe(&self.g, spec)
+        self.forward_kernel = self.kernel("conv_forward", forward)
+        self.dx_kernel = self.kernel("conv_dx", dx)
+        self.dw_kernel = self.kernel("conv_dw", dw)
+        self.small = prod(spec.out_shape) * prod(spec.w_shape[1:]) <= SMALL
 
     cdef cnp.ndarray infer(self, cnp.ndarray x, cnp.ndarray w, cnp.ndarray b):
         cdef cnp.ndarray out = empty(&self.result)
@@ -225,11 +323,10 @@ cdef class ConvPlan:
 
     cdef int run(self, cnp.ndarray x, cnp.ndarray w, cnp.ndarray b, cnp.ndarray out,
                  bint relu) except -1:
-        cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
         cdef void *ax = at(x), *aw = at(w), *ab = at(b), *ao = at(out)
-        cdef PyThreadState *state = let_go(self.small)
-        cdef int status = kernels.conv_forward[self.forward_kernel](&self.g, ax, aw, ab, ao, relu)
-        take_back(state)
+        cdef PyThreadState *state = release(self.small)
+        cdef int status = self.forward_kernel.conv_forward(&self.g, ax, aw, ab, ao, relu)
+        acquire(state)
         return check(status)
 
     def forward(self, cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b,
@@ -240,41 +337,38 @@ cdef class ConvPlan:
     def backward_x(self, cnp.ndarray dout not None, cnp.ndarray w not None,
                    cnp.ndarray dx not None):
         """Write the gradient with respect to x into dx."""
-        cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
         cdef void *ad = at(dout), *aw = at(w), *ax = at(dx)
-        cdef PyThreadState *state = let_go(self.small)
-        cdef int status = kernels.conv_dx[self.dx_kernel](&self.g, ad, aw, ax)
-        take_back(state)
+        cdef PyThreadState *state = release(self.small)
+        cdef int status = self.dx_kernel.conv_dx(&self.g, ad, aw, ax)
+        acquire(state)
         check(status)
 
     def backward_w(self, cnp.ndarray dout not None, cnp.ndarray x not None, cnp.ndarray dw,
                    cnp.ndarray db):
         """Write the gradients with respect to w and b into dw and db; one of them may be None."""
-        cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
         cdef void *ad = at(dout), *ax = at(x), *aw = at(dw), *ab = at(db)
-        cdef PyThreadState *state = let_go(self.small)
+        cdef PyThreadState *state = release(self.small)
         cdef int status
         if aw == NULL:
-            status = kernels.conv_db(&self.g, ad, ab)
+            status = self.kernels.kernel[CK_conv_db_direct].conv_db(&self.g, ad, ab)
         else:
-            status = kernels.conv_dw[self.dw_kernel](&self.g, ad, ax, aw, ab)
-        take_back(state)
+            status = self.dw_kernel.conv_dw(&self.g, ad, ax, aw, ab)
+        acquire(state)
         check(status)
 
 
-cdef class PoolPlan:
-    """A pooling's sizes and kernels, from a PoolSpec and a kernel number per direction."""
+cdef class PoolPlan(Plan):
+    """A pooling's sizes and kernels, from a PoolSpec and a kernel's name per direction."""
 
     cdef ck_pool g
-    cdef layout result, places
-    cdef bint small
-    cdef int dtype, forward_kernel, backward_kernel, maximum
+    cdef layout indices
+    cdef int maximum
+    cdef ck_kernel forward_kernel, backward_kernel
     cdef int32_t *counts
     cdef readonly int arg_bytes
-    cdef readonly object spec
 
-    def __init__(self, spec, int forward_kernel, int backward_kernel):
-        self.spec = spec
+    def __init__(self, spec, str forward, str backward):
+        Plan.__init__(self, spec)
         self.g.planes = spec.x_shape[0] * spec.x_shape[1]
         fill(self.g.size_in, spec.x_shape[2:], 1)
         fill(self.g.size_out, spec.out_shape[2:], 1)
@@ -282,17 +376,15 @@ cdef class PoolPlan:
         fill(self.g.s, spec.stride, 1)
         fill(self.g.d, spec.dilation, 1)
         fill(self.g.p, tuple([begin for begin, _ in spec.pad]), 0)
-        self.dtype = spec.dtype.itemsize == 8
-        self.forward_kernel = forward_kernel
-        self.backward_kernel = backward_kernel
         self.maximum = spec.kind == "max"
+        self.forward_kernel = self.kernel(f"{spec.kind}_pool_forward", forward)
+        self.backward_kernel = self.kernel(f"{spec.kind}_pool_backward", backward)
         window = self.g.k[0] * self.g.k[1] * self.g.k[2]
-        # One value more than there are places: it means that there is none.
+        # One value more than a window has indices: it means that there is no argmax.
         self.arg_bytes = 1 if window < 256 else 2 if window < 65536 else 4
         self.small = prod(spec.out_shape) * window <= SMALL
-        lay_out(&self.result, spec.out_shape, spec.dtype)
-        self.places = self.result
-        self.places.dtype = {1: cnp.NPY_UINT8, 2: cnp.NPY_UINT16, 4: cnp.NPY_UINT32}[self.arg_bytes]
+        self.indices = self.result
+        self.indices.dtype = {1: cnp.NPY_UINT8, 2: cnp.NPY_UINT16, 4: cnp.NPY_UINT32}[self.arg_bytes]
         if not self.maximum:
             self.copy_counts(((1,),) * (3 - len(spec.kernel)) + spec.counts)
 
@@ -311,34 +403,30 @@ cdef class PoolPlan:
         free(self.counts)
 
     cdef int run(self, cnp.ndarray x, cnp.ndarray out, cnp.ndarray arg) except -1:
-        cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
         cdef void *ax = at(x), *ao = at(out), *aa = at(arg)
-        cdef PyThreadState *state = let_go(self.small)
+        cdef PyThreadState *state = release(self.small)
         cdef int status
         if self.maximum:
-            status = kernels.max_pool_forward[self.forward_kernel](
-                &self.g, ax, ao, aa, self.arg_bytes)
+            status = self.forward_kernel.max_pool_forward(&self.g, ax, ao, aa, self.arg_bytes)
         else:
-            status = kernels.avg_pool_forward[self.forward_kernel](&self.g, ax, ao)
-        take_back(state)
+            status = self.forward_kernel.avg_pool_forward(&self.g, ax, ao)
+        acquire(state)
         return check(status)
 
     def forward(self, cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray arg):
-        """Write the pooled x into out and, for a maximum, where it stood into arg (or None)."""
+        """Write the pooled x into out, and the argmax indices of a maximum into arg (or None)."""
         self.run(x, out, arg)
 
     def backward(self, cnp.ndarray dout not None, cnp.ndarray arg, cnp.ndarray dx not None):
         """Write the gradient with respect to x into dx."""
-        cdef const ck_kernels *kernels = ck_active_isa().of[self.dtype]
         cdef void *ad = at(dout), *aa = at(arg), *ax = at(dx)
-        cdef PyThreadState *state = let_go(self.small)
+        cdef PyThreadState *state = release(self.small)
         cdef int status
         if self.maximum:
-            status = kernels.max_pool_backward[self.backward_kernel](
-                &self.g, ad, aa, self.arg_bytes, ax)
+            status = self.backward_kernel.max_pool_backward(&self.g, ad, aa, self.arg_bytes, ax)
         else:
-            status = kernels.avg_pool_backward[self.backward_kernel](&self.g, ad, ax)
-        take_back(state)
+            status = self.backward_kernel.avg_pool_backward(&self.g, ad, ax)
+        acquire(state)
         check(status)
 
 
@@ -347,24 +435,24 @@ def pooled_gradients(ConvPlan conv not None, PoolPlan pool not None, cnp.ndarray
                      cnp.ndarray db):
     """Write the gradients with respect to w and b of conv - relu - max pool into dw and db.
 
-    Returns whether it did: not where x or dout is not finite.
+    Returns whether it did: not if x or dout is not finite.
     """
-    cdef const ck_kernels *kernels = ck_active_isa().of[conv.dtype]
+    cdef ck_kernel kernel = conv.kernel("conv_relu_pool_dw", "pooled")
     cdef void *ad = at(dout), *aa = at(arg), *ax = at(x), *aw = at(dw), *ab = at(db)
-    cdef PyThreadState *state = let_go(conv.small)
-    cdef int status = kernels.pooled_dw(&conv.g, &pool.g, ad, aa, pool.arg_bytes, ax, aw, ab)
-    take_back(state)
+    cdef PyThreadState *state = release(conv.small)
+    cdef int status = kernel.conv_relu_pool_dw(&conv.g, &pool.g, ad, aa, pool.arg_bytes, ax, aw, ab)
+    acquire(state)
     if status < 0:
         check(status)
     return status == 0
 
 
 cdef class Calls:
-    """The backend's forward calls, which a small problem would otherwise wait for.
+    """The backend's forward calls, compiled because their overhead is most of a small problem's time.
 
     Plans are found by the identity of their spec: convkit passes the same object for the same
     problem, and hashing one costs more than a small problem takes. A plan keeps its spec alive, so
-    an id is not reused while its entry stands.
+    an id is not reused while its entry exists.
     """
 
     cdef dict plans
@@ -376,13 +464,13 @@ cdef class Calls:
         self.make = make
 
     def plan(self, spec):
-        """Return the plan of a spec, made when it is first met."""
+        """Return the plan of a spec, made at the first call."""
         return self.known(spec)
 
     cdef object known(self, spec):
         key = <size_t><void *>spec
         plan = self.plans.get(key)
-        if plan is None:
+        if plan is None or (<Plan>plan).isa != ck_active_isa():
             if len(self.plans) >= MOST_PLANS:
                 self.plans.clear()
             plan = self.plans[key] = self.make(spec)
@@ -397,10 +485,10 @@ cdef class Calls:
         return (<ConvPlan?>self.known(spec)).infer(x, w, b)
 
     def pool_forward(self, spec, cnp.ndarray x not None):
-        """Return `out` and, for a maximum, where in its window each one stood."""
+        """Return `out` and, for a maximum, the index of each one in its window."""
         cdef PoolPlan plan = self.known(spec)
         cdef cnp.ndarray out = empty(&plan.result)
-        cdef cnp.ndarray arg = empty(&plan.places) if plan.maximum else None
+        cdef cnp.ndarray arg = empty(&plan.indices) if plan.maximum else None
         plan.run(x, out, arg)
         return out, arg
 

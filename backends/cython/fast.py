@@ -1,8 +1,8 @@
 """The backend ``cython_fast``: Winograd's convolution where it pays, else ``cython``'s kernels.
 
-Its results are rounded differently from a direct sum's, so it runs only where it is named. What
-may run it, and whether, is the table's say; NaN and infinities stay where a direct sum has them,
-because a call with a result that is not finite is computed again by the exact kernels.
+Its results are rounded differently from a direct sum's, so it runs only if it is named. The table
+says which problems run it. NaN and infinities stay where a direct sum has them, because a call with
+a result that is not finite is computed again by the exact kernels.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class FastBackend(CythonBackend):
     kernels = FAST_KERNELS
 
     def info(self) -> dict[str, Any]:
-        """What the compiled kernels say of themselves, and which problems get Winograd's."""
+        """Dtypes, instruction set and threads, and which problems run Winograd's convolution."""
         return {
             **super().info(),
             "winograd": "forward and dx of 3x3 kernels, stride 1, no dilation, and 16 or more "

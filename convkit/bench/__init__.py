@@ -1,6 +1,7 @@
-"""The stopwatch: problems, paired timing of backends, and tables of what came out.
+"""Benchmarks: problems, paired timing of backends, and tables and pages of the results.
 
-It goes through convkit's public API, as a user would, and must never time a backend whose answers
-are wrong (:mod:`convkit.bench.check`). It knows no backend by name but the one whose multiply-add
-loop gives the machine's peak (:mod:`convkit.bench.machine`).
+Layers are called through the public API, as a user calls them. A backend whose results are wrong is
+never timed (:mod:`convkit.bench.check`). Only the compiled backend is known by its name: its loop
+of multiply-adds gives the machine's peak (:mod:`convkit.bench.machine`), and the page reports what
+it reaches of that peak (:mod:`convkit.bench.page`).
 """

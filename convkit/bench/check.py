@@ -1,9 +1,9 @@
-"""No time without a right answer: every result of a subject is compared before it is timed.
+"""Results are checked before they are timed: a wrong backend gets no figures.
 
-The data are whole numbers small enough for every sum to be exact in the dtype, whatever its order,
-so convolution and max pooling must give the reference's very numbers, gradients included. In
-float64 they need more than 24 bits, or arithmetic in float32 would pass. Average pooling divides,
-and a backend with ``exact = False`` rounds: those are held to the error bound.
+The data are integers small enough for every sum to be exact in the dtype, whatever its order, so
+convolution and max pooling must equal the reference, gradients included. In float64 the data need
+more than 24 bits, or arithmetic in float32 would pass. Average pooling divides, and a backend with
+``exact = False`` rounds: those are compared within the error bound.
 """
 
 from __future__ import annotations
@@ -26,21 +26,18 @@ class WrongAnswerError(ConvkitError):
     """A subject's result is wrong, so it is not timed."""
 
 
-def whole_numbers(problem: Problem, dtype: Any) -> Arrays:
+def integers(problem: Problem, dtype: Any) -> Arrays:
     """Data for :func:`reject_wrong`: every sum of products of them is exact."""
     rng = np.random.default_rng(1)
     largest = LARGEST[np.dtype(dtype)]
-    shapes = {"x": problem.x_shape, "dout": problem.out_shape}
-    if problem.is_conv:
-        shapes |= {"w": problem.w_shape, "b": problem.w_shape[:1]}
     return {
         name: rng.integers(-largest, largest + 1, shape).astype(dtype)
-        for name, shape in shapes.items()
+        for name, shape in problem.shapes.items()
     }
 
 
 def expected(problem: Problem, data: Arrays) -> Arrays:
-    """Every result by name, in float64, from the definitions."""
+    """Every result by name, in float64, from the reference implementation."""
     wide = {name: array.astype(np.float64) for name, array in data.items()}
     spec: Any = problem.spec(np.float64)
     if isinstance(spec, ConvSpec):
@@ -61,7 +58,7 @@ def expected(problem: Problem, data: Arrays) -> Arrays:
 
 def tolerances(problem: Problem, data: Arrays, subject: Subject) -> dict[str, Any]:
     """The error bound of every result; 0 where it must be exact."""
-    names = ("out", "dx", "dw", "db") if problem.is_conv else ("out", "dx")
+    names = ("out", *problem.operation.gradients)
     if problem.kind == "max" or (problem.is_conv and is_exact(subject)):
         return dict.fromkeys(names, 0.0)
     dtype = dtype_of(data)
@@ -80,13 +77,13 @@ def tolerances(problem: Problem, data: Arrays, subject: Subject) -> dict[str, An
 
 def reject_wrong(problem: Problem, subjects: list[Subject], dtype: Any) -> None:
     """Raise WrongAnswerError at the first subject that gets a result of ``problem`` wrong."""
-    data = whole_numbers(problem, dtype)
+    data = integers(problem, dtype)
     wanted = expected(problem, data)
     for subject in subjects:
         calls = subject.calls(problem, {name: array.copy() for name, array in data.items()})
         limits = tolerances(problem, data, subject)
-        for way in ("forward", "backward"):
-            for name, got in calls[way]().items():
+        for direction in ("forward", "backward"):
+            for name, got in calls[direction]().items():
                 bad = bounds.first_bad(got, wanted[name], limits[name])
                 if bad is not None or got.dtype != np.dtype(dtype):
                     reason = bad or f"its dtype is {got.dtype}"

@@ -1,7 +1,7 @@
-"""What the machine is and what it could do at best, for figures to be a share of.
+"""The machine and its limits: peak arithmetic and copy bandwidth, to express figures as shares.
 
-The peak is a loop of multiply-adds in registers on all threads; it belongs to the compiled
-backend. Where that is missing, a NumPy matrix product stands in, and the table says so.
+The peak is a loop of multiply-adds in registers on all threads, which the compiled backend has.
+Without that backend a NumPy matrix product replaces it, and the table says so.
 """
 
 from __future__ import annotations
@@ -38,12 +38,22 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def vector_sets() -> str:
-    """Which of the vector instruction sets the CPU has, as far as the system tells."""
+def cpu_flags() -> set[str]:
+    """Every feature of the CPU that the system lists; empty where it lists none."""
     try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return platform.machine()
+        return set()
+    pairs = (line.partition(":") for line in lines)
+    return {
+        flag for key, _, value in pairs if key.strip() in ("flags", "Features")
+        for flag in value.split()
+    }  # fmt: skip
+
+
+def vector_sets() -> str:
+    """The vector instruction sets of the CPU, as far as the system lists them."""
+    flags = cpu_flags()
     found = [name for name in ("sse2", "avx2", "fma", "avx512f", "asimd", "sve") if name in flags]
     return ", ".join(found) or platform.machine()
 

@@ -1,8 +1,8 @@
-"""Extra memory of one call: how far it raises the process's peak above its results.
+"""Extra memory of one call: how far it raises the peak of the process above its results.
 
-Python's own tracing does not see what compiled code allocates, so the peak is the system's
-(Linux; elsewhere nothing is measured). Freed memory is handed back first, or its reuse would hide
-what a call needs. Pages come in groups, so small figures are coarse.
+Python's own tracing does not see what compiled code allocates, so the peak is the operating
+system's (Linux; elsewhere nothing is measured). Freed memory is returned to the system first, or
+its reuse would hide what a call needs. Small figures are coarse, as memory comes in pages.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _kilobytes(key: str) -> int:
     raise OSError(f"no {key} in {_STATUS}")
 
 
-def _give_back_freed_memory() -> None:
+def _return_freed_memory() -> None:
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
@@ -34,9 +34,9 @@ def _give_back_freed_memory() -> None:
 
 
 def extra_bytes(call: Callable[[], Arrays]) -> int | None:
-    """Bytes above inputs and results at the call's highest point; None where unknown."""
+    """Peak memory of the call in bytes, without inputs and results; None where unknown."""
     try:
-        _give_back_freed_memory()
+        _return_freed_memory()
         before = _kilobytes("VmRSS")
         _RESET.write_text("5", encoding="ascii")  # the peak becomes the present size
         results = call()

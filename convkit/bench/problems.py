@@ -1,25 +1,23 @@
-"""The problems that are timed: layers of well-known networks, pools, and the smallest call.
+"""The problems that are timed: layers of well-known networks, pools, and a tiny call.
 
-A problem holds sizes only; :func:`arrays` makes its data. The counts of operations are the usual
-ones, 2 per weight and output, padding included, so that figures compare with those of others.
+A problem holds sizes only; :func:`arrays` makes its data. Operations are counted as usual, 2 per
+weight and output with padding included, so that figures compare with published ones.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 
 from convkit.contract import Array
 from convkit.errors import ParameterError
+from convkit.operations import OPERATIONS, Operation
 from convkit.spec import ConvSpec, PoolSpec
 
 Arrays: TypeAlias = dict[str, Array]
-
-CONV_WAYS = ("forward", "backward", "dx", "dw")
-POOL_WAYS = ("forward", "backward")
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,13 @@ class Problem:
     filters: int
     kernel: int
     stride: int
-    pad: int
+    pad: int | Literal["same"]
     groups: int = 1
+
+    @property
+    def operation(self) -> Operation:
+        """The operation of convkit's that solves it."""
+        return OPERATIONS[self.kind if self.is_conv else f"{self.kind}_pool"]
 
     @property
     def is_conv(self) -> bool:
@@ -51,9 +54,20 @@ class Problem:
         return self.is_conv and self.groups == self.x_shape[1] > 1
 
     @property
-    def ways(self) -> tuple[str, ...]:
-        """What is timed: forward, backward, and for a convolution dx and dw alone."""
-        return CONV_WAYS if self.is_conv else POOL_WAYS
+    def directions(self) -> tuple[str, ...]:
+        """What is timed: forward, backward, and dx and dw alone where there are several gradients.
+
+        "dw" stands for the gradients of all parameters, db included.
+        """
+        both = ("forward", "backward")
+        return both if len(self.operation.gradients) == 1 else (*both, "dx", "dw")
+
+    def gradients(self, direction: str) -> tuple[str, ...]:
+        """The gradients that a direction computes; none in forward."""
+        every = self.operation.gradients
+        if direction == "dw":
+            return tuple(name for name in every if name != "dx")
+        return {"forward": (), "backward": every}.get(direction, (direction,))
 
     @property
     def w_shape(self) -> tuple[int, ...]:
@@ -67,36 +81,45 @@ class Problem:
             return {"stride": self.stride, "pad": self.pad, "groups": self.groups}
         return {"kernel": self.kernel, "stride": self.stride, "pad": self.pad}
 
+    @property
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each input of the operation, by its name."""
+        shapes = {"x": self.x_shape, "w": self.w_shape, "b": self.w_shape[:1]}
+        return {name: shapes[name] for name in self.operation.inputs}
+
     def spec(self, dtype: Any) -> ConvSpec | PoolSpec:
-        """Every size worked out."""
-        if self.is_conv:
-            return ConvSpec.of(
-                self.x_shape, self.w_shape, self.w_shape[:1], dtype=dtype, **self.parameters
-            )
-        return PoolSpec.of(self.x_shape, kind=self.kind, dtype=dtype, **self.parameters)
+        """The spec, with every size worked out."""
+        inputs = tuple(self.input_shapes.values())
+        (spec,) = self.operation.make_specs(inputs, (self.parameters,), dtype)
+        return cast("ConvSpec | PoolSpec", spec)
 
     @property
     def out_shape(self) -> tuple[int, ...]:
         """Shape of the output."""
         return self.spec(np.float32).out_shape
 
-    def operations(self, way: str) -> float:
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every array that the calls take: the inputs and dout."""
+        return {"x": self.x_shape, "dout": self.out_shape} | self.input_shapes
+
+    def operations(self, direction: str) -> float:
         """Multiplications and additions of a convolution; comparisons or additions of a pool."""
         outputs = math.prod(self.out_shape)
         if not self.is_conv:
             return float(outputs * self.kernel**self.axes)
-        passes = 2 if way == "backward" else 1
+        passes = 2 if direction == "backward" else 1
         return 2.0 * outputs * math.prod(self.w_shape[1:]) * passes
 
-    def traffic(self, way: str, dtype: Any) -> float:
-        """Bytes that must move at least: every input, output and argmax once."""
+    def traffic(self, direction: str, dtype: Any) -> float:
+        """The least number of bytes to move: every input, output and argmax index once."""
         size = np.dtype(dtype).itemsize
         x, out = math.prod(self.x_shape), math.prod(self.out_shape)
         if self.kind == "max":
-            return float((x + out) * size + out)  # one byte for each maximum's place
+            return float((x + out) * size + out)  # one byte for each argmax index
         if self.kind == "avg":
             return float((x + out) * size)
-        passes = 2 if way == "backward" else 1
+        passes = 2 if direction == "backward" else 1
         return float(passes * (x + out + math.prod(self.w_shape)) * size)
 
     def with_(self, **changes: Any) -> Problem:
@@ -205,10 +228,9 @@ def chosen(text: str) -> list[Problem]:
 
 
 def arrays(problem: Problem, dtype: Any, seed: int = 0) -> Arrays:
-    """Normally distributed x, dout and, for a convolution, w and b; the same ones every time."""
+    """Normally distributed inputs and dout; the same ones for the same seed."""
     rng = np.random.default_rng(seed)
-    shapes = {"x": problem.x_shape, "dout": problem.out_shape}
-    if problem.is_conv:
-        shapes |= {"w": problem.w_shape, "b": problem.w_shape[:1]}
-    return {name: rng.standard_normal(shape, np.float32).astype(dtype)
-            for name, shape in shapes.items()}  # fmt: skip
+    return {
+        name: rng.standard_normal(shape, np.float32).astype(dtype)
+        for name, shape in problem.shapes.items()
+    }

@@ -1,4 +1,4 @@
-"""A whole run: check every subject, time every problem, hand back the rows."""
+"""A whole run: check every subject, time every problem, yield the rows."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def run(
     dtypes: Sequence[str],
     threads: int,
     effort: Effort = Effort(),  # noqa: B008 - frozen
-    ways: tuple[str, ...] | None = None,
+    directions: tuple[str, ...] | None = None,
     on_step: Callable[[Problem, str], None] | None = None,
 ) -> Iterator[list[Row]]:
     """Yield the rows of one problem and dtype at a time, in the last sweep.
 
-    ``on_step`` hears of every problem and dtype in every sweep. Raises WrongAnswerError before
-    anything is timed on a problem that a subject gets wrong.
+    ``on_step`` is called after every problem and dtype of every sweep. Raises WrongAnswerError
+    where a subject gets a problem wrong, before anything is timed on it.
     """
     yardsticks = Yardsticks()
     for subject in subjects:
@@ -34,7 +34,7 @@ def run(
             for problem in problems:
                 key = problem.name, dtype
                 if key not in measurements:
-                    new = Measurement(problem, subjects, dtype, threads, yardsticks, ways)
+                    new = Measurement(problem, subjects, dtype, threads, yardsticks, directions)
                     reject_wrong(problem, new.subjects, dtype)
                     measurements[key] = new
                 measurements[key].take(effort.turns(sweep), effort.seconds)

@@ -1,21 +1,21 @@
 """What is timed: a backend of convkit through the public API, or PyTorch as a peer.
 
-A subject turns a problem's arrays into one call per way; a call takes nothing and returns its
-results by name. NumPy arrays go in and come out on every side.
+A subject makes one call per direction out of a problem's arrays. A call takes nothing and returns
+its results by name. All subjects take and return NumPy arrays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-import convkit
-from convkit import registry
+from convkit import api, registry
 from convkit.bench.problems import Arrays, Problem
-from convkit.contract import Backend
+from convkit.contract import Array, Backend
 from convkit.errors import ParameterError
 
 Call: TypeAlias = Callable[[], Arrays]
@@ -28,13 +28,35 @@ class Subject(Protocol):
     name: str
 
     def calls(self, problem: Problem, data: Arrays) -> Calls:
-        """One call per way of the problem."""
+        """One call per direction of the problem."""
 
     def set_num_threads(self, n: int) -> None:
         """Use ``n`` threads from now on."""
 
     def why_not(self, problem: Problem, dtype: Any) -> str | None:
         """None, or why it does not solve the problem."""
+
+
+def forward_call(
+    problem: Problem, data: Arrays, backend: str | Backend
+) -> Callable[[], tuple[Array, Any]]:
+    """Return a call of convkit's forward function, which returns (out, cache)."""
+    function = getattr(api, f"{problem.operation.name}_forward")
+    inputs = [data[name] for name in problem.operation.inputs]
+    return partial(function, *inputs, **problem.parameters, backend=backend)
+
+
+def backward_call(problem: Problem, dout: Array, cache: Any, needs: tuple[str, ...]) -> Call:
+    """Return a call of convkit's backward function, which returns the gradients in ``needs``."""
+    function = getattr(api, f"{problem.operation.name}_backward")
+    names = problem.operation.gradients
+    if len(names) == 1:
+        run = partial(function, dout, cache)
+        return lambda: {names[0]: run()}
+    run = partial(function, dout, cache, needs=needs)
+    return lambda: {
+        name: value for name, value in zip(names, run(), strict=True) if value is not None
+    }
 
 
 class Ours:
@@ -47,47 +69,23 @@ class Ours:
         self._choice = name
 
     def why_not(self, problem: Problem, dtype: Any) -> str | None:
-        """What the backend itself says."""
+        """What the backend's ``supports`` says."""
         reason: str | None = self.backend.supports(problem.spec(dtype))
         return reason
 
     def set_num_threads(self, n: int) -> None:
-        """Passed on where the backend has threads of its own."""
+        """Set them where the backend has threads."""
         setter = getattr(self.backend, "set_num_threads", None)
         if setter is not None:
             setter(n)
 
     def calls(self, problem: Problem, data: Arrays) -> Calls:
-        """Forward is the one a training step makes, with its cache."""
-        return self._conv(problem, data) if problem.is_conv else self._pool(problem, data)
-
-    def _conv(self, problem: Problem, data: Arrays) -> Calls:
-        parameters = {**problem.parameters, "backend": self._choice}
-        x, w, b, dout = (data[name] for name in ("x", "w", "b", "dout"))
-        _, cache = convkit.conv_forward(x, w, b, **parameters)
-
-        def backward(*needs: str) -> Arrays:
-            found = zip(
-                ("dx", "dw", "db"), convkit.conv_backward(dout, cache, needs=needs), strict=True
-            )
-            return {name: value for name, value in found if value is not None}
-
-        return {
-            "forward": lambda: {"out": convkit.conv_forward(x, w, b, **parameters)[0]},
-            "backward": lambda: backward("dx", "dw", "db"),
-            "dx": lambda: backward("dx"),
-            "dw": lambda: backward("dw", "db"),
-        }
-
-    def _pool(self, problem: Problem, data: Arrays) -> Calls:
-        forward: Any = getattr(convkit, f"{problem.kind}_pool_forward")
-        backward: Any = getattr(convkit, f"{problem.kind}_pool_backward")
-        parameters = {**problem.parameters, "backend": self._choice}
-        x, dout = data["x"], data["dout"]
-        _, cache = forward(x, **parameters)
-        return {
-            "forward": lambda: {"out": forward(x, **parameters)[0]},
-            "backward": lambda: {"dx": backward(dout, cache)},
+        """Forward is the call of a training step, which makes a cache."""
+        run = forward_call(problem, data, self._choice)
+        _, cache = run()
+        return {"forward": lambda: {"out": run()[0]}} | {
+            direction: backward_call(problem, data["dout"], cache, problem.gradients(direction))
+            for direction in problem.directions[1:]
         }
 
 
@@ -106,8 +104,8 @@ class Torch:
         self.torch: ModuleType = torch
 
     def why_not(self, problem: Problem, dtype: Any) -> str | None:
-        """It solves everything."""
-        return None
+        """It solves every problem whose padding is a number."""
+        return None if isinstance(problem.pad, int) else "its padding is not a number"
 
     def set_num_threads(self, n: int) -> None:
         """Intra-operator threads."""
@@ -117,7 +115,7 @@ class Torch:
         """``aten`` operators on tensors that share the arrays' memory."""
         make = self._conv if problem.is_conv else self._max if problem.kind == "max" else self._avg
         calls: Calls = make(problem, data)
-        return {way: self._without_gradients(call) for way, call in calls.items()}
+        return {direction: self._without_gradients(call) for direction, call in calls.items()}
 
     def _without_gradients(self, call: Call) -> Call:
         def inner() -> Arrays:
@@ -130,29 +128,26 @@ class Torch:
         tensor, aten = self.torch.from_numpy, self.torch.ops.aten
         axes = problem.axes
         conv = {1: self.torch.conv1d, 2: self.torch.conv2d, 3: self.torch.conv3d}[axes]
-        stride, pad = [problem.stride] * axes, [problem.pad] * axes
+        stride, pad = [problem.stride] * axes, [int(problem.pad)] * axes
         groups, (x, w, b, dout) = problem.groups, (data[n] for n in ("x", "w", "b", "dout"))
 
         def forward() -> Arrays:
             out = conv(tensor(x), tensor(w), tensor(b), stride, pad, 1, groups)
             return {"out": out.numpy()}
 
-        def backward(*mask: bool) -> Arrays:
+        names = problem.operation.gradients
+
+        def backward(needs: tuple[str, ...]) -> Arrays:
             found = aten.convolution_backward(
                 tensor(dout), tensor(x), tensor(w), [len(b)], stride, pad,
-                [1] * axes, False, [0] * axes, groups, mask,
+                [1] * axes, False, [0] * axes, groups, [name in needs for name in names],
             )  # fmt: skip
-            return {
-                name: value.numpy()
-                for name, value, wanted in zip(("dx", "dw", "db"), found, mask, strict=True)
-                if wanted
-            }
+            pairs = zip(names, found, strict=True)
+            return {name: value.numpy() for name, value in pairs if name in needs}
 
-        return {
-            "forward": forward,
-            "backward": lambda: backward(True, True, True),
-            "dx": lambda: backward(True, False, False),
-            "dw": lambda: backward(False, True, True),
+        return {"forward": forward} | {
+            direction: partial(backward, problem.gradients(direction))
+            for direction in problem.directions[1:]
         }
 
     def _max(self, problem: Problem, data: Arrays) -> Calls:
@@ -185,7 +180,7 @@ class Torch:
 
 
 def subjects(backends: list[str], vs: str | None = None) -> list[Subject]:
-    """The named backends and, where asked for, the peer."""
+    """The named backends and, where ``vs`` names it, the peer."""
     found: list[Subject] = [Ours(name) for name in backends]
     if vs == "torch":
         found.append(Torch())

@@ -1,4 +1,4 @@
-"""Rows as text and as Markdown: every row, the losing ones too."""
+"""Rows as text and as Markdown: every row, also where a backend is slower than its peer."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def share(row: Row) -> str:
 
 
 def groups(rows: Iterable[Row]) -> dict[tuple[str, str, str, int], dict[str, Row]]:
-    """{(problem, dtype, way, threads): {subject: row}}, in order."""
+    """{(problem, dtype, direction, threads): {subject: row}}, in order."""
     found: dict[tuple[str, str, str, int], dict[str, Row]] = {}
     for row in rows:
-        key = (row.problem, row.dtype, row.way, row.threads)
+        key = (row.problem, row.dtype, row.direction, row.threads)
         found.setdefault(key, {})[row.subject] = row
     return found
 
@@ -48,7 +48,17 @@ def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(sum(logs) / len(logs)) if logs else math.nan
 
 
-HEAD = ("problem", "way", "backend", "time", "spread", "GF/s", "share", "extra memory", "x torch")
+HEAD = (
+    "problem",
+    "direction",
+    "backend",
+    "time",
+    "spread",
+    "GF/s",
+    "share",
+    "extra memory",
+    "x torch",
+)
 
 
 def cells(row: Row, by_subject: dict[str, Row]) -> tuple[str, ...]:
@@ -57,7 +67,7 @@ def cells(row: Row, by_subject: dict[str, Row]) -> tuple[str, ...]:
     extra = "" if row.extra_bytes is None else f"{row.extra_bytes / 2**20:.1f} MiB"
     return (
         row.problem,
-        row.way,
+        row.direction,
         row.subject,
         duration(row.seconds),
         f"±{row.spread:.0%}",
@@ -96,15 +106,15 @@ def markdown_table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
 
 
 def wide_table(rows: Sequence[Row], subjects: Sequence[str]) -> str:
-    """One line per problem and way, the subjects side by side."""
-    head = ["problem", "way"]
+    """One line per problem and direction, the subjects side by side."""
+    head = ["problem", "direction"]
     for name in subjects:
         head += [name] if name == PEER else [name, "GF/s", "share", "extra"]
         if name != PEER and PEER in subjects:
             head.append("x torch")
     body = []
-    for (problem, _, way, _), by in groups(rows).items():
-        line = [problem, way]
+    for (problem, _, direction, _), by in groups(rows).items():
+        line = [problem, direction]
         for name in subjects:
             width = 1 if name == PEER else 5 if PEER in subjects else 4
             if name not in by:

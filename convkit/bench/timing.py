@@ -1,19 +1,19 @@
 """Paired timing: all subjects take turns on the same arrays in one process.
 
-Machines are noisy, so a figure is a median over rounds, and what it is compared with (other
-subjects, the peak, a copy) is sampled in the same rounds. Between subjects there is a pause, for
-the threads of BLAS and OpenMP go on spinning for a while after their work and would disturb the
-next one. A virtual machine may be slow for a minute: a run can go through its problems several
-times, and share out the rounds of each.
+This is the only timer of the package. Machines are noisy, so a figure is a median over rounds, and
+what it is compared with (other subjects, the peak, a copy) is sampled in the same rounds. There is
+a pause between subjects, because the threads of BLAS and OpenMP spin for a while after their work
+and would disturb the next one. A virtual machine may be slow for a minute, so a run can go through
+its problems several times and divide the rounds of each among these sweeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from time import perf_counter, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from convkit.bench.machine import Yardsticks
 from convkit.bench.memory import extra_bytes
 from convkit.bench.problems import Problem, arrays
 from convkit.bench.subjects import Calls, Subject
+
+T = TypeVar("T")
 
 MIN_SECONDS = 0.004
 PAUSE_SECONDS = 0.03
@@ -30,8 +32,8 @@ PAUSE_SECONDS = 0.03
 class Effort:
     """How long to measure.
 
-    ``rounds`` in all, ``seconds`` after which a way of a subject gets no more, and ``sweeps``, the
-    times that a run goes through all problems, with a part of the rounds each time.
+    ``rounds`` in all; ``seconds`` after which a direction of a subject gets no more of them; and
+    ``sweeps``, how often a run goes through all problems, with a part of the rounds each time.
     """
 
     rounds: int = 7
@@ -45,14 +47,14 @@ class Effort:
 
 @dataclass
 class Row:
-    """One subject, one problem, one way."""
+    """One subject, one problem, one direction."""
 
     problem: str
     kind: str
     dtype: str
     threads: int
     subject: str
-    way: str
+    direction: str
     seconds: float
     spread: float
     """Half the distance between the quartiles, as a share of the median."""
@@ -71,8 +73,8 @@ class Row:
         return 0.1 * self.least_bytes + 4 * 2**20
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+        """For JSON, with the direction also under "way", its key in earlier versions."""
+        return asdict(self) | {"way": self.direction}
 
 
 @dataclass
@@ -85,17 +87,29 @@ class _Samples:
         return middle, float(high - low) / 2 / middle
 
 
-def seconds_per_call(call: Callable[[], Any]) -> float:
-    """Time one call, or as many as fill MIN_SECONDS, after one or two that do not count.
+def seconds_per_call(call: Callable[[], Any], *, warm: bool = False) -> float:
+    """Time one call, or as many as fill MIN_SECONDS, after one or two that are not counted.
 
-    The first finds threads asleep and memory cold. A short call would seem longer by that, and be
-    timed too few times, so a second one tells how many there shall be.
+    The first call finds threads asleep and memory cold. Where it is short, this would distort how
+    often the call has to be repeated, so a second one decides. ``warm`` says that the call, or a
+    smaller one like it, has been made before: then a long call is timed at once.
     """
     took = _seconds(call, 1)
     if took < 2 * MIN_SECONDS:
         took = _seconds(call, 1)
+    elif warm:
+        return took
     calls = max(1, int(MIN_SECONDS / max(took, 1e-7)))
     return _seconds(call, calls) / calls
+
+
+def rotated(items: Sequence[T], number: int) -> list[T]:
+    """Return the items beginning with another one each round.
+
+    The first one in a round finds caches in the state that other work left.
+    """
+    first = number % len(items) if items else 0
+    return [*items[first:], *items[:first]]
 
 
 def _seconds(call: Callable[[], Any], times: int) -> float:
@@ -106,7 +120,7 @@ def _seconds(call: Callable[[], Any], times: int) -> float:
 
 
 class Measurement:
-    """Every way of every subject on one problem, timed in turns. Threads must be set already."""
+    """All directions of all subjects on one problem, timed in turns; threads must be set before."""
 
     def __init__(
         self,
@@ -115,49 +129,50 @@ class Measurement:
         dtype: Any,
         threads: int,
         yardsticks: Yardsticks,
-        ways: tuple[str, ...] | None = None,
+        directions: tuple[str, ...] | None = None,
     ) -> None:
         self.problem, self.dtype, self.threads = problem, dtype, threads
         self.subjects = [s for s in subjects if s.why_not(problem, dtype) is None]
-        self.ways = tuple(way for way in problem.ways if ways is None or way in ways)
+        self.directions = tuple(
+            d for d in problem.directions if directions is None or d in directions
+        )
         self._yardsticks = yardsticks
-        self._samples = {(s.name, way): _Samples() for s in self.subjects for way in self.ways}
+        self._samples = {(s.name, d): _Samples() for s in self.subjects for d in self.directions}
         self._peaks: list[float] = []
-        self._copies: dict[str, list[float]] = {way: [] for way in self.ways}
+        self._copies: dict[str, list[float]] = {direction: [] for direction in self.directions}
         self._extra: dict[tuple[str, str], int | None] = {}
 
     def take(self, turns: range, seconds: float) -> None:
-        """Take samples in these rounds, on arrays that are given back afterwards."""
+        """Take samples in these rounds, on arrays that are freed afterwards."""
         problem, dtype = self.problem, self.dtype
         data = arrays(problem, dtype)
         calls: dict[str, Calls] = {s.name: s.calls(problem, data) for s in self.subjects}
         names = list(calls)
-        copiers = {way: self._yardsticks.copier(problem.traffic(way, dtype)) for way in self.ways}
+        copiers = {d: self._yardsticks.copier(problem.traffic(d, dtype)) for d in self.directions}
         for turn in turns:
             sleep(PAUSE_SECONDS)
             self._peaks.append(self._yardsticks.peak(dtype))
-            for way in self.ways:
-                self._copies[way].append(copiers[way]())
-            first = turn % len(names) if names else 0
-            for name in names[first:] + names[:first]:
+            for direction in self.directions:
+                self._copies[direction].append(copiers[direction]())
+            for name in rotated(names, turn):
                 sleep(PAUSE_SECONDS)
-                for way in self.ways:
-                    taken = self._samples[name, way].seconds
+                for direction in self.directions:
+                    taken = self._samples[name, direction].seconds
                     if len(taken) < 3 or sum(taken) < seconds:
-                        taken.append(seconds_per_call(calls[name][way]))
-        for name, way in self._samples:
-            if (name, way) not in self._extra:
-                self._extra[name, way] = extra_bytes(calls[name][way])
+                        taken.append(seconds_per_call(calls[name][direction]))
+        for name, direction in self._samples:
+            if (name, direction) not in self._extra:
+                self._extra[name, direction] = extra_bytes(calls[name][direction])
 
     def rows(self) -> list[Row]:
-        """What the samples say."""
+        """One row for each subject and direction, from the samples."""
         peak = median(self._peaks)
         return [
             _row(
-                self.problem, name, way, self.dtype, self.threads, found,
-                peak, median(self._copies[way]), self._extra[name, way],
+                self.problem, name, direction, self.dtype, self.threads, found,
+                peak, median(self._copies[direction]), self._extra[name, direction],
             )
-            for (name, way), found in self._samples.items()
+            for (name, direction), found in self._samples.items()
         ]  # fmt: skip
 
 
@@ -168,10 +183,10 @@ def measure(
     threads: int,
     effort: Effort,
     yardsticks: Yardsticks,
-    ways: tuple[str, ...] | None = None,
+    directions: tuple[str, ...] | None = None,
 ) -> list[Row]:
-    """Time every way of every subject, and its extra memory. Threads must be set already."""
-    measurement = Measurement(problem, subjects, dtype, threads, yardsticks, ways)
+    """Time all directions of all subjects, and their extra memory; threads must be set before."""
+    measurement = Measurement(problem, subjects, dtype, threads, yardsticks, directions)
     measurement.take(range(effort.rounds), effort.seconds)
     return measurement.rows()
 
@@ -179,7 +194,7 @@ def measure(
 def _row(
     problem: Problem,
     name: str,
-    way: str,
+    direction: str,
     dtype: Any,
     threads: int,
     samples: _Samples,
@@ -188,14 +203,14 @@ def _row(
     extra: int | None,
 ) -> Row:
     seconds, spread = samples.summary()
-    operations, traffic = problem.operations(way), problem.traffic(way, dtype)
+    operations, traffic = problem.operations(direction), problem.traffic(direction, dtype)
     return Row(
         problem=problem.name,
         kind="depthwise" if problem.depthwise else problem.kind,
         dtype=str(np.dtype(dtype)),
         threads=threads,
         subject=name,
-        way=way,
+        direction=direction,
         seconds=seconds,
         spread=spread,
         gflops=operations / seconds / 1e9,

@@ -1,5 +1,5 @@
 """One module per command of the command line.
 
-`convkit.cli` imports each by its name when it is asked for.  Only this package and `convkit.cli`
-import click.
+`convkit.cli` imports each by its name on demand. Only this package and `convkit.cli` import click.
+A command parses its options, calls the packages below, and prints.
 """

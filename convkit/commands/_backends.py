@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import convkit
 from convkit import registry
 from convkit.errors import ConvkitError
 from convkit.operations import OPERATIONS, Operation
@@ -25,7 +24,7 @@ COLUMNS = (
 
 
 def load_quietly(names: Iterable[str]) -> list[str]:
-    """Load each backend; return the names of those that could be."""
+    """Load each backend; return the names of those that load."""
     usable = []
     for name in names:
         try:
@@ -37,9 +36,9 @@ def load_quietly(names: Iterable[str]) -> list[str]:
 
 
 def backend_rows() -> list[dict[str, Any]]:
-    """One row per advertised backend; what only a loaded one can tell is empty for the others."""
+    """One row per advertised backend; facts of loaded ones are empty for the others."""
     rows = []
-    for record in convkit.backends():
+    for record in registry.backends():
         facts = _facts(record)
         rows.append(
             {
@@ -59,7 +58,7 @@ def backend_rows() -> list[dict[str, Any]]:
 
 
 def _facts(record: registry.Record) -> dict[str, Any]:
-    """What a backend tells about itself; nothing where that fails."""
+    """The facts that ``info()`` of a backend returns; an error where it fails."""
     info = record.method("info")
     try:
         facts = info() if info is not None else {}
@@ -69,7 +68,7 @@ def _facts(record: registry.Record) -> dict[str, Any]:
 
 
 def _operations(record: registry.Record) -> list[str]:
-    """The operations that a loaded backend computes, asked with a small problem of each."""
+    """The operations that a loaded backend supports, tried with a small problem of each."""
     if record.state != "loaded":
         return []
     return [
@@ -92,7 +91,7 @@ def _supports_small(record: registry.Record, operation: Operation) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can hold: numbers, strings and lists as they are, all else as its text."""
+    """A value that JSON can represent: anything else becomes its text."""
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

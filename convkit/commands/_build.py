@@ -135,7 +135,7 @@ def first_layer(settings: Mapping[str, Any], data: Dataset, batch: int) -> ConvS
 
 
 def choose_backend(settings: Mapping[str, Any], data: Dataset) -> registry.Record:
-    """The backend that will compute the first layer.  Raises what keeps it from being used."""
+    """The backend of the first layer. Raises the selection's error where there is none."""
     spec = first_layer(settings, data, settings["batch_size"])
     record = select(CONV, (spec,), settings["backend"]).record
     assert record is not None  # select raises where nothing can be selected
@@ -143,11 +143,11 @@ def choose_backend(settings: Mapping[str, Any], data: Dataset) -> registry.Recor
 
 
 def limit_threads(settings: Mapping[str, Any], record: registry.Record) -> Any:
-    """Set the backend's threads and NumPy's; the latter until the context manager given ends.
+    """Set the threads of the backend, and of NumPy within the returned context manager.
 
-    Two pools of threads that take turns, step by step, slow each other down: on two busy cores a
-    network of small layers trained ten times slower.  So where the backend has threads of its own,
-    NumPy's matrix products get one, unless ``--threads`` asks for more.
+    Two thread pools that alternate slow each other down: on two busy cores a network of small
+    layers trained ten times slower. So where the backend has threads, NumPy's matrix products get
+    one, unless ``--threads`` is given.
     """
     threads = settings["threads"]
     set_num_threads = record.method("set_num_threads")

@@ -1,4 +1,4 @@
-"""The options that every training command takes, said once.
+"""The options that every training command takes, defined once.
 
 An option that is not given is None here and gets the data set's preset later, so that
 ``convkit train --help`` needs no data and a preset can differ from one data set to the next.
@@ -67,7 +67,7 @@ FRACTION = FiniteFloat(0, 1)
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What the user asked for; None where the preset decides."""
+    """The options as given; None where the preset decides."""
 
     data: str
     data_dir: Path | None

@@ -1,7 +1,7 @@
-"""Load one backend in a process of its own and say in JSON how that went.
+"""Load one backend in a separate process and report the outcome as JSON.
 
-``convkit doctor`` runs this module once per plug-in, so that one that crashes or exits is reported
-too. The answer goes to a file, for a plug-in may print what it likes.
+``convkit doctor`` runs this module once per plug-in, so that a plug-in that crashes or exits is
+reported too. The outcome goes to a file, because a plug-in may print anything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def main(index: int, path: str) -> None:
-    """Load the ``index``-th entry point and write what became of it."""
+    """Load the ``index``-th entry point and write its state."""
     from convkit import registry
     from convkit.errors import BackendLoadError
 

@@ -14,12 +14,12 @@ BAR = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining
 
 
 def on_terminal() -> bool:
-    """Whether a person watches."""
+    """Whether both output streams are terminals."""
     return sys.stdout.isatty() and sys.stderr.isatty()
 
 
 def postfix(progress: Progress) -> str:
-    """Loss, accuracies once they were measured, and speed."""
+    """Loss, accuracies once measured, and speed."""
     parts = [f"loss {progress.loss:.3f}"]
     if progress.train_acc is not None:
         parts.append(f"train {progress.train_acc:.1%}")
@@ -31,7 +31,7 @@ def postfix(progress: Progress) -> str:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None]]:
-    """Give a function for ``Solver(on_step=…)`` that draws the bar with the time left."""
+    """Yield a function for ``Solver(on_step=…)`` that draws the bar with the remaining time."""
     tqdm: Any = require("tqdm", "the progress bar")
     bar = tqdm.tqdm(bar_format=BAR, dynamic_ncols=True, desc="training ")
 

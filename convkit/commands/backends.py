@@ -6,7 +6,7 @@ import json
 
 import click
 
-import convkit
+from convkit import registry
 from convkit.commands._backends import COLUMNS, backend_rows, load_quietly, text_table
 
 
@@ -24,7 +24,7 @@ def backends(as_json: bool, load: bool) -> None:
     A backend of another package is loaded only when it is used by its name.
     """
     if load:
-        load_quietly(record.name for record in convkit.backends() if record.bundled)
+        load_quietly(record.name for record in registry.backends() if record.bundled)
     rows = backend_rows()
     if as_json:
         click.echo(json.dumps(rows, indent=2))

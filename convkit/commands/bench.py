@@ -1,4 +1,4 @@
-"""``convkit bench``: what a backend is worth, beside others, a peer and the machine's peak."""
+"""``convkit bench``: times of backends, compared with each other, a peer and the machine's peak."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def bench(
     """Time BACKENDS (otherwise cython and im2col_numpy) on the layers of well-known networks.
 
     They take turns in one process, on the same arrays. A backend that gives a wrong result, a
-    gradient included, is refused. x torch is PyTorch's time divided by the backend's.
+    gradient included, is not timed. x torch is PyTorch's time divided by the backend's.
     """
     try:
         wanted = problems.chosen(chosen)
@@ -94,19 +94,20 @@ def bench(
             rows += part
         extra: dict[str, Any] = {}
         if report is not None and scaling:
-            from convkit.commands import _bench_report
+            from convkit.bench import scaling as curves
+            from convkit.bench import training_step
 
-            extra["training"] = _bench_report.training_rows(taking_part, rounds)
-            extra["scaling"] = _bench_report.scaling(taking_part, count, effort)
-            extra["threads"] = _bench_report.thread_rows(taking_part, rows, count, rounds)
+            extra["training"] = training_step.training_rows(taking_part, rounds)
+            extra["scaling"] = curves.scaling(taking_part, count, effort)
+            extra["threads"] = curves.thread_rows(taking_part, rows, count, rounds)
     _end_progress()
     facts = {**machine.describe(), "threads": count, "peak_source": machine.Yardsticks().source}
     facts |= {"rounds": rounds, "sweeps": sweeps}
     facts["backends"] = _infos(taking_part)
     if report is not None:
-        from convkit.commands import _bench_report
+        from convkit.bench import page  # matplotlib is needed for its plots alone
 
-        _bench_report.write(report, facts, rows, extra)
+        page.write(report, facts, rows, extra)
     if as_json:
         click.echo(json.dumps({"machine": facts, "rows": [r.as_dict() for r in rows]}, indent=1))
     else:

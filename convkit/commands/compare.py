@@ -1,4 +1,4 @@
-"""``convkit compare``: backends against each other on the course's workloads.
+"""``convkit compare``: times of backends on the course's workloads.
 
 The workloads and the printed lines are those of CS231n's ConvolutionalNetworks notebook: a
 convolution of 100 images 3x31x31 with 25 filters 3x3, stride 2, pad 1, and 2x2 max pooling of 100
@@ -13,21 +13,20 @@ from typing import Any
 import click
 import numpy as np
 
-import convkit
 from convkit import registry
+from convkit.bench.comparison import REFERENCE, Timing, measure
+from convkit.bench.problems import Problem
 from convkit.commands._backends import load_quietly
-from convkit.commands._speed import ConvProblem, PoolProblem, Problem, Timing, measure
 
 WORKLOADS = ("conv", "pool")
+DTYPE = "float64"
 
 
 def make_problem(workload: str, images: int) -> Problem:
-    """The course's arrays for ``conv`` or ``pool``, with ``images`` of them."""
+    """The course's ``conv`` or ``pool`` problem, with ``images`` images."""
     if workload == "conv":
-        return ConvProblem.random(
-            (images, 3, 31, 31), (25, 3, 3, 3), stride=2, pad=1, dtype="float64"
-        )
-    return PoolProblem.random((images, 3, 32, 32), kernel=2, dtype="float64")
+        return Problem("conv", "conv", (images, 3, 31, 31), 25, kernel=3, stride=2, pad=1)
+    return Problem("pool", "max", (images, 3, 32, 32), 3, kernel=2, stride=2, pad=0)
 
 
 def difference(x: Any, y: Any) -> float:
@@ -36,13 +35,13 @@ def difference(x: Any, y: Any) -> float:
 
 
 def compare_pair(
-    workload: str, way: str, reference: tuple[str, Timing], other: tuple[str, Timing]
+    workload: str, direction: str, reference: tuple[str, Timing], other: tuple[str, Timing]
 ) -> dict[str, Any]:
-    """One block of the output as a row."""
+    """One block of the output, as data."""
     (slow_name, slow), (fast_name, fast) = reference, other
     return {
         "workload": workload,
-        "direction": way,
+        "direction": direction,
         "reference": slow_name,
         "backend": fast_name,
         "reference_seconds": slow.median,
@@ -55,7 +54,7 @@ def compare_pair(
 
 
 def block(row: dict[str, Any]) -> str:
-    """A row as the course prints it."""
+    """The lines that the course prints for a block."""
     lines = [
         f"Testing {row['workload']}_{row['direction']}_fast:",
         f"{row['reference'].capitalize()}: {row['reference_seconds']:f}s",
@@ -75,7 +74,7 @@ def block(row: dict[str, Any]) -> str:
     help="The backends to time, a comma list; otherwise every built-in one that loads.",
 )
 @click.option(
-    "--reference", default="naive", show_default=True, help="What they are timed against."
+    "--reference", default=REFERENCE, show_default=True, help="What they are timed against."
 )
 @click.option(
     "--workload", type=click.Choice([*WORKLOADS, "all"]), default="all", show_default=True
@@ -93,13 +92,13 @@ def compare(
     others = _others(names, reference)
     rows = []
     for kind in WORKLOADS if workload == "all" else (workload,):
-        timings = measure(make_problem(kind, images), [reference, *others], rounds)
+        timings = measure(make_problem(kind, images), [reference, *others], DTYPE, rounds)
         for other in others:
             if not as_json:
                 click.echo(f"--- {kind}: {other} against {reference} ---")
-            for way, by_name in timings.items():
+            for direction, by_name in timings.items():
                 row = compare_pair(
-                    kind, way, (reference, by_name[reference]), (other, by_name[other])
+                    kind, direction, (reference, by_name[reference]), (other, by_name[other])
                 )
                 rows.append(row)
                 if not as_json:
@@ -109,10 +108,10 @@ def compare(
 
 
 def _others(names: str | None, reference: str) -> list[str]:
-    """The backends to time; one that was named must load."""
+    """The backends to time; one that the user named must load."""
     registry.load(reference)
     if names is None:
-        builtin = [record.name for record in convkit.backends() if record.builtin]
+        builtin = [record.name for record in registry.backends() if record.builtin]
         return [name for name in load_quietly(builtin) if name != reference]
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:

@@ -1,4 +1,4 @@
-"""``convkit conformance NAME``: hold a backend to the suite."""
+"""``convkit conformance NAME``: run the conformance suite on a backend."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--junit", "junit_path", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--coverage", is_flag=True, help="Print what share of the space was asked.")
 @click.option("--list", "listing", is_flag=True, help="List the checks and what each asks.")
 def command(
     name: str | None,
@@ -41,9 +42,10 @@ def command(
     maxfail: int,
     json_path: Path | None,
     junit_path: Path | None,
+    coverage: bool,
     listing: bool,
 ) -> int:
-    """Hold the backend NAME (or module:object) to the conformance suite.
+    """Run the conformance suite on the backend NAME (or module:object).
 
     Exit status 0: clean; 1: a check failed, or the backend cannot be loaded, raises or crashes;
     2: the command line is wrong or a package that the suite needs is missing.
@@ -62,6 +64,10 @@ def command(
         report = conformance.run(name, level, seed=seed, progress=shown, **narrowed)  # type: ignore[arg-type]
     except (BackendNotFoundError, ParameterError) as error:
         raise click.UsageError(str(error)) from error
+    if coverage:
+        from convkit.conformance.coverage import shares, table
+
+        click.echo(table(shares(report.results, level, seed), every=True) + "\n")
     click.echo(report.text(name))
     _write(json_path, report.to_json() if json_path else "")
     _write(junit_path, report.to_junit() if junit_path else "")
@@ -77,7 +83,7 @@ def _progress(result: Result) -> None:
 
 
 def _write(path: Path | None, text: str) -> None:
-    """Write a report beside its place first, so that an old one is never half overwritten."""
+    """Write a report to a temporary file and rename it, so that none is ever half written."""
     if path is None:
         return
     beside = path.with_name(path.name + ".part")

@@ -1,4 +1,4 @@
-"""``convkit doctor``: is everything there and in order, and if not, what to do."""
+"""``convkit doctor``: checks of plug-ins, environment and machine, with a fix for each finding."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 import click
 
-import convkit
 from convkit import registry
+from convkit.bench import machine
 from convkit.calls import tracing
 from convkit.errors import ConvkitError
 from convkit.names import suggest
 from convkit.selection.request import check_exists, parse, parse_reference
+from convkit.version import __version__
 
 #: Every variable convkit reads, and what for.
 VARIABLES = {
@@ -152,22 +153,14 @@ def machine_facts() -> dict[str, Any]:
     """Versions, compiler and CPU."""
     compilers = [os.environ.get("CC", ""), "cc", "gcc", "clang"]
     found = next((path for c in compilers if c and (path := shutil.which(c.split()[0]))), None)
-    model, flags = platform.processor(), set()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                model = value.strip()
-            if key.strip() in ("flags", "Features"):
-                flags = set(value.split())
+    flags = machine.cpu_flags()
     return {
-        "convkit": convkit.__version__,
+        "convkit": __version__,
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in ("numpy", "pluggy")},
         "platform": platform.platform(),
         "compiler": found or "none found",
-        "cpu": model or platform.machine(),
+        "cpu": machine.cpu_name(),
         "cpu_count": os.cpu_count(),
         "cpu_flags": [flag for flag in FLAGS if flag in flags],
     }
@@ -184,23 +177,23 @@ def command(ctx: click.Context, as_json: bool) -> None:
     facts = backend_facts()
     seen = {n: v for n, v in sorted(os.environ.items()) if n.startswith("CONVKIT_")}
     findings = backend_findings(facts) + variable_findings(seen)
-    machine = machine_facts()
+    own = machine_facts()
     if as_json:
-        report = {"backends": facts, "environment": seen, "machine": machine}
+        report = {"backends": facts, "environment": seen, "machine": own}
         click.echo(json.dumps(report | {"findings": [f._asdict() for f in findings]}, indent=2))
     else:
-        click.echo("\n".join(_lines(facts, seen, machine, findings)))
+        click.echo("\n".join(_lines(facts, seen, own, findings)))
     ctx.exit(1 if findings else 0)
 
 
 def _lines(
     facts: list[dict[str, Any]],
     seen: dict[str, str],
-    machine: dict[str, Any],
+    own: dict[str, Any],
     findings: list[Finding],
 ) -> list[str]:
     lines = ["machine"]
-    lines += [f"  {k}: {' '.join(v) if isinstance(v, list) else v}" for k, v in machine.items()]
+    lines += [f"  {k}: {' '.join(v) if isinstance(v, list) else v}" for k, v in own.items()]
     lines += ["environment"]
     lines += [f"  {k}={v}" for k, v in seen.items()] or ["  no CONVKIT_ variable is set"]
     lines += ["backends"]

@@ -1,4 +1,4 @@
-"""``convkit explain``: which backend computes a problem, who chose it, why the others do not."""
+"""``convkit explain``: which backend computes a problem, what chose it, why no other does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``convkit new-backend NAME``: a complete package with a backend that works."""
+"""``convkit new-backend NAME``: writes a complete package with a working backend."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from string import Template
 
 import click
 
-import convkit
 from convkit.errors import ParameterError
 from convkit.names import normalise_name
 from convkit.registry import AUTO, BUILTIN_ORDER
+from convkit.version import __version__
 
 #: template -> where it goes
 FILES = {
@@ -40,7 +40,7 @@ def render(name: str) -> dict[str, str]:
         "module": f"convkit_{backend}",
         "distribution": f"convkit-{backend.replace('_', '-').strip('-')}",
         "cls": "".join(part.capitalize() for part in backend.split("_")) + "Backend",
-        "convkit": convkit.__version__,
+        "convkit": __version__,
     }
     texts = {}
     for template, path in FILES.items():
@@ -66,7 +66,7 @@ def command(name: str, output: Path | None) -> None:
     if folder.exists():
         raise ParameterError(f"the folder {str(folder)!r} exists; remove it, or give --output")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Beside it first and then renamed, so that a failure leaves no half-written package.
+    # Written to a temporary folder and renamed, so that a failure leaves no partial package.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-backend-") as temporary:
         whole = Path(temporary) / "package"
         for path, text in texts.items():

@@ -26,7 +26,7 @@ CHOICES = [name.replace("_", "-") for name in SWEEPS]
 def sweep(options: TrainOptions, over: str) -> None:
     """Train once per value of a hyper-parameter and plot one curve per value.
 
-    All other hyper-parameters, the seed among them, are the same in each training.  Ctrl-C ends the
+    All other hyper-parameters, the seed among them, are the same in each training. Ctrl-C ends the
     sweep early and keeps the trainings that were done.
     """
     parameter = over.replace("-", "_")
@@ -42,15 +42,15 @@ def sweep(options: TrainOptions, over: str) -> None:
 
     stem = f"sweep-{over}-{Path(options.data).stem}"
     with (
-        new_folder(options.out, options.name, stem) as place,
+        new_folder(options.out, options.name, stem) as target,
         limit_threads(settings_of(options), backend),
     ):
-        _write(place.work, over, _results(over, run_sweep(parameter, build)))
-    click.echo(f"Plots: {place.final / 'loss.png'} and {place.final / 'accuracy.png'}")
+        _write(target.work, over, _results(over, run_sweep(parameter, build)))
+    click.echo(f"Plots: {target.final / 'loss.png'} and {target.final / 'accuracy.png'}")
 
 
 def _results(over: str, trainings: Iterator[SweepResult]) -> list[SweepResult]:
-    """Every result, with a line when it is there; after an interruption, those there are."""
+    """Every result, with a line for each once it is known; after an interruption, those so far."""
     results: list[SweepResult] = []
     try:
         for result in trainings:

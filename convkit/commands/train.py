@@ -1,4 +1,4 @@
-"""``convkit train``: train a network and keep what came out."""
+"""``convkit train``: train a network and write its report."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Any
 import click
 import numpy as np
 
-import convkit
-from convkit.cli import EXIT_INTERRUPTED
+from convkit import registry
+from convkit.bench.comparison import speedup_rows
+from convkit.bench.problems import Problem
 from convkit.commands._backends import backend_rows, load_quietly, text_table
 from convkit.commands._build import (
     choose_backend,
@@ -26,7 +27,7 @@ from convkit.commands._build import (
 )
 from convkit.commands._options import TrainOptions, training_options
 from convkit.commands._progress import on_terminal, progress_bar
-from convkit.commands._speed import ConvProblem, PoolProblem, speedup_rows
+from convkit.exit_status import EXIT_INTERRUPTED
 from convkit.optional import require
 from convkit.report.folders import NewFolder, check_free, new_folder
 from convkit.report.page import REPORT_FILE, write_report
@@ -36,7 +37,7 @@ from convkit.training.solver import Solver
 from convkit.version import DISTRIBUTION
 
 MOST_MISTAKES = 20
-#: Packages that are used once training is over: what misses them must fail before.
+#: Packages that are used after training: a missing one must be reported before it.
 NEEDED_LATER = ("safetensors", "jinja2")
 PACKAGES = (
     DISTRIBUTION,
@@ -60,7 +61,7 @@ PACKAGES = (
 def train(options: TrainOptions, speedups: bool) -> int:
     """Train a network and write a report of it.
 
-    Options that are not given take values that suit the data set.  Ctrl-C ends training early and
+    Options that are not given take values that suit the data set. Ctrl-C ends training early and
     keeps what was learned; a second one leaves the report out.
     """
     settings = settings_of(options)
@@ -74,46 +75,46 @@ def train(options: TrainOptions, speedups: bool) -> int:
     speeds = _speeds(settings, data, backend.name) if speedups else []
     click.echo(_backend_table(backend.name, speeds))
 
-    # The folder is taken before anything is learned: one that cannot be had would lose it all.
-    with new_folder(options.out, options.name, Path(options.data).stem or "run") as place:
+    # The folder is reserved before training: a failure afterwards would lose what was learned.
+    with new_folder(options.out, options.name, Path(options.data).stem or "run") as folder:
         started = datetime.now()
         start = time.perf_counter()
         with limit_threads(settings, backend):
             _train(solver, progress)
         seconds = time.perf_counter() - start
         try:
-            save_learned(place.final.name, solver.history, solver.model.params, place.work)
+            save_learned(folder.final.name, solver.history, solver.model.params, folder.work)
             record = _record(
                 options, settings, data, solver, started, seconds, backend.name, speeds
             )
-            _report(record, place)
+            _report(record, folder)
         except KeyboardInterrupt:
-            click.echo(f"\nInterrupted: no report; what was learned is in {place.final}")
+            click.echo(f"\nInterrupted: no report; what was learned is in {folder.final}")
             return EXIT_INTERRUPTED
-    click.echo(f"Report: {place.final / REPORT_FILE}")
+    click.echo(f"Report: {folder.final / REPORT_FILE}")
     return 0
 
 
-def _report(record: RunRecord, place: NewFolder) -> None:
-    """Say what came out, and write it with its report."""
+def _report(record: RunRecord, folder: NewFolder) -> None:
+    """Print the result, and write the record with its report."""
     if record.stopped == "diverged":
         click.echo("Training diverged and was stopped; a smaller --learning-rate may help.")
     click.echo(_result_line(record))
-    record.name = place.final.name
-    save_record(record, place.work)
-    write_report(record, place.work)
+    record.name = folder.final.name
+    save_record(record, folder.work)
+    write_report(record, folder.work)
 
 
 def _solver(settings: Mapping[str, Any], data: Dataset) -> tuple[Solver, bool]:
-    """The solver, and whether a progress bar stands in for its lines."""
-    watched = on_terminal()
-    return make_solver(settings, data, verbose=not watched), watched
+    """The solver, and whether a progress bar replaces its lines."""
+    on_tty = on_terminal()
+    return make_solver(settings, data, verbose=not on_tty), on_tty
 
 
-def _train(solver: Solver, watched: bool) -> None:
-    """Train; an interruption ends it as if it were done."""
+def _train(solver: Solver, on_tty: bool) -> None:
+    """Train; an interruption ends it early."""
     try:
-        if watched:
+        if on_tty:
             with progress_bar() as solver.on_step:
                 solver.train()
         else:
@@ -142,19 +143,17 @@ def _speeds(settings: Mapping[str, Any], data: Dataset, chosen: str) -> list[dic
 
     The batch is small, so that the naive loops take about a second.
     """
-    builtin = [record.name for record in convkit.backends() if record.builtin]
+    builtin = [record.name for record in registry.backends() if record.builtin]
     names = load_quietly(dict.fromkeys([*builtin, chosen]))
     spec = first_layer(settings, data, 1)
     windows = int(np.prod(spec.out_shape))
     images = int(np.clip(20_000 // windows, 2, settings["batch_size"]))
-    dtype = settings["dtype"]
+    filters, size = settings["num_filters"], settings["filter_size"]
     problems = (
-        ConvProblem.random(
-            (images, *spec.x_shape[1:]), spec.w_shape, stride=1, pad="same", dtype=dtype
-        ),
-        PoolProblem.random((images, *spec.out_shape[1:]), kernel=2, dtype=dtype),
+        Problem("conv", "conv", (images, *spec.x_shape[1:]), filters, size, stride=1, pad="same"),
+        Problem("pool", "max", (images, *spec.out_shape[1:]), filters, 2, stride=2, pad=0),
     )
-    return speedup_rows(problems, names, rounds=3)
+    return speedup_rows(problems, names, settings["dtype"], rounds=3)
 
 
 def _backend_table(chosen: str, speeds: list[dict[str, Any]]) -> str:

@@ -6,7 +6,9 @@ under test computed every result; it judges by `convkit.bounds` against `referen
 registers every check, in the order in which they run.
 """
 
-from convkit.conformance import contract_checks, checks, gradients, state, large, properties  # noqa: F401, I001
+# ruff: noqa: F401, I001 - importing registers the checks, in this order
+from convkit.conformance import contract_checks, checks, problems, gradients
+from convkit.conformance import state, large, properties
 from convkit.conformance.cases import Case
 from convkit.conformance.checks import CHECKS, Check
 from convkit.conformance.report import Report, Result

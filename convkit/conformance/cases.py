@@ -14,14 +14,10 @@ from typing import Any
 import numpy as np
 
 from convkit.errors import ParameterError
-from convkit.spec import ConvSpec, PoolSpec
+from convkit.operations import OPERATIONS, Operation
+from convkit.spec import FLOATS
 
-OPERATIONS = ("conv", "max_pool", "avg_pool", "conv_relu_pool")
-DTYPES = ("float32", "float64")
-
-_CONV_KEYS = ("stride", "pad", "dilation", "groups")
-_POOL_KEYS = ("kernel", "stride", "pad", "dilation", "ceil_mode", "count_include_pad")
-_FUSED_POOL = ("kernel", "stride", "pad", "dilation", "ceil_mode")
+DTYPES = tuple(str(dtype) for dtype in FLOATS)
 
 Values = tuple[tuple[str, Any], ...]
 
@@ -52,34 +48,25 @@ class Case:
         """Return one value of ``extra``."""
         return dict(self.extra).get(key, default)
 
-    @cached_property
-    def conv_param(self) -> dict[str, Any]:
-        """The keywords of a convolution."""
-        return _conv_param(self.geometry)
+    @property
+    def operation(self) -> Operation:
+        """The operation's row in the table."""
+        return OPERATIONS[self.op]
 
     @cached_property
-    def pool_param(self) -> dict[str, Any]:
-        """The keywords of a pooling."""
-        return _pool_param(self.op, self.geometry)
+    def params(self) -> tuple[dict[str, Any], ...]:
+        """What the geometry says of each parameter dictionary."""
+        return _params(self.op, self.geometry)
 
     @cached_property
-    def conv_spec(self) -> ConvSpec:
-        """The spec of the convolution."""
-        return _conv_spec(self.geometry, self.dtype)
-
-    @cached_property
-    def pool_spec(self) -> PoolSpec:
-        """The spec of the pooling."""
-        return _pool_spec(self.op, self.geometry, self.dtype)
+    def shapes(self) -> dict[str, Any]:
+        """The shape of each input by name; None for one that is not given."""
+        return _shapes(self.op, self.geometry)
 
     @cached_property
     def specs(self) -> tuple[Any, ...]:
         """What ``supports`` is asked about."""
-        if self.op == "conv":
-            return (self.conv_spec,)
-        if self.op == "conv_relu_pool":
-            return (self.conv_spec, self.pool_spec)
-        return (self.pool_spec,)
+        return _specs(self.op, self.geometry, self.dtype)
 
     @property
     def x_shape(self) -> tuple[int, ...]:
@@ -100,8 +87,8 @@ class Case:
         for spec in self.specs:
             taps = int(np.prod(spec.kernel))
             total += int(np.prod(spec.out_shape)) * taps
-            if spec.operation == "conv":
-                total += int(np.prod(spec.out_shape)) * taps * (spec.w_shape[1] - 1)
+            channels = getattr(spec, "w_shape", (1, 1))[1]
+            total += int(np.prod(spec.out_shape)) * taps * (channels - 1)
         return total
 
     def __str__(self) -> str:
@@ -110,35 +97,51 @@ class Case:
         return " ".join([*words, *(f"{k}={_text(v)}" for k, v in self.extra)])
 
 
-def _conv_param(geometry: Values) -> dict[str, Any]:
-    return {k: v for k, v in geometry if k in _CONV_KEYS}
+def _prefixes(operation: Operation) -> tuple[str, ...]:
+    """What the keys of each parameter dictionary begin with in a geometry: none for the first."""
+    later = operation.parameters[1:]
+    return ("", *(f"{p.name.removesuffix('_param')}_" for p in later))
 
 
-def _pool_param(op: str, geometry: Values) -> dict[str, Any]:
-    if op == "conv_relu_pool":
-        sizes = dict(geometry)
-        return {k: sizes[f"pool_{k}"] for k in _FUSED_POOL if f"pool_{k}" in sizes}
-    return {k: v for k, v in geometry if k in _POOL_KEYS}
+def _params(op: str, geometry: Values) -> tuple[dict[str, Any], ...]:
+    operation, sizes = OPERATIONS[op], dict(geometry)
+    return tuple(
+        {key: sizes[prefix + key] for key in table.defaults if prefix + key in sizes}
+        for prefix, table in zip(_prefixes(operation), operation.parameters, strict=True)
+    )
+
+
+def _bias_shape(sizes: dict[str, Any]) -> Any:
+    return sizes["w"][:1] if sizes.get("bias", True) else None
+
+
+_DERIVED = {"b": ("bias", _bias_shape)}
+"""Inputs whose shape follows from others: the flag that says whether it is given, and its shape."""
+
+
+def _shapes(op: str, geometry: Values) -> dict[str, Any]:
+    sizes = dict(geometry)
+    return {
+        name: _DERIVED[name][1](sizes) if name in _DERIVED else sizes[name]
+        for name in OPERATIONS[op].inputs
+    }
 
 
 # Kept, because many checks ask for one problem, each with a case and data of its own.
 
 
-@lru_cache(maxsize=8192)
-def _conv_spec(geometry: Values, dtype: str) -> ConvSpec:
-    sizes = dict(geometry)
-    bias = (sizes["w"][0],) if sizes.get("bias", True) else None
-    return ConvSpec.of(sizes["x"], sizes["w"], bias, dtype=dtype, **_conv_param(geometry))
+@lru_cache(maxsize=16384)
+def _specs(op: str, geometry: Values, dtype: str) -> tuple[Any, ...]:
+    shapes = tuple(_shapes(op, geometry).values())
+    return OPERATIONS[op].make_specs(shapes, _params(op, geometry), dtype)
 
 
-@lru_cache(maxsize=8192)
-def _pool_spec(op: str, geometry: Values, dtype: str) -> PoolSpec:
-    if op == "conv_relu_pool":
-        shape = _conv_spec(geometry, dtype).out_shape
-    else:
-        shape = dict(geometry)["x"]
-    kind = "avg" if op == "avg_pool" else "max"
-    return PoolSpec.of(shape, kind=kind, dtype=dtype, **_pool_param(op, geometry))
+def geometry_keys(op: str) -> set[str]:
+    """Return the keys that a geometry of an operation may have."""
+    operation = OPERATIONS[op]
+    tables = zip(_prefixes(operation), operation.parameters, strict=True)
+    keys = {prefix + key for prefix, table in tables for key in table.defaults}
+    return keys | {_DERIVED[name][0] if name in _DERIVED else name for name in operation.inputs}
 
 
 def case(
@@ -161,7 +164,7 @@ def parse(text: str) -> Case:
     op, *words = text.split()
     if op not in OPERATIONS:
         raise ParameterError(f"case (={text!r}) must begin with one of {', '.join(OPERATIONS)}")
-    known = {"x", "w", "bias", *_CONV_KEYS, *_POOL_KEYS, *(f"pool_{k}" for k in _FUSED_POOL)}
+    known = geometry_keys(op)
     geometry: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     named: dict[str, Any] = {"dtype": "float32", "data": "exact", "seed": 0}
@@ -171,8 +174,9 @@ def parse(text: str) -> Case:
             raise ParameterError(f"case: {word!r} must be key=value")
         target = named if key in named else geometry if key in known else extra
         target[key] = value if key in ("dtype", "data") else _value(value)
-    if "x" not in geometry or (op.startswith("conv") and "w" not in geometry):
-        raise ParameterError(f"case (={text!r}) must give x= and, for a convolution, w=")
+    needed = [name for name in OPERATIONS[op].inputs if name not in _DERIVED]
+    if any(name not in geometry for name in needed):
+        raise ParameterError(f"case (={text!r}) must give {' and '.join(f'{n}=' for n in needed)}")
     made = Case(op, tuple(geometry.items()), extra=tuple(extra.items()), **named)
     _ = made.specs
     return made

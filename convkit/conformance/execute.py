@@ -16,7 +16,7 @@ import numpy as np
 from convkit.conformance.cases import Case
 from convkit.conformance.checks import CHECKS
 from convkit.conformance.subject import Failed, NotApplicable, Subject, Unsupported
-from convkit.errors import ConvkitError
+from convkit.errors import BackendUnsupportedError, ConvkitError
 
 LEAST_SAMPLES = 4
 
@@ -39,16 +39,18 @@ class Outcome:
     case: str = ""
 
 
-def execute(subject: Subject, job: Job, costs: dict[tuple[str, str], Any]) -> Outcome:
+def execute(subject: Subject, job: Job, costs: dict[tuple[str, ...], Any]) -> Outcome:
     """Run a job unless it would cost too much; ``costs`` learns from every job that passed."""
     case = job.case
     work = case.work + _size(case) if case.geometry else 0
     reason = _too_costly(job, work, costs)
     if reason:
         return Outcome("skipped", reason)
-    began = time.perf_counter()
+    began, began_cpu = time.perf_counter(), time.process_time()
     status, message, shrunk = _attempt(subject, job)
     seconds = time.perf_counter() - began
+    spent = min(seconds, time.process_time() - began_cpu)  # a busy machine makes no backend slow
+    costs["spent", job.check, case.op] = costs.get(("spent", job.check, case.op), 0.0) + spent
     if status == "pass" and work:
         rate, samples = costs.get((job.check, case.op), (seconds / work, 0))
         costs[job.check, case.op] = (min(rate, seconds / work), samples + 1)
@@ -63,7 +65,10 @@ def _size(case: Case) -> int:
     return 20 * outputs + 200
 
 
-def _too_costly(job: Job, work: int, costs: dict[tuple[str, str], Any]) -> str:
+def _too_costly(job: Job, work: int, costs: dict[tuple[str, ...], Any]) -> str:
+    budget = costs.get(("budget", "")) if CHECKS[job.check].rationed else None
+    if budget is not None and costs.get(("spent", job.check, job.case.op), 0.0) > budget:
+        return f"the {budget:g} s that the level gives this check and operation are spent"
     limit = costs["limit", ""]
     rate, samples = costs.get((job.check, job.case.op), (0.0, 0))
     if limit is None or samples < LEAST_SAMPLES:
@@ -91,6 +96,8 @@ def _attempt(subject: Subject, job: Job) -> tuple[str, str, str]:
         return "unsupported", _one_line(str(reason)), shrunk
     except NotApplicable as reason:
         return "n/a", _one_line(str(reason)), shrunk
+    except BackendUnsupportedError as reason:  # of another problem that the check needs
+        return "unsupported", _one_line(str(reason)), shrunk
     except ConvkitError as error:
         return "fail", f"{type(error).__name__}: {_one_line(str(error))}", shrunk
     except Exception as error:  # supports() or info() raised, or the suite itself

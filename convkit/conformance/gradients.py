@@ -15,9 +15,11 @@ import numpy as np
 
 from convkit import bounds
 from convkit.conformance import catalogue
+from convkit.conformance.arrays import Inputs
 from convkit.conformance.cases import Case
 from convkit.conformance.checks import check
-from convkit.conformance.data import Inputs, inputs
+from convkit.conformance.data import inputs
+from convkit.conformance.entries import ENTRIES, names
 from convkit.conformance.reference import FloatArray
 from convkit.conformance.subject import Failed, Subject
 
@@ -32,24 +34,28 @@ def _in_float64(op: str, level: str, seed: int) -> Iterator[Case]:
     for c in found:
         if c.feature in ("large sums", "course") or c.work > 100_000:
             continue
-        data = "permutation" if op == "max_pool" else "ties-small"
+        data = ENTRIES[op].distinct if ENTRIES[op].selects else "ties-small"
         yield dataclasses.replace(c, dtype="float64", data=data, feature="gradients")
 
 
-@check("gradient", _in_float64, ("conv", "max_pool", "avg_pool"))
+_LINEAR = names(lambda entry: not entry.decided_by_rounding)
+
+
+@check("gradient", _in_float64, _LINEAR)
 def gradient(subject: Subject, case: Case) -> None:
     """dx, dw and db equal central differences of the backend's own forward."""
     given = inputs(case).copies()
     _, cache = subject.forward(case, given)
     found = subject.backward(case, given.dout, cache)
-    step = 0.25 if case.op == "max_pool" else 1.0
-    for name, of in (("dx", given.x), ("dw", given.w), ("db", given.b)):
-        if of is None or not of.size:
+    step = ENTRIES[case.op].step
+    for of_name, of in given.given():
+        name = f"d{of_name}"
+        if not of.size:
             continue
         places = np.unique(np.linspace(0, of.size - 1, MAX_ELEMENTS).astype(int))
         numerical = np.array([_difference(subject, case, given, of, i, step) for i in places])
         analytic = found[name].reshape(-1)[places]
-        exact = subject.exact and case.op != "avg_pool"
+        exact = subject.exact and not ENTRIES[case.op].divides
         bound = 0.0 if exact else _tolerance(subject, given, of)
         bad = bounds.first_bad(analytic, numerical, bound)
         if bad is not None:
@@ -83,23 +89,23 @@ def _tolerance(subject: Subject, given: Inputs, of: FloatArray) -> float:
 def _for_adjoint(op: str, level: str, seed: int) -> Iterator[Case]:
     for c in catalogue.geometries(op, level, seed):
         if not c.feature.startswith(("blocks", "extremes")):
-            small = "ties-small" if op == "conv" else "permutation"
-            yield dataclasses.replace(c, dtype="float64", data=small, feature="gradients")
+            data = ENTRIES[op].distinct
+            yield dataclasses.replace(c, dtype="float64", data=data, feature="gradients")
 
 
-@check("adjoint", _for_adjoint, ("conv", "max_pool", "avg_pool"))
+@check("adjoint", _for_adjoint, _LINEAR)
 def adjoint(subject: Subject, case: Case) -> None:
     """<conv(x), dout> = <x, dx> = <w, dw>, and the same for pooling."""
     given = inputs(case).copies()
-    unbiased = Inputs(given.x, given.w, None, given.dout)
-    plain = dataclasses.replace(case, geometry=(*_without_bias(case), ("bias", False)))
-    target = plain if case.op == "conv" else case
-    results = subject.both(target, unbiased)
+    if "b" in given.named:  # the bias is no part of the bilinear form
+        case = dataclasses.replace(case, geometry=(*_without_bias(case), ("bias", False)))
+        given = given.replaced(b=None)
+    results = subject.both(case, given)
     value = float((results["out"] * given.dout).sum())
-    sides = {"<x, dx>": float((given.x * results["dx"]).sum())}
-    if given.w is not None:
-        sides["<w, dw>"] = float((given.w * results["dw"]).sum())
-    exact = subject.exact and case.op != "avg_pool"
+    sides = {
+        f"<{name}, d{name}>": float((of * results[f"d{name}"]).sum()) for name, of in given.given()
+    }
+    exact = subject.exact and not ENTRIES[case.op].divides
     allowed = 0.0 if exact else _tolerance(subject, given, given.x)
     for name, side in sides.items():
         if not abs(side - value) <= allowed:

@@ -13,40 +13,21 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
 from convkit.conformance import catalogue, guard
-from convkit.conformance.cases import OPERATIONS, Case, case
+from convkit.conformance.cases import Case, case
 from convkit.conformance.checks import bits, check, judge, run_both, same, with_data
 from convkit.conformance.data import expected, inputs
+from convkit.conformance.entries import ENTRIES, names
 from convkit.conformance.subject import Failed, NotApplicable, Subject
-
-_PLACES: dict[str, tuple[str, ...]] = {
-    "conv": ("plain", "pad", "stride", "1x1", "groups", "depthwise", "dilation"),
-    "conv_relu_pool": ("plain", "pad", "overlap", "stride", "groups"),
-}
-
-_LARGER: dict[str, dict[str, Any]] = {
-    "conv": {"x": (3, 8, 19, 17), "w": (16, 8, 3, 3), "pad": ((1, 1), (0, 2))},
-    "conv_relu_pool": {"x": (2, 8, 15, 17), "w": (16, 8, 3, 3), "pool_kernel": (2, 2)},
-    "pool": {"x": (3, 8, 19, 17), "kernel": (3, 2), "stride": (2, 2), "pad": ((1, 1), (0, 1))},
-}
-_PARALLEL: dict[str, list[dict[str, Any]]] = {
-    "conv": [
-        {"x": (5, 6, 17, 19), "w": (10, 6, 3, 3), "pad": ((1, 0), (2, 1))},
-        {"x": (1, 16, 23, 21), "w": (16, 1, 3, 3), "groups": 16, "pad": (1, 1)},
-        {"x": (1, 5, 30, 31), "w": (7, 5, 1, 1), "stride": (2, 1)},
-    ],
-    "conv_relu_pool": [{"x": (5, 4, 15, 17), "w": (9, 4, 3, 3), "pool_kernel": (2, 2)}],
-    "pool": [{"x": (5, 7, 22, 23), "kernel": (3, 2), "stride": (2, 1), "pad": ((1, 1), (0, 1))}],
-}
+from convkit.operations import OPERATIONS
 
 
 def _some(op: str, level: str, seed: int) -> Iterator[Case]:
     """One structured problem of each kind that may have a path of its own (all beyond quick)."""
-    wanted = _PLACES.get(op, ("plain", "overlap", "pad", "stride", "ceil mode"))
+    wanted = ENTRIES[op].several_paths
     seen: set[str] = set()
     for found in catalogue.structured(op, level):
         if found.feature in wanted and (level != "quick" or found.feature not in seen):
@@ -57,7 +38,7 @@ def _some(op: str, level: str, seed: int) -> Iterator[Case]:
 def _workspace(op: str, level: str, seed: int) -> Iterator[Case]:
     """Problems of one size class with other shapes between: see `_others`."""
     yield from _some(op, level, seed)
-    yield from with_data([case(op, "state", **_LARGER[op if op in _LARGER else "pool"])], "exact")
+    yield from with_data([case(op, "state", **ENTRIES[op].larger)], "exact")
 
 
 def _others(found: Case) -> Iterator[Case]:
@@ -66,18 +47,18 @@ def _others(found: Case) -> Iterator[Case]:
     grown = (sizes["x"][0] + 1, sizes["x"][1], *(s + 3 for s in sizes["x"][2:]))
     yield Case(found.op, tuple({**sizes, "x": grown}.items()), found.dtype, "real", 1)
     padded = ((0, 1), *((1, 0),) * (len(sizes["x"]) - 3))
-    if found.op == "conv" or min(found.pool_spec.window) > 1:
+    if "w" in found.shapes or min(found.specs[-1].window) > 1:
         yield Case(found.op, tuple({**sizes, "pad": padded}.items()), found.dtype, "real", 2)
 
 
 def _repeat(subject: Subject, case: Case) -> None:
-    first = subject.both(case, inputs(case).copies())
-    again = subject.both(case, inputs(case).copies())
+    first = subject.everything(case, inputs(case).copies())
+    again = subject.everything(case, inputs(case).copies())
     for name, value in again.items():
         bits(name, value, first[name], "the same call twice")
-    for other in _others(case):
-        subject.both(other, inputs(other).copies())
-    late = subject.both(case, inputs(case).copies())
+    for other in subject.supported(_others(case)):
+        subject.everything(other, inputs(other).copies())
+    late = subject.everything(case, inputs(case).copies())
     for name, value in late.items():
         bits(name, value, first[name], "the same call before and after calls of other shapes")
     if case.data == "exact":
@@ -132,47 +113,30 @@ def out_overwritten(subject: Subject, case: Case) -> None:
     judge(subject, case, {"out": subject.forward(case, given)[0]})
 
 
-_TWINS: dict[str, tuple[dict[str, Any], ...]] = {
-    "conv": (
-        {"x": (1, 4, 9, 9), "w": (4, 4, 3, 3)},
-        {"x": (1, 4, 9, 9), "w": (4, 4, 3, 3), "dilation": (2, 2), "pad": (1, 1)},
-        {"x": (1, 4, 9, 9), "w": (4, 4, 3, 3), "dilation": (2, 1), "pad": ((1, 1), (0, 0))},
-        {"x": (1, 4, 9, 9), "w": (4, 4, 3, 3), "dilation": (2, 1), "pad": ((2, 0), (0, 0))},
-        {"x": (1, 4, 9, 9), "w": (4, 2, 3, 3), "groups": 2},
-        {"x": (1, 4, 9, 9), "w": (4, 1, 3, 3), "groups": 4},
-    ),
-    "pool": (
-        {"x": (1, 2, 9, 9), "kernel": (3, 3), "stride": (2, 2)},
-        {"x": (1, 2, 9, 9), "kernel": (3, 3), "stride": (2, 2), "pad": ((1, 0), (0, 1))},
-        {"x": (1, 2, 9, 9), "kernel": (3, 3), "stride": (2, 2), "pad": ((0, 1), (1, 0))},
-        {"x": (1, 2, 9, 9), "kernel": (2, 4), "stride": (2, 2), "pad": ((0, 0), (0, 1))},
-    ),
-}
-
-
 def _twins(op: str, level: str, seed: int) -> Iterator[Case]:
-    problems = _TWINS[op if op in _TWINS else "pool"]
-    yield from with_data([case(op, "state", **p) for p in problems], "exact")
+    yield from with_data([case(op, "state", **p) for p in ENTRIES[op].twins], "exact")
 
 
-@check("twins", _twins, OPERATIONS[:3])
+@check("twins", _twins, names(lambda entry: entry.twins))
 def twins(subject: Subject, case: Case) -> None:
     """Problems with the same shapes but other padding, dilation or groups are not mixed up."""
-    for found in _twins(case.op, "", 0):
+    for found in subject.supported(_twins(case.op, "", 0)):
         if found.dtype == case.dtype:
             run_both(subject, found)
     run_both(subject, case)
 
 
-_NEEDS = [wanted for n in (1, 2) for wanted in itertools.combinations(("dx", "dw", "db"), n)]
+_SEVERAL = tuple(name for name, op in OPERATIONS.items() if len(op.gradients) > 1)
 
 
-@check("needs", _some, ("conv", "conv_relu_pool"))
+@check("needs", _some, _SEVERAL)
 def needs(subject: Subject, case: Case) -> None:
     """Each gradient is right whichever others are wanted, and only those wanted come back."""
     given = inputs(case)
     wanted_all = expected(case)
-    for wanted in _NEEDS:
+    gradients = case.operation.gradients
+    subsets = (s for n in range(1, len(gradients)) for s in itertools.combinations(gradients, n))
+    for wanted in subsets:
         present = set(wanted) & wanted_all.keys()
         if not present:  # db of a convolution without a bias: convkit need not ask
             continue
@@ -202,6 +166,9 @@ def poisoned_memory(subject: Subject, case: Case) -> None:
     out, cache = subject.forward(case, given)
     guard.poison(case)
     judge(subject, case, {"out": out, **subject.backward(case, given.dout, cache)})
+    if case.operation.infer:
+        guard.poison(case)
+        judge(subject, case, {"inferred": subject.infer(case, given)})
 
 
 @check(
@@ -217,9 +184,7 @@ def guard_pages(subject: Subject, case: Case) -> None:
     """Nothing is read before the first or after the last byte of an input."""
     plain = dataclasses.replace(case, extra=())  # its reference is known from other checks
     fenced = inputs(plain).map(lambda a: guard.fence(a, case.get("end")))
-    judge(subject, plain, subject.both(plain, fenced))
-    if case.op != "conv_relu_pool":
-        judge(subject, plain, {"out": subject.infer(plain, fenced)})
+    judge(subject, plain, subject.everything(plain, fenced))
 
 
 def _guarded(op: str, level: str, seed: int) -> Iterator[Case]:
@@ -231,9 +196,7 @@ def _guarded(op: str, level: str, seed: int) -> Iterator[Case]:
 
 
 def _threaded(op: str, level: str, seed: int) -> Iterator[Case]:
-    yield from with_data(
-        [case(op, "threads", **s) for s in _PARALLEL[op if op in _PARALLEL else "pool"]], "exact"
-    )
+    yield from with_data([case(op, "threads", **s) for s in ENTRIES[op].parallel], "exact")
 
 
 def _small_then_threaded(op: str, level: str, seed: int) -> Iterator[Case]:
@@ -246,7 +209,7 @@ def _small_then_threaded(op: str, level: str, seed: int) -> Iterator[Case]:
 
 @check("threads", _threaded)
 def threads(subject: Subject, case: Case) -> None:
-    """With 1, 2, 3 and 8 threads the results are right, and have the same bits."""
+    """With 1, 2, 3, 8, 9 and 16 threads the results are right, and have the same bits."""
     if not subject.has("set_num_threads"):
         raise NotApplicable("the backend has no set_num_threads")
     before = subject.backend.info().get("threads") if subject.has("info") else None
@@ -255,10 +218,10 @@ def threads(subject: Subject, case: Case) -> None:
         for kind in kinds:
             found = Case(case.op, case.geometry, case.dtype, kind, case.seed)
             given, first = inputs(found).copies(), None
-            for count in (1, 2, 3, 8):
+            for count in (1, 2, 3, 8, 9, 16):
                 subject.backend.set_num_threads(count)
-                got = subject.both(found, given)
-                if kind == "exact" or case.op != "conv_relu_pool":
+                got = subject.everything(found, given)
+                if kind == "exact" or not ENTRIES[case.op].decided_by_rounding:
                     judge(subject, found, got)
                 first = first or got
                 for name, value in got.items():

@@ -8,17 +8,17 @@ of the run (`Impostor`), never a pass. The proxy changes neither arguments nor r
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-import convkit
-from convkit import bounds
+from convkit import api, bounds
+from convkit.conformance.arrays import Inputs
 from convkit.conformance.cases import Case
-from convkit.conformance.data import Inputs
 from convkit.conformance.reference import FloatArray
 from convkit.contract import API_VERSION
+from convkit.operations import OPERATIONS, Step
 from convkit.plugin_check import optional_methods, required_methods
 
 __all__ = ["API_VERSION", "Failed", "Impostor", "NotApplicable", "Subject", "Unsupported"]
@@ -106,62 +106,61 @@ class Subject:
             if reason is not None:
                 raise Unsupported(str(reason))
 
+    def supported(self, cases: Iterable[Case]) -> Iterator[Case]:
+        """Return those of some problems that the backend does not decline."""
+        for case in cases:
+            if all(self.backend.supports(spec) is None for spec in case.specs):
+                yield case
+
     # --- calls ------------------------------------------------------------------------------
 
     def forward(
         self, case: Case, given: Inputs, param: dict[str, Any] | None = None
     ) -> tuple[FloatArray, Any]:
-        """Call the case's forward function, by keywords or with a dictionary; (out, cache)."""
-        self.recorder.forget()
-        chosen: dict[str, Any] = {"backend": self.recorder}
-        if case.op == "conv":
-            assert given.w is not None
-            words = {} if param else case.conv_param
-            result = convkit.conv_forward(given.x, given.w, given.b, param, **words, **chosen)
-            wanted = {"conv_forward"}
-        elif case.op == "conv_relu_pool":
-            assert given.w is not None
-            result = convkit.conv_relu_pool_forward(
-                given.x, given.w, given.b, case.conv_param, case.pool_param, **chosen
-            )
-            wanted = {"conv_forward", "conv_relu_pool_forward"}
-        else:
-            function = getattr(convkit, f"{case.op}_forward")
-            result = function(given.x, param, **({} if param else case.pool_param), **chosen)
-            wanted = {"pool_forward"}
-        self._prove(wanted)
+        """Call the case's forward function; (out, cache).
+
+        Parameters go as keywords, or as a dictionary where ``param`` is given or the operation
+        takes several.
+        """
+        result = self._call(f"{case.op}_forward", case, given, param)
+        self._prove(self._methods(case, "forward"))
         if result[1].backend != self.name:
             raise Impostor(f"the cache names the backend {result[1].backend!r}, not {self.name!r}")
-        return result
+        out, cache = result
+        return out, cache
 
     def infer(self, case: Case, given: Inputs) -> FloatArray:
         """Call the case's inference function."""
-        self.recorder.forget()
-        if case.op == "conv":
-            assert given.w is not None
-            out = convkit.conv(given.x, given.w, given.b, **case.conv_param, backend=self.recorder)
-            self._prove({"conv_infer", "conv_forward"})
-        else:
-            function = getattr(convkit, case.op)
-            out = function(given.x, **case.pool_param, backend=self.recorder)
-            self._prove({"pool_infer", "pool_forward"})
+        out = self._call(case.op, case, given, None)
+        self._prove(self._methods(case, "infer") | self._methods(case, "forward"))
         return np.asarray(out)
 
+    def _call(self, name: str, case: Case, given: Inputs, param: dict[str, Any] | None) -> Any:
+        self.recorder.forget()
+        arrays, function = tuple(given.named.values()), getattr(api, name)
+        if param or len(case.params) > 1:
+            return function(*arrays, *([param] if param else case.params), backend=self.recorder)
+        return function(*arrays, **case.params[0], backend=self.recorder)
+
     def backward(
-        self, case: Case, dout: FloatArray, cache: Any, needs: tuple[str, ...] = ("dx", "dw", "db")
+        self, case: Case, dout: FloatArray, cache: Any, needs: tuple[str, ...] | None = None
     ) -> dict[str, FloatArray]:
         """Call the case's backward function; return what it gave by name, without None."""
         self.recorder.forget()
-        if case.op.startswith("conv"):
-            function = getattr(convkit, f"{case.op}_backward")
-            values = function(dout, cache, needs=needs)
-            found = dict(zip(("dx", "dw", "db"), values, strict=True))
-            wanted = {"conv_backward", "conv_relu_pool_backward"}
+        function, gradients = getattr(api, f"{case.op}_backward"), case.operation.gradients
+        if len(gradients) > 1:
+            values = function(dout, cache, needs=gradients if needs is None else needs)
         else:
-            found = {"dx": getattr(convkit, f"{case.op}_backward")(dout, cache)}
-            wanted = {"pool_backward"}
-        self._prove(wanted)
-        return {name: value for name, value in found.items() if value is not None}
+            values = (function(dout, cache),)
+        self._prove(self._methods(case, "backward"))
+        found = zip(gradients, values, strict=True)
+        return {name: value for name, value in found if value is not None}
+
+    def _methods(self, case: Case, step: Step) -> set[str]:
+        """Return the backend's methods that may do a step; composed ones begin with their first."""
+        operation = case.operation
+        first = operation if operation.required else OPERATIONS[operation.parts[0]]
+        return {operation.method(step), first.method(step)}
 
     def both(
         self, case: Case, given: Inputs, param: dict[str, Any] | None = None
@@ -169,6 +168,13 @@ class Subject:
         """Forward and backward: out, dx, dw and db by name."""
         out, cache = self.forward(case, given, param)
         return {"out": out, **self.backward(case, given.dout, cache)}
+
+    def everything(self, case: Case, given: Inputs) -> dict[str, FloatArray]:
+        """Return what `both` does, and the result of inference as "inferred" where there is one."""
+        found = self.both(case, given)
+        if case.operation.infer:
+            found["inferred"] = self.infer(case, given)
+        return found
 
     def _prove(self, wanted: set[str]) -> None:
         called = self.recorder.calls

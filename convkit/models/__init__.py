@@ -1,6 +1,6 @@
-"""Models: networks built on the layer API and :mod:`convkit.layers`, and nothing else of convkit.
+"""Models: networks built on :mod:`convkit.api` and :mod:`convkit.layers` alone.
 
-A model has ``params`` (name -> array), ``buffers`` (name -> array: what is kept but not trained)
+A model has ``params`` (name -> array), ``buffers`` (name -> array: state that is not trained)
 and ``loss(X, y=None)``, which returns the scores, or with labels ``(loss, grads)``.
 """
 

@@ -1,14 +1,14 @@
 """The fully connected layers of the models, computed by the backend that computes the convolutions.
 
-x w, for x (N, D) and w (D, M), is the 1x1 convolution of one image of D channels and M pixels, w
-as it lies, with N filters, x as it lies: nothing is copied or transposed. So one set of threads
-does all of a model's work. A BLAS would bring its own, which go on spinning on the CPUs for a while
-after each product: beside them a convolution takes up to half as long again.
+x w, for x (N, D) and w (D, M), is the 1x1 convolution of one image of D channels and M pixels, the
+memory of w, with N filters, the memory of x: nothing is copied or transposed. So one thread pool
+does all of a model's work. A BLAS has a pool of its own, whose threads spin on the CPUs for a while
+after each product, and a convolution beside them takes up to 1.5 times as long.
 
-A backend that does not support this convolution leaves the product to NumPy: what was chosen were
-convolutions, and a model of them should not fail for its other layers.
+Where the backend does not support this convolution, NumPy computes the product: the user chose a
+backend for convolutions, and a model should not fail for its other layers.
 
-The functions are those of :mod:`convkit.layers`, of the same shapes, with a ``backend``.
+The functions and their shapes are those of :mod:`convkit.layers`, with a ``backend``.
 """
 
 from __future__ import annotations
@@ -76,9 +76,7 @@ def affine_relu_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array
 
 
 def _convolve(image: Array, filters: Array, backend: Choice | None) -> tuple[Array, Any] | None:
-    """Return what the backend makes of it, or None: it has not this convolution, or there is none,
-    for want of filters.
-    """
+    """Return (out, cache); None where it is unsupported or there are no filters."""
     if not len(filters):
         return None
     try:

@@ -1,4 +1,4 @@
-"""What every model checks and computes alike: its arguments, its input, its weight penalty."""
+"""What all models share: checks of arguments and input, and the weight penalty."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def check_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 
 def as_batch(X: npt.ArrayLike, input_dim: tuple[int, int, int], dtype: np.dtype[Any]) -> Array:
-    """Return X as an array of the model's dtype, without a copy where it has it already."""
+    """Return X as an array of the model's dtype, without a copy where it has that dtype already."""
     batch = np.asarray(X, dtype=dtype)
     if batch.ndim != 4 or batch.shape[1:] != input_dim:
         c, h, w = input_dim
@@ -87,7 +87,7 @@ def add_penalty(
     names: Iterable[str],
     reg: float,
 ) -> float:
-    """Return loss + reg / 2 * the sum of squares of the named parameters; add it to grads, too."""
+    """Return loss + reg / 2 * the sum of squares of the named parameters; update grads for it."""
     if reg:
         for name in names:
             w = params[name]

@@ -1,7 +1,7 @@
 """A deeper network of a configurable depth: (conv - [norm] - relu - pool) x N - affine x M.
 
-For what three layers cannot reach. It goes through :mod:`convkit.api` and :mod:`convkit.layers`
-and knows no backend.
+For data on which three layers are not enough. It calls :mod:`convkit.api` and
+:mod:`convkit.layers` and knows no backend.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DeepConvNet"]
 
-# What a forward step leaves behind: from dout to dx, filling in the gradients by name.
+# The backward function of one layer: returns dx for dout, and adds its gradients by name.
 Backward: TypeAlias = Callable[[Array, dict[str, Any]], Array]
 
 
@@ -46,7 +46,7 @@ class DeepConvNet:
     """(conv - [batch norm] - relu - 2x2 max pool) x N - (affine - relu - [dropout]) x M - affine.
 
     Parameters are numbered through the layers: W1, b1, ... (with batch norm gamma1, beta1, ...
-    beside the convolutions). ``buffers`` holds the running means and variances.
+    for the convolutions). ``buffers`` holds the running means and variances.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class DeepConvNet:
     batchnorm:
         Normalise between each convolution and its relu.
     dropout:
-        The share of hidden numbers that is kept while training, or None.
+        The fraction of hidden units that is kept in training, or None.
     dtype, rng, backend:
         As in ThreeLayerConvNet; ``rng`` also draws the dropout masks.
     """

@@ -1,7 +1,7 @@
 """The course's three-layer network: conv - relu - 2x2 max pool - affine - relu - affine - softmax.
 
-The smallest network that is worth training, and the one the project's own runs use. It goes
-through :mod:`convkit.api` and :mod:`convkit.layers` and knows no backend.
+The smallest network of practical use, and the default of ``convkit train``. It calls
+:mod:`convkit.api` and :mod:`convkit.layers` and knows no backend.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ThreeLayerConvNet:
     rng:
         A seed or a Generator, for the initial weights.
     backend:
-        What computes the layers, as in the layer functions; None follows the current selection.
+        The backend of the layers, as in the layer functions; None follows the current selection.
     """
 
     def __init__(

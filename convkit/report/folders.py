@@ -1,7 +1,7 @@
-"""Where runs are kept: a folder appears whole or not at all, and never replaces another.
+"""Folders of runs, created atomically: complete or not at all, never replacing another.
 
-A run is written into a hidden folder beside its place and then renamed, which the file system does
-in one step.  Two runs that end at the same moment get two names.
+A run is written into a hidden folder in the same directory, which is then renamed in one step of
+the file system. Two runs that end at the same moment get two names.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def is_folder_name(name: str) -> bool:
 
 @dataclass(frozen=True)
 class NewFolder:
-    """A run's folder while it is written (``work``) and once it is there (``final``)."""
+    """A run's folder while it is written (``work``) and once it is complete (``final``)."""
 
     work: Path
     final: Path
@@ -48,27 +48,27 @@ def check_free(root: Path, name: str | None) -> None:
 
 @contextmanager
 def new_folder(root: Path, name: str | None, stem: str) -> Iterator[NewFolder]:
-    """Give a folder to write a run into; it takes its place under ``root`` when the block ends.
+    """Yield a folder to write a run into; it gets its final name when the block ends.
 
     Its name is ``name``, or ``stem`` with the date and time, and a number where that is taken.
-    Where the block raises, nothing is left.  Raises ParameterError where ``name`` is taken.
+    Where the block raises, nothing is left. Raises ParameterError where ``name`` is taken.
     """
     root.mkdir(parents=True, exist_ok=True)
-    place = _reserve(root, name) if name else _reserve_dated(root, stem)
+    folder = _reserve(root, name) if name else _reserve_dated(root, stem)
     try:
-        yield place
-        # Creating fails where a folder exists, and a folder can be renamed onto an empty one: so
-        # nothing that appeared meanwhile is replaced.
-        place.final.mkdir()
-        place.work.rename(place.final)
+        yield folder
+        # mkdir fails where a folder exists, and a folder can be renamed onto an empty one. So
+        # nothing that another process created meanwhile is replaced.
+        folder.final.mkdir()
+        folder.work.rename(folder.final)
     except BaseException:
-        # Only where it is still ours: once renamed, the hidden name may be another run's.
-        shutil.rmtree(place.work, ignore_errors=True)
+        # Once renamed, the hidden name may belong to another run.
+        shutil.rmtree(folder.work, ignore_errors=True)
         raise
 
 
 def _reserve(root: Path, name: str) -> NewFolder:
-    """Take ``name`` by creating its hidden folder, which only one run can do."""
+    """Reserve ``name`` by creating its hidden folder, which only one run can do."""
     work = root / f".{name}.partial"
     try:
         work.mkdir()
@@ -78,7 +78,7 @@ def _reserve(root: Path, name: str) -> NewFolder:
             "name, or remove that folder if its run was killed"
         ) from None
     try:
-        # Only now is the answer final: who holds the hidden folder holds the name.
+        # This answer is final: the hidden folder reserves the name.
         check_free(root, name)
     except ParameterError:
         work.rmdir()
@@ -87,11 +87,11 @@ def _reserve(root: Path, name: str) -> NewFolder:
 
 
 def _reserve_dated(root: Path, stem: str) -> NewFolder:
-    """Take the first free name made of ``stem``, now, and a number from the second try on."""
+    """Reserve the first free name: ``stem`` and the time, with a number from the second try on."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", stem).lstrip("._-")[:60] or "run"
-    stamp = f"{plain}-{datetime.now():%Y%m%d-%H%M%S}"
+    dated = f"{plain}-{datetime.now():%Y%m%d-%H%M%S}"
     for number in count(1):
-        name = stamp if number == 1 else f"{stamp}-{number}"
+        name = dated if number == 1 else f"{dated}-{number}"
         try:
             return _reserve(root, name)
         except ParameterError:

@@ -1,4 +1,4 @@
-"""Filters and images as arrays that can be shown: values in [0, 1], never NaN inside a tile."""
+"""Filters and images as arrays to display: values in [0, 1], never NaN inside a tile."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Array: TypeAlias = npt.NDArray[np.floating[Any]]
 
 
 def to_unit(values: npt.ArrayLike) -> Array:
-    """Values of any shape stretched to [0, 1]; a constant array becomes 0.5, not NaN.
+    """Values of any shape scaled to [0, 1]; a constant array becomes 0.5, not NaN.
 
-    Non-finite values show as the nearest end (NaN as 0.5) and do not take part in the stretch.
+    Infinite values become 0 or 1, NaN becomes 0.5, and none of them affects the scaling.
     """
     data = np.asarray(values, dtype=np.float64)
     finite = data[np.isfinite(data)]
@@ -38,12 +38,12 @@ def image_to_unit(image: npt.ArrayLike) -> Array:
 
 
 def tile(filters: npt.ArrayLike, seam: int = 1) -> tuple[Array, tuple[int, int]]:
-    """Filters (F, C, KH, KW) side by side, each tile stretched to [0, 1] on its own.
+    """Filters (F, C, KH, KW) side by side, each tile scaled to [0, 1] separately.
 
     Three channels are shown as one coloured tile per filter, one channel as one grey tile, in a
-    grid as near to a square as F allows.  Any other number of channels gives a row per filter with
-    a grey tile per channel.  Returns the picture, (H, W, 3) or (H, W), and its (rows, columns) of
-    tiles; the seams between tiles and places without a tile are NaN.
+    grid as near to a square as F allows. Any other number of channels gives a row per filter with
+    a grey tile per channel. Returns the picture, (H, W, 3) or (H, W), and its (rows, columns) of
+    tiles; the seams between tiles and cells without a tile are NaN.
 
     Raises ShapeError where ``filters`` has not four axes or is empty.
     """
@@ -62,8 +62,8 @@ def tile(filters: npt.ArrayLike, seam: int = 1) -> tuple[Array, tuple[int, int]]
     rows = -(-len(tiles) // columns)
     depth = tiles[0].shape[-1]
     picture = np.full((rows * (high + seam) - seam, columns * (wide + seam) - seam, depth), np.nan)
-    for place, one_tile in enumerate(tiles):
-        top = place // columns * (high + seam)
-        left = place % columns * (wide + seam)
+    for cell, one_tile in enumerate(tiles):
+        top = cell // columns * (high + seam)
+        left = cell % columns * (wide + seam)
         picture[top : top + high, left : left + wide] = one_tile
     return (picture if depth == 3 else picture[..., 0]), (rows, columns)

@@ -1,4 +1,4 @@
-"""The HTML report: one file that needs no other, no script and no network."""
+"""The HTML report: one self-contained file without scripts or network access."""
 
 from __future__ import annotations
 

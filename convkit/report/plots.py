@@ -1,7 +1,7 @@
-"""Every picture of a run, as a matplotlib figure drawn in a given theme.
+"""The plots of a run, as matplotlib figures in a given theme.
 
-Functions take arrays and return a figure; `save` writes one and `png_bytes` gives its bytes.  None
-touches pyplot, a display or a file of its own.
+Functions take arrays and return a figure; `save` writes one and `png_bytes` returns its bytes. None
+uses pyplot or a display.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def save(figure: Figure, path: Path) -> None:
 def smooth(values: Sequence[float], weight: float = 0.9) -> Array:
     """Exponential moving average, corrected for its start at zero (Kingma & Ba 2015, section 3).
 
-    Non-finite values do not enter the average; where none came before, the result is NaN.
+    Non-finite values are left out of the average; before the first finite one the result is NaN.
     """
     out = np.full(len(values), np.nan)
     average = total = 0.0
@@ -118,7 +118,7 @@ def accuracy_curve(
 
 def filters(weights: Array, theme: Theme = LIGHT) -> Figure:
     """The filters (F, C, KH, KW) of a layer as tiles; see `convkit.report.grid.tile`."""
-    # Every weight becomes a block of pixels, so that the seams stay thin beside small filters.
+    # Every weight becomes a block of pixels, so that seams are thin in proportion to small filters.
     block = -(-24 // max(1, *weights.shape[2:]))
     grid, _shape = tile(weights.repeat(block, axis=2).repeat(block, axis=3), seam=3)
     height, width = grid.shape[:2]
@@ -148,9 +148,9 @@ def class_accuracy(
     places = np.arange(len(classes))
     axes.barh(places, np.ones(len(classes)), color=theme.rule, height=0.62)
     axes.barh(places, accuracy, color=theme.series[0], height=0.62)
-    for place, value, count in zip(places, accuracy, totals, strict=True):
+    for index, value, count in zip(places, accuracy, totals, strict=True):
         text = f"{value:.0%} of {count}" if count else "no images"
-        axes.text(1.02, float(place), text, va="center", color=theme.ink, fontsize=TEXT)
+        axes.text(1.02, float(index), text, va="center", color=theme.ink, fontsize=TEXT)
     axes.set_yticks(places, list(classes), color=theme.ink)
     axes.set_xticks([])
     axes.set_xlim(0, 1.4)
@@ -211,13 +211,13 @@ def misclassified(
     if not len(images):
         figure.text(0.5, 0.5, "none: every test image was recognised", ha="center", color=theme.ink)
         return figure
-    for place in range(rows * columns):
-        axes = figure.add_subplot(rows, columns, place + 1)
+    for index in range(rows * columns):
+        axes = figure.add_subplot(rows, columns, index + 1)
         axes.set_axis_off()
-        if place < len(images):
-            axes.imshow(image_to_unit(images[place]), cmap="gray", vmin=0, vmax=1)
+        if index < len(images):
+            axes.imshow(image_to_unit(images[index]), cmap="gray", vmin=0, vmax=1)
             axes.set_title(
-                f"{classes[predicted[place]]}\nnot {classes[true[place]]}",
+                f"{classes[predicted[index]]}\nnot {classes[true[index]]}",
                 fontsize=TEXT,
                 color=theme.ink,
             )
@@ -243,10 +243,10 @@ def speedups(rows: Sequence[Mapping[str, Any]], theme: Theme = LIGHT) -> Figure:
         places = [i + height * (index - (len(backends) - 1) / 2) for i in range(len(operations))]
         values = [own.get(operation, np.nan) for operation in operations]
         axes.barh(places, values, height=0.9 * height, color=theme.series[index], label=backend)
-        for place, value in zip(places, values, strict=True):
+        for y, value in zip(places, values, strict=True):
             if np.isfinite(value):
                 text = f" {value:.0f}x" if value >= 10 else f" {value:.1f}x"
-                axes.text(value, place, text, va="center", color=theme.ink, fontsize=TEXT - 1)
+                axes.text(value, y, text, va="center", color=theme.ink, fontsize=TEXT - 1)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
     axes.xaxis.set_minor_locator(NullLocator())

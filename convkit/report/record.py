@@ -1,7 +1,7 @@
-"""What is kept of a run, so that its report can be rendered again without training.
+"""The record of a run, from which its report can be rendered again without training.
 
 A run's folder holds ``run.json`` (everything below but the arrays), ``history.csv``,
-``weights.safetensors`` and ``misclassified.npz``.  Nothing is pickled.
+``weights.safetensors`` and ``misclassified.npz``. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MISTAKES_FILE = "misclassified.npz"
 
 @dataclass
 class Mistakes:
-    """Some test images (K, C, H, W) that were taken for another class, with both labels (K,)."""
+    """Some misclassified test images (K, C, H, W), with both labels (K,)."""
 
     images: npt.NDArray[Any] = field(default_factory=lambda: np.empty((0, 1, 1, 1)))
     true: npt.NDArray[np.integer[Any]] = field(default_factory=lambda: np.empty(0, np.int64))
@@ -39,9 +39,9 @@ class Mistakes:
 
 @dataclass
 class RunRecord:
-    """One run: what was asked for, what came out, and on what it ran.
+    """One run: its settings, its results and its environment.
 
-    ``confusion[i][j]`` counts the test images of class i taken for class j.  ``speedups`` has one
+    ``confusion[i][j]`` counts the test images of class i predicted as class j. ``speedups`` has one
     row per backend and operation: backend, operation, seconds, speedup (over naive).
     """
 
@@ -81,7 +81,7 @@ def save_record(record: RunRecord, folder: Path) -> None:
 
 
 def save_learned(name: str, history: History, weights: Mapping[str, Array], folder: Path) -> None:
-    """Write what a run learned, and how, before anything is made of it."""
+    """Write weights and history alone, before anything is derived from them."""
     history.to_csv(folder / HISTORY_FILE)
     save_weights(folder / WEIGHTS_FILE, weights, {"run": name})
 

@@ -1,7 +1,7 @@
-"""The two looks of every picture: on a light page and on a dark one.
+"""The light and the dark theme of the plots.
 
-Colours live here and in the page's template, nowhere else.  The series colours are those of Okabe
-and Ito ("Color Universal Design", 2008), which stay apart for colour-blind readers.
+Colours are defined here and in the page's template, nowhere else. The colours of series are those
+of Okabe and Ito ("Color Universal Design", 2008), which colour-blind readers can distinguish.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-#: Width of a picture in inches and size of its text in points: small beside large, so that the
-#: text can still be read where the picture is shrunk to a phone's width.
+#: Width of a picture in inches and size of its text in points. The text is large for this width, so
+#: that it is readable where the picture is scaled down to a phone's width.
 WIDTH = 5.0
 TEXT = 11
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of one look; ``series`` are for curves and bars, in order; ``empty`` is for 0."""
+    """Colours of one theme; ``series`` are for curves and bars, in order; ``empty`` is for 0."""
 
     name: str
     paper: str
@@ -40,7 +40,7 @@ class Theme:
         return figure
 
     def axes(self, figure: Figure, xlabel: str = "", ylabel: str = "", grid: str = "y") -> Axes:
-        """Axes with only the lines that help reading: one axis rule and a faint grid."""
+        """Axes with a bottom spine and a faint grid only."""
         axes = figure.add_subplot(facecolor=self.paper)
         axes.set_xlabel(xlabel, color=self.muted, fontsize=TEXT)
         axes.set_ylabel(ylabel, color=self.muted, fontsize=TEXT)

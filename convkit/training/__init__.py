@@ -1,5 +1,5 @@
-"""Training: the loop, the update rules, the data, and what is kept of a run.
+"""Training: the loop, update rules, data sets, checkpoints and history.
 
-Nothing here imports the layer API or a backend: a solver sees a model's ``loss`` and ``params``
-only, so it trains whatever has those two.
+Nothing here imports the layer API or a backend. A solver uses only a model's ``loss`` and
+``params``, so it trains any object that has both.
 """

@@ -1,7 +1,7 @@
-"""Arrays by name in a safetensors file, with text beside them.
+"""Arrays by name in a safetensors file, with strings as metadata.
 
-The format holds numbers and strings and nothing that could be run, so a checkpoint of a stranger
-is safe to open. Written whole or not at all.
+The format holds numbers and strings and no code, so an untrusted checkpoint is safe to open.
+Files are written atomically.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def save_weights(
     params: Mapping[str, npt.NDArray[Any]],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write arrays by name, with strings by name beside them."""
+    """Write arrays by name, with strings by name as metadata."""
     safetensors = require("safetensors.numpy", "a weights file")
-    # Writing takes the memory as it lies: a transposed view would come back scrambled.
+    # safetensors writes the memory regardless of strides: a transposed view would be scrambled.
     arrays = {name: np.ascontiguousarray(array) for name, array in params.items()}
     write_bytes(path, safetensors.save(arrays, metadata=dict(metadata or {})))
 

@@ -1,4 +1,4 @@
-"""What a solver checks of its arguments before it starts."""
+"""Checks of a solver's arguments and of the state it loads."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convkit.errors import ParameterError, ShapeError
+from convkit.errors import DataError, ParameterError, ShapeError
 
-__all__ = ["check_at_least", "images_and_labels"]
+__all__ = ["check_at_least", "check_same_arrays", "images_and_labels"]
 
 
 def images_and_labels(
@@ -30,8 +30,24 @@ def images_and_labels(
     return X, y
 
 
-def check_at_least(least: int, **counts: int) -> None:
+def check_at_least(least: int, **counts: int | None) -> None:
+    """Raise ParameterError for a count that is given and not an integer of at least ``least``."""
     for name, value in counts.items():
+        if value is None:
+            continue
         integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not integer or value < least:
             raise ParameterError(f"{name} (={value!r}) must be an integer of at least {least}")
+
+
+def check_same_arrays(
+    expected: Mapping[str, npt.NDArray[Any]], found: Mapping[str, npt.NDArray[Any]]
+) -> None:
+    """Raise DataError where two dictionaries differ in names, shapes or dtypes of their arrays."""
+    for name in sorted({*expected, *found}):
+        own, other = (
+            f"{arrays[name].shape} {arrays[name].dtype}" if name in arrays else "no such parameter"
+            for arrays in (expected, found)
+        )
+        if own != other:
+            raise DataError(f"expected {name} of shape {own}, found {other}")

@@ -1,6 +1,6 @@
-"""What a run showed on its way: one row per iteration, written as CSV and read back.
+"""The history of a run: one row per iteration, written as CSV and read back.
 
-It records; it prints nothing, draws nothing and decides nothing.
+It records only; it prints, draws and decides nothing.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class History:
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> History:
-        """Read what ``to_csv`` wrote; numbers come back to the bit. Anything else: DataError."""
+        """Read what ``to_csv`` wrote, exact to the bit. Raises DataError for any other file."""
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

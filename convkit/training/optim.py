@@ -1,9 +1,9 @@
 """Update rules, in order of growing complexity.
 
-Each is a pure function ``(w, dw, config) -> (next_w, next_config)``: neither the arrays nor the
-dictionary it is given are changed, so that yesterday's parameters may be kept by reference. (The
-course's versions write their state into the dictionary they are given; here it is in the one
-returned.) A key missing from ``config`` has its default, and state starts at zero.
+Each is a pure function ``(w, dw, config) -> (next_w, next_config)``: neither its arrays nor its
+dictionary are changed, so earlier parameters can be kept by reference. (The course's versions
+write their state into the dictionary they are given; here it is in the one returned.) A key missing
+from ``config`` has its default, and state starts at zero.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def sgd(w: Array, dw: Array, config: Mapping[str, Any] | None = None) -> tuple[A
 def sgd_momentum(
     w: Array, dw: Array, config: Mapping[str, Any] | None = None
 ) -> tuple[Array, Config]:
-    """Step along a velocity that forgets: v = momentum * v - learning_rate * dw; w + v.
+    """Step along a decaying velocity: v = momentum * v - learning_rate * dw; w + v.
 
     State: ``velocity``, of w's shape.
     """
@@ -65,7 +65,7 @@ def rmsprop(w: Array, dw: Array, config: Mapping[str, Any] | None = None) -> tup
 
 
 def adam(w: Array, dw: Array, config: Mapping[str, Any] | None = None) -> tuple[Array, Config]:
-    """Momentum and rmsprop together, with the bias of their zero start taken out.
+    """Momentum and rmsprop together, corrected for the bias of their zero start.
 
     Kingma & Ba (2015), algorithm 1: m and v are the running means of dw and dw^2, t counts from 1,
     w - learning_rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon).

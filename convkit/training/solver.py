@@ -11,43 +11,24 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from dataclasses import astuple
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from convkit.errors import ParameterError, ShapeError
-from convkit.training import optim
-from convkit.training.checks import check_at_least, images_and_labels
+from convkit.errors import DataError, ParameterError, ShapeError
+from convkit.training import optim, snapshot
+from convkit.training.checks import check_at_least, check_same_arrays, images_and_labels
 from convkit.training.history import History, Row
+from convkit.training.protocol import Model, Progress
 
 __all__ = ["Model", "Progress", "Solver"]
 
 Array: TypeAlias = npt.NDArray[Any]
 
-
-class Model(Protocol):
-    """What the solver needs of a model. ``buffers`` (name -> array) and ``rng`` are optional."""
-
-    params: dict[str, Array]
-
-    def loss(self, X: Any, y: Any = None) -> Any:
-        """Return the scores (N, C), or with labels (loss, gradient by parameter name)."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands after an iteration; the accuracies are the last ones measured."""
-
-    iteration: int
-    num_iterations: int
-    epoch: int
-    num_epochs: int
-    loss: float
-    images_per_second: float
-    train_acc: float | None
-    val_acc: float | None
+SETTINGS = ("update_rule", "lr_decay", "batch_size", "iterations_per_epoch")
+"""The attributes that a saved state must agree in, or the run would not be continued."""
 
 
 class Solver:
@@ -83,7 +64,7 @@ class Solver:
 
     Attributes: ``loss_history``, ``train_acc_history``, ``val_acc_history``, ``history``,
     ``best_val_acc``, ``best_params``, ``epoch``, ``iteration``, ``optim_configs``, and ``stopped``:
-    None, "interrupted" or "diverged" (a loss that is not finite: nothing is learned from there on).
+    None, "interrupted" or "diverged" (the loss is not finite, and training has ended).
     """
 
     def __init__(
@@ -112,13 +93,12 @@ class Solver:
         optim.check_rule(update_rule, optim_config or {})
         check_at_least(1, batch_size=batch_size, print_every=print_every)
         check_at_least(0, num_epochs=num_epochs)
-        for name, count in (
-            ("num_iterations", num_iterations),
-            ("num_train_samples", num_train_samples),
-            ("num_val_samples", num_val_samples),
-        ):
-            if count is not None:
-                check_at_least(1, **{name: count})
+        check_at_least(
+            1,
+            num_iterations=num_iterations,
+            num_train_samples=num_train_samples,
+            num_val_samples=num_val_samples,
+        )
         if not 0 < lr_decay < math.inf:
             raise ParameterError(f"lr_decay (={lr_decay!r}) must be a finite number above 0")
         self.model = model
@@ -149,7 +129,7 @@ class Solver:
 
     @property
     def epoch(self) -> int:
-        """The number of epochs that are done."""
+        """The number of completed epochs."""
         return self.iteration // self.iterations_per_epoch
 
     @property
@@ -168,15 +148,15 @@ class Solver:
         return self.history.val_accs
 
     def train(self) -> None:
-        """Run the iterations that are left; the model then holds the best parameters.
+        """Run the remaining iterations; the model then holds the best parameters.
 
-        On Ctrl-C what was learned so far is measured like the rest, the best of it is kept, and
-        KeyboardInterrupt goes on to the caller.
+        On Ctrl-C the accuracies of the last iteration are measured, the best parameters so far are
+        kept, and KeyboardInterrupt is raised to the caller.
         """
         self.stopped = None
         self.use(self.latest)
         try:
-            # A diverging run is told by its loss, not by a warning of every operation in it.
+            # The loss tells that a run diverges; NumPy's warnings would add nothing.
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 while self.iteration < self.num_iterations and self.stopped is None:
                     self._iterate()
@@ -192,7 +172,7 @@ class Solver:
 
     @property
     def latest(self) -> tuple[dict[str, Array], dict[str, Array]]:
-        """The parameters and buffers of the last iteration, which training goes on from."""
+        """The parameters and buffers of the last iteration, from which training continues."""
         return self._latest or (dict(self.model.params), dict(getattr(self.model, "buffers", {})))
 
     def predict(self, X: Array, batch_size: int = 100) -> npt.NDArray[np.intp]:
@@ -207,7 +187,7 @@ class Solver:
     def check_accuracy(
         self, X: Array, y: Array, num_samples: int | None = None, batch_size: int = 100
     ) -> float:
-        """Return the share of images X that are labelled as in y, on num_samples random ones."""
+        """Return the accuracy on images X with labels y, on num_samples random ones of them."""
         if not len(X):
             raise ShapeError("X must hold at least one image to measure an accuracy on")
         if num_samples is not None and num_samples < len(X):
@@ -216,16 +196,59 @@ class Solver:
         return float(np.mean(self.predict(X, batch_size) == y))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything that ``resume`` needs to go on as if nothing had happened."""
-        from convkit.training import snapshot  # only runs that keep checkpoints need the library
-
-        snapshot.save(self, path)
+        """Write the state to a file, for ``resume``."""
+        snapshot.write(self.state_dict(), path)
 
     def resume(self, path: str | os.PathLike[str]) -> None:
-        """Take over what ``save`` wrote, for a solver made with the same arguments."""
-        from convkit.training import snapshot
+        """Load the state that ``save`` wrote, for a solver made with the same arguments.
 
-        snapshot.restore(self, path)
+        Raises DataError, and changes nothing, where the file holds another run.
+        """
+        state = snapshot.read(path)
+        try:
+            self.load_state_dict(state)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything from which a run continues to the bit, as plain data and arrays."""
+        params, buffers = self.latest
+        model_rng = getattr(self.model, "rng", None)
+        return {
+            "settings": {name: getattr(self, name) for name in SETTINGS},
+            "iteration": self.iteration,
+            "best_val_acc": self.best_val_acc,
+            "params": params,
+            "buffers": buffers,
+            "best_params": self.best_params,
+            "best_buffers": self.best_buffers,
+            "optim": {name: dict(config) for name, config in self.optim_configs.items()},
+            "rows": [astuple(row) for row in self.history.rows],
+            "rng": self.rng.bit_generator.state,
+            "model_rng": None if model_rng is None else model_rng.bit_generator.state,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load what ``state_dict`` returned.
+
+        Raises DataError, and changes nothing, where it is the state of another run.
+        """
+        for name, saved in state["settings"].items():
+            if getattr(self, name) != saved:
+                raise DataError(
+                    f"expected {name}={getattr(self, name)!r}, as this solver has, found {saved!r}"
+                )
+        check_same_arrays(self.model.params, state["params"])
+        self.iteration = state["iteration"]
+        self.best_val_acc = state["best_val_acc"]
+        self.best_params = dict(state["best_params"])
+        self.best_buffers = dict(state["best_buffers"])
+        self.optim_configs = {name: dict(config) for name, config in state["optim"].items()}
+        self.history = History(Row(*values) for values in state["rows"])
+        self.rng.bit_generator.state = state["rng"]
+        if state["model_rng"] is not None:
+            self.model.rng.bit_generator.state = state["model_rng"]  # type: ignore[attr-defined]
+        self.use((state["params"], state["buffers"]))
 
     def _step(self) -> float:
         """One training step on one batch; returns its loss."""
@@ -244,7 +267,7 @@ class Solver:
         return float(loss)
 
     def _iterate(self) -> None:
-        """One step, and what is due after it."""
+        """One step, and what follows it: record, decay, accuracies, checkpoint, callback."""
         start = time.perf_counter()
         loss = self._step()
         self.iteration += 1
@@ -269,7 +292,7 @@ class Solver:
         """Put both accuracies into the last row, print them, and remember the best parameters."""
         train_acc = self.check_accuracy(self.X_train, self.y_train, self.num_train_samples)
         val_acc = self.check_accuracy(self.X_val, self.y_val, self.num_val_samples)
-        # Before the row says that they were looked at: an interruption in between measures again.
+        # Before the row is written: an interruption in between leads to another measurement.
         if not self.val_acc_history or val_acc > self.best_val_acc:
             self.best_val_acc = val_acc
             self.best_params = dict(self.model.params)
@@ -283,7 +306,7 @@ class Solver:
             )
 
     def use(self, kept: tuple[dict[str, Array], dict[str, Array]]) -> None:
-        """Put parameters and buffers into the model, to go on from."""
+        """Put parameters and buffers into the model, to continue from."""
         params, buffers = kept
         self.model.params = dict(params)
         if buffers:
@@ -305,4 +328,4 @@ class Solver:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # seen at once, also through a pipe
+    print(line, flush=True)  # a pipe would buffer it

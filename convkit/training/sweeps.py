@@ -1,4 +1,4 @@
-"""The same training again and again with one setting changed, to see what the setting does."""
+"""Hyper-parameter sweeps: the same training with one setting changed each time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SweepResult:
 
 
 def sweep(make_solver: Callable[[Any], Solver], values: Iterable[Any]) -> Iterator[SweepResult]:
-    """Train ``make_solver(value)`` for every value in turn; yield each result when it is there.
+    """Train ``make_solver(value)`` for every value in turn; yield each result once it is known.
 
     For a fair comparison ``make_solver`` gives every solver and model the same seeds.
     """

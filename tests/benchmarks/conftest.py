@@ -29,13 +29,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "problem" not in metafunc.fixturenames:
         return
     cases = [
-        pytest.param(problem, way, dtype, name, id=f"{problem.name}-{way}-{dtype}-{name}")
+        pytest.param(
+            problem, direction, dtype, name, id=f"{problem.name}-{direction}-{dtype}-{name}"
+        )
         for problem in problems.chosen(metafunc.config.getoption("--convkit-set"))
-        for way in ("forward", "backward")
+        for direction in ("forward", "backward")
         for dtype in metafunc.config.getoption("--convkit-dtypes").split(",")
         for name in _names(metafunc.config)
     ]
-    metafunc.parametrize(("problem", "way", "dtype", "name"), cases)
+    metafunc.parametrize(("problem", "direction", "dtype", "name"), cases)
 
 
 @pytest.fixture

@@ -23,18 +23,23 @@ def yardsticks() -> Yardsticks:
 
 
 def test_layer(
-    benchmark: Any, problem: Problem, way: str, dtype: str, subject: Any, yardsticks: Yardsticks
+    benchmark: Any,
+    problem: Problem,
+    direction: str,
+    dtype: str,
+    subject: Any,
+    yardsticks: Yardsticks,
 ) -> None:
     reason = subject.why_not(problem, dtype)
     if reason is not None:
         pytest.skip(reason)
     reject_wrong(problem, [subject], dtype)
-    call = subject.calls(problem, arrays(problem, dtype))[way]
+    call = subject.calls(problem, arrays(problem, dtype))[direction]
     peak = max(yardsticks.peak(dtype) for _ in range(3))
-    benchmark.group = f"{problem.name} {way} {dtype}"
+    benchmark.group = f"{problem.name} {direction} {dtype}"
     benchmark(call)
     seconds = benchmark.stats.stats.median if benchmark.stats else float("nan")
-    operations, traffic = problem.operations(way), problem.traffic(way, dtype)
+    operations, traffic = problem.operations(direction), problem.traffic(direction, dtype)
     benchmark.extra_info |= {
         "gflops": operations / seconds / 1e9,
         "bytes": traffic,

@@ -12,23 +12,29 @@ from conformance_mutants import (  # noqa: F401 - importing puts the mutants on 
     blocks,
     channels,
     contract,
+    fresh,
     fused,
     geometry,
+    happened,
     host,
     pooling,
     precision,
     state,
 )
-from conformance_mutants.registry import MUTANTS
+from conformance_mutants.registry import MUTANTS, SETS
 
-__all__ = ["CORRECT", "MUTANTS"]
+__all__ = ["CORRECT", "MUTANTS", "SETS"]
 
-CORRECT = {c.__name__: c for c in (base.Taps, base.Fused, base.Inference, base.Threaded)}
+CORRECT = {
+    c.__name__: c
+    for c in (base.Taps, base.Fused, base.Inference, base.Full, base.Threaded, base.FullThreaded)
+}
 
 
 def __getattr__(name):
     if name in CORRECT:
         return CORRECT[name]
-    if name in MUTANTS:
-        return MUTANTS[name].make
+    for mutants in SETS.values():
+        if name in mutants:
+            return mutants[name].make
     raise AttributeError(name)

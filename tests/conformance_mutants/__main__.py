@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from conformance_mutants import MUTANTS, table
+from conformance_mutants import MUTANTS, SETS, score, table
 from conformance_mutants.judge import ALIVE, Row, complete, first
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -56,7 +56,17 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--log", type=Path, help="keep rows here, and go on from those it has")
     parser.add_argument("--write", action="store_true", help="write what the log has, run nothing")
+    parser.add_argument("--set", choices=SETS, help="score a set at --level, and write no report")
+    parser.add_argument("--level", choices=("quick", "default"), default="quick")
+    parser.add_argument("--only", nargs="*", help="with --set: these mutants alone")
     options = parser.parse_args()
+    if options.set:
+        names = options.only or list(SETS[options.set])
+        done = score.logged(options.log, options.level)
+        left = [name for name in names if name not in done]
+        score.score(left, options.level, options.jobs, options.log)
+        score.table(options.set, score.logged(options.log, options.level))
+        return
     rows = known(options.log)
     if not options.write:
         order = sorted(MUTANTS, key=lambda n: MUTANTS[n].child)

@@ -161,6 +161,10 @@ class Inference(Taps):
         return self.pool_forward(spec, x)[0]
 
 
+class Full(Fused, Inference):
+    """Correct; with every optional method for computing."""
+
+
 class Threaded(Taps):
     """Correct; cuts the batch by image, so that the bits do not depend on the thread count."""
 
@@ -198,6 +202,10 @@ class Threaded(Taps):
         for part in self.run(lambda p: Taps.conv_dw(self, spec, dout[p], x[p]), spec):
             dw += part
         return dw
+
+
+class FullThreaded(Threaded, Full):
+    """Correct; with every optional method, and threads."""
 
 
 @lru_cache(maxsize=4096)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
-from conformance_mutants import CORRECT, MUTANTS
+from conformance_mutants import CORRECT, MUTANTS, SETS
 from conformance_mutants.registry import Mutant
 from convkit import registry
 from convkit.conformance import CHECKS, run
@@ -47,7 +47,8 @@ class Row:
 
 def judge(name: str, level: str, **options) -> Verdict:
     """Run the suite on a mutant, or on one of the correct backends."""
-    mutant = MUTANTS.get(name) or Mutant(name, "correct", "none", CORRECT[name])
+    known = {n: m for mutants in SETS.values() for n, m in mutants.items()}
+    mutant = known.get(name) or Mutant(name, "correct", "none", CORRECT[name])
     origin = f"conformance_mutants:{name}"
     registry.reload()
     with mutant.active(), warnings.catch_warnings():

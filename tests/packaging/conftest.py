@@ -1,20 +1,15 @@
-"""Fixtures: a fresh environment, and one clean copy of the sources that every build starts from."""
+"""Fixtures: a fresh environment, and a clean copy of the sources, and the distributions."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from environments import QUICK, Environment, run
-
-ROOT = Path(__file__).parent.parent.parent
-LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv", "build", "dist", "site", "runs", "data", "*.egg-info", "*.so", "__pycache__",
-    "_kernels.c", ".*_cache", ".hypothesis", ".benchmarks",
-)  # fmt: skip
+from environments import LEFT_OUT, QUICK, ROOT, Environment, run
+from filelock import FileLock
 
 
 @pytest.fixture
@@ -34,17 +29,27 @@ def sources(tmp_path: Path) -> Path:
     return copy
 
 
-@pytest.fixture
-def build(tmp_path: Path, sources: Path) -> Callable[[str], Path]:
-    """Build ``sdist`` or ``wheel`` of the clean copy; give its file."""
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run that all workers of pytest-xdist have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
-    def build_one(kind: str) -> Path:
-        out = tmp_path / kind
-        run(
-            sys.executable, "-m", "build", f"--{kind}", "--outdir", out, sources,
-            cwd=tmp_path, env=QUICK,
-        )  # fmt: skip
-        (file,) = out.iterdir()
-        return file
 
-    return build_one
+@pytest.fixture(scope="session")
+def distributions(shared: Path) -> dict[str, Path]:
+    """The sdist of a clean copy and the wheel built from that sdist: built once, for every test."""
+    out = shared / "distributions"
+    with FileLock(shared / "distributions.lock"):
+        if not out.exists():
+            copy = shared / "distributed"
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
+            made = shared / "distributions.part"
+            shutil.rmtree(made, ignore_errors=True)
+            # Without --sdist or --wheel the wheel is built from the sdist, not from the copy.
+            run(sys.executable, "-m", "build", "--outdir", made, copy, cwd=shared, env=QUICK)
+            made.rename(out)
+    (sdist,) = out.glob("*.tar.gz")
+    (wheel,) = out.glob("*.whl")
+    return {"sdist": sdist, "wheel": wheel}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,12 +12,21 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parent.parent.parent
+#: What a copy of the sources is made without.
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", "build", "dist", "site", "runs", "data", "*.egg-info", "*.so", "__pycache__",
+    "_kernels.c", ".*_cache", ".hypothesis", ".benchmarks",
+)  # fmt: skip
+#: Variables that could lead back to the sources, or that the run of these tests was given itself.
+OWN_VARIABLES = ("CONVKIT", "PYTHON", "PYTEST", "MAKE", "MFLAGS")
+
 
 def run(
     *command: str | Path, cwd: Path, env: Mapping[str, str] | None = None, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command away from the sources, with no variable that could lead back to them."""
-    own = {k: v for k, v in os.environ.items() if not k.startswith(("CONVKIT", "PYTHON"))}
+    """Run a command away from the sources, with none of the ``OWN_VARIABLES``."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith(OWN_VARIABLES)}
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from environments import Environment
+from environments import LEFT_OUT, ROOT, Environment
 
 pytestmark = [pytest.mark.packaging, pytest.mark.slow]
 
 PACKAGES = {"cython", "im2col_numpy", "naive"}
 COMPILED = {"cython", "cython_fast"}
 BUNDLED = PACKAGES | COMPILED
+SOURCES = ROOT / "backends" / "cython" / "src"
 
 USE = """
 import importlib.util, json, sys
@@ -66,9 +67,20 @@ def states(environment: Environment) -> dict[str, str]:
     return {name: row["state"] for name, row in rows(environment).items()}
 
 
-def test_wheel(build: Callable[[str], Path], environment: Environment) -> None:
-    wheel = build("wheel")
-    files = zipfile.ZipFile(wheel).namelist()
+def test_sdist(distributions: dict[str, Path]) -> None:
+    """It holds all that a build reads, and nothing that a build made."""
+    with tarfile.open(distributions["sdist"]) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    kernels = {path.relative_to(ROOT).as_posix() for path in SOURCES.rglob("*") if path.is_file()}
+    helpers = {p.relative_to(ROOT).as_posix() for p in (ROOT / "build_support").glob("*.py")}
+    assert len(kernels) > 20
+    assert helpers
+    assert names >= kernels | helpers | {"backends/cython/_kernels.pyx", "setup.py"}
+    assert not [name for name in names if name.endswith(("_kernels.c", ".so", ".o", ".a", ".pyc"))]
+
+
+def test_wheel_from_sdist(distributions: dict[str, Path], environment: Environment) -> None:
+    files = zipfile.ZipFile(distributions["wheel"]).namelist()
     assert {name.split("/")[0] for name in files if ".dist-info/" not in name} == {
         "convkit",
         *(f"convkit_{name}" for name in PACKAGES),
@@ -77,18 +89,24 @@ def test_wheel(build: Callable[[str], Path], environment: Environment) -> None:
         name.startswith("convkit_cython/_kernels.") and name.endswith(".so") for name in files
     )
     assert "convkit/report/report.html.j2" in files
-    environment.install(wheel)
+    environment.install(distributions["wheel"])
     check_use(environment, environment.folder, BUNDLED)
 
 
-def test_wheel_from_sdist(build: Callable[[str], Path], environment: Environment) -> None:
-    sdist = build("sdist")
-    with tarfile.open(sdist) as archive:
-        names = [name.partition("/")[2] for name in archive.getnames()]
-    assert "backends/cython/_kernels.pyx" in names
-    assert not [name for name in names if name.endswith(("_kernels.c", ".so", ".o"))]
-    environment.install(sdist)
-    check_use(environment, environment.folder, BUNDLED)
+def test_users_do_not_wait_for_the_wide_kernels(
+    distributions: dict[str, Path], environment: Environment
+) -> None:
+    environment.install(distributions["wheel"])
+    listed = "from convkit_cython import _kernels as k; print(*k.isas())"
+    assert "wide" not in environment.run("python", "-c", listed).stdout.split()
+    asked = "import os; os.environ['CONVKIT_ISA'] = 'wide';"
+    asked += "import convkit_cython as c; c.convkit_backend()"
+    done = environment.run("python", "-c", asked, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "ImportError: CONVKIT_ISA (='wide') must name kernels that are built, and these are for "
+        "tests only; build them in a checkout: CONVKIT_BUILD_WIDE=1 pip install -e ."
+    )
 
 
 def test_pip_install_folder(sources: Path, environment: Environment) -> None:
@@ -127,12 +145,14 @@ def test_without_a_c_compiler(sources: Path, environment: Environment) -> None:
 
 @pytest.mark.parametrize("made", ["new", "example"])
 def test_a_backend_of_another_package(
-    sources: Path, environment: Environment, tmp_path: Path, made: str
+    distributions: dict[str, Path], environment: Environment, tmp_path: Path, made: str
 ) -> None:
     """Written by ``convkit new-backend`` or kept under examples/: installed, found, and sound."""
-    environment.install(sources)
-    folder, name = sources / "examples" / "fft_backend", "fft"
-    if made == "new":
+    environment.install(distributions["wheel"])
+    folder, name = tmp_path / "fft_backend", "fft"
+    if made == "example":
+        shutil.copytree(ROOT / "examples" / "fft_backend", folder, ignore=LEFT_OUT)
+    else:
         folder, name = tmp_path / "made", "taps"
         environment.run("convkit", "new-backend", name, "--output", folder)
     environment.install(f"{folder}[test]")

@@ -1,17 +1,12 @@
 """Data sets: images and labels in three parts, ready for a solver.
 
-`dataset` is what all loaders end in, the others are one loader for each kind of source, and
-:func:`load_data` picks one.
+`dataset` says what a data set is; each kind of source has a loader of its own; :func:`load_data`
+picks the loader. A file that is not what it should be is a DataError of one line that names the
+file, what was expected and what was found.
 """
 
-from convkit.training.data.dataset import (
-    DATASETS,
-    Dataset,
-    assemble,
-    load_data,
-    load_digits,
-    picture,
-    split,
-)
+from convkit.training.data.dataset import DATASETS, Dataset, assemble, picture, split
+from convkit.training.data.digits import load_digits
+from convkit.training.data.load import load_data
 
 __all__ = ["DATASETS", "Dataset", "assemble", "load_data", "load_digits", "picture", "split"]

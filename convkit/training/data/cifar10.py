@@ -1,8 +1,8 @@
 """CIFAR-10 (Krizhevsky, 2009), from the official files or smaller ones of their layout.
 
-The binary version or the Python pickles; an unpacked folder, the folder around it, or the archive,
-which is read in memory, so that nothing in it can be written anywhere. Without a folder it is
-downloaded, and used only where its size and SHA-256 are the published ones.
+The binary version or the Python pickles; an unpacked folder, the folder that contains it, or the
+archive, which is read in memory, so that none of its members is written to disk. Without a folder
+it is downloaded, and used only where its size and SHA-256 are the published ones.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def get_CIFAR10_data(
 
 
 def _divide(files: Files, count: int) -> tuple[int, int]:
-    """Return how many of a small number of training images train, and how many validate."""
+    """Return the sizes of the training and validation parts of a small set of images."""
     if count < 2:
         raise DataError(f"{files.where}: expected at least 2 training images, found {count}")
     validation = max(count // 50, 500 if count >= 5000 else 1)

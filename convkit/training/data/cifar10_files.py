@@ -1,7 +1,7 @@
 """Where CIFAR-10's files are: a folder or an archive, in the binary or the Python layout.
 
-Finds and reads bytes; what they mean is :mod:`convkit.training.data.cifar10`'s. Nothing is unpacked to
-disk, and an archive with a member that points outside its folder is refused whole.
+Finds and reads bytes, which :mod:`convkit.training.data.cifar10` decodes. Nothing is unpacked to
+disk, and an archive with a member that points outside its folder is rejected whole.
 """
 
 from __future__ import annotations

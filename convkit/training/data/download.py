@@ -1,4 +1,4 @@
-"""A file from the network, kept in the user's cache once it is the one that was published."""
+"""Downloads, verified by size and SHA-256 and kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ __all__ = ["download"]
 def download(url: str, size: int, sha256: str) -> Path:
     """Return the path of a file of ``size`` bytes with this SHA-256, downloaded when missing.
 
-    What has another size or sum is not kept.
+    A file of another size or digest is not kept. Raises DataError for it, and where there is no
+    connection or the cache cannot be written.
     """
     pooch: Any = require("pooch", "a download")
     pooch.get_logger().setLevel("WARNING")
@@ -33,12 +34,12 @@ def download(url: str, size: int, sha256: str) -> Path:
         path: str = pooch.retrieve(url, f"sha256:{sha256}", path=cache, downloader=checked)
     except DataError:
         raise
-    except ValueError as error:  # pooch's word for another sum
+    except ValueError as error:  # pooch raises it for another digest
         if "hash" not in str(error):
             raise
         raise DataError(f"{url}: expected a file with SHA-256 {sha256}, found another") from None
-    except Exception as error:  # requests' errors share no base with anything we could import
-        if getattr(error, "filename", None) is not None:  # of this machine, not of the network
+    except Exception as error:  # requests' errors have no base class that could be imported here
+        if getattr(error, "filename", None) is not None:  # of the file system, not of the network
             raise DataError(
                 f"{cache}: expected a folder to keep {url} in, found that it cannot be written "
                 f"({error}); download it elsewhere and give its folder as data_dir"

@@ -1,13 +1,12 @@
 """Images from a folder with one folder per class.
 
-``FOLDER/<class>/<image>``, or with parts of its own ``FOLDER/train/<class>/<image>`` and
-``FOLDER/test/...`` (and ``FOLDER/val/...``). Names that begin with a dot are passed over.
+``FOLDER/<class>/<image>``, or divided into parts ``FOLDER/train/<class>/<image>`` and
+``FOLDER/test/...`` (and ``FOLDER/val/...``). Names that begin with a dot are skipped.
 """
 
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError
-from convkit.training.data.npz import merge_parts
+from convkit.images import decode
 from convkit.training.data.dataset import Dataset, Parts
-from convkit.optional import require
+from convkit.training.data.npz import merge_parts
 
 __all__ = ["load_image_folder"]
-
-# Modes whose numbers are not the picture's: a palette's indices, single bits, other colour spaces.
-CONVERT = {
-    "P": "RGB",
-    "1": "L",
-    "CMYK": "RGB",
-    "YCbCr": "RGB",
-    "LAB": "RGB",
-    "HSV": "RGB",
-    "PA": "RGBA",
-}
 
 
 def load_image_folder(
     path: str | os.PathLike[str], rng: int | np.random.Generator | None = 0
 ) -> Dataset:
-    """Load all images, which must have one size and one number of channels; classes by name."""
+    """Load all images, which must have one size and one number of channels; classes by name.
+
+    ``rng`` draws the parts of a folder that is not divided into them.
+    """
     root = Path(path)
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder of class folders, found no such folder")
@@ -81,12 +72,12 @@ def _read_parts(files: dict[str, dict[str, list[Path]]], classes: list[str]) -> 
         images, labels = [], []
         for label, name in enumerate(classes):
             for file in by_class[name]:
-                image = _read_image(file)
+                image = decode(file)
                 first = first or (file, image)
                 if image.shape != first[1].shape or image.dtype != first[1].dtype:
                     raise DataError(
-                        f"{file}: expected {_words(first[1])}, as {first[0].name} has, "
-                        f"found {_words(image)}"
+                        f"{file}: expected {_describe(first[1])}, as {first[0].name} has, "
+                        f"found {_describe(image)}"
                     )
                 images.append(image)
                 labels.append(label)
@@ -94,27 +85,7 @@ def _read_parts(files: dict[str, dict[str, list[Path]]], classes: list[str]) -> 
     return parts
 
 
-def _read_image(file: Path) -> npt.NDArray[Any]:
-    """Return one image as (C, H, W)."""
-    pillow = require("PIL.Image", "a folder of images")
-    try:
-        with warnings.catch_warnings(), pillow.open(file) as image:
-            warnings.simplefilter("error")  # a picture too large to be meant is a warning at first
-            pixels = np.asarray(image.convert(CONVERT.get(image.mode, image.mode)))
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        Warning,
-        pillow.DecompressionBombError,
-    ) as e:
-        reason = "an empty file" if not file.stat().st_size else str(e).splitlines()[0]
-        raise DataError(f"{file}: expected an image, found {reason}") from None
-    return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
-
-
-def _words(image: npt.NDArray[Any]) -> str:
+def _describe(image: npt.NDArray[Any]) -> str:
     channels, height, width = image.shape
     plural = "s" if channels > 1 else ""
     return f"{width}x{height} pixels of {channels} channel{plural}, {image.dtype}"

@@ -1,6 +1,6 @@
-"""Images and labels from an .npz file of the user's.
+"""Images and labels from a user's .npz file.
 
-Only plain arrays are read: a file that needs pickle is refused by NumPy itself.
+Only plain arrays are read: NumPy itself rejects a file that needs pickle.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 def load_npz(path: str | os.PathLike[str], rng: int | np.random.Generator | None = 0) -> Dataset:
     """Load the arrays ``X`` and ``y``, or ``X_train``, ``y_train``, ``X_test``, ``y_test``.
 
-    Case does not matter; ``X_val`` and ``y_val`` may be there too, and are taken from the training
-    images otherwise. X is (N, C, H, W), or (N, H, W) for one channel; with ``layout`` = "NHWC" in
-    the file it is (N, H, W, C). Values: uint8 and uint16 are scaled to [0, 1], others are taken as
-    they are. y (N,) holds integers from 0; ``class_names`` may name them.
+    Case is ignored. ``X_val`` and ``y_val`` are optional, and drawn from the training images
+    otherwise. X is (N, C, H, W), or (N, H, W) for one channel; with ``layout`` = "NHWC" in
+    the file it is (N, H, W, C). Values: uint8 and uint16 are scaled to [0, 1], others are
+    used unscaled. y (N,) holds integers from 0; ``class_names`` may name them.
     """
     arrays = _read(Path(path))
     layout = str(arrays.pop("layout", ""))
@@ -59,7 +59,10 @@ def merge_parts(
     names: list[str],
     rng: int | np.random.Generator | None,
 ) -> Dataset:
-    """Return the Dataset of checked parts: one named "" to be divided, or train, test [and val]."""
+    """Return the Dataset of checked parts: one named "" to be divided, or train, test [and val].
+
+    Raises DataError where they do not make one, with ``path`` in its message.
+    """
     shapes = {x.shape[1:] for x, _ in parts.values()}
     if len(shapes) > 1:
         raise DataError(f"{path}: expected images of one size in all parts, found {sorted(shapes)}")

@@ -1,7 +1,7 @@
-"""Reading a pickle of a stranger without running what it says.
+"""Reading an untrusted pickle without running what it says.
 
-A pickle is a program; this reader lets it name the three things an array is made of and nothing
-else. It hands out objects of its own choice for those names and imports none on a file's word.
+A pickle is a program. This reader admits the three names that an array is made of and no other.
+Each name is mapped to a known object; nothing is imported because a file names it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from convkit.errors import DataError
 
 __all__ = ["read_pickle"]
 
-_RECONSTRUCT = np.empty(0).__reduce__()[0]  # wherever this NumPy keeps it
+_RECONSTRUCT = np.empty(0).__reduce__()[0]  # its module differs between NumPy 1 and 2
 ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,  # as NumPy 1 names it
     ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,  # as NumPy 2 does
@@ -40,19 +40,19 @@ class _ArrayUnpickler(pickle.Unpickler):
 def read_pickle(where: str, content: bytes) -> Any:
     """Return the object of a pickle of arrays, lists, numbers and strings, those as bytes.
 
-    ``where`` names the file in a DataError.
+    ``where`` names the file in error messages. Raises DataError for any other pickle.
     """
     if not content:
         raise DataError(f"{where}: expected a pickle of arrays, found an empty file")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is wrong is said below, in one line
+            warnings.simplefilter("ignore")  # errors are reported below, in one line
             return _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
     except _Refused as error:
         raise DataError(
             f"{where}: expected a pickle of NumPy arrays only, found {error}, which is not read"
         ) from None
-    except Exception as error:  # a broken pickle may raise whatever its broken parts do
+    except Exception as error:  # a broken pickle may raise anything
         raise DataError(
             f"{where}: expected a pickle of arrays, found {len(content)} bytes that are cut short "
             f"or not one ({type(error).__name__})"

@@ -1,0 +1,2 @@
+/* Average pooling by rows. */
+#include "pool/average_rows.h"

@@ -1,0 +1,2 @@
+/* Convolution by its definition. */
+#include "conv/direct.h"

@@ -1,0 +1,2 @@
+/* Convolution backward to w. */
+#include "conv/dw.h"

@@ -1,0 +1,2 @@
+/* Convolution backward to x by GEMM. */
+#include "conv/dx.h"

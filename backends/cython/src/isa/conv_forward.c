@@ -1,0 +1,2 @@
+/* Convolution forward by GEMM. */
+#include "conv/forward.h"

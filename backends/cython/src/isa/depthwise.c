@@ -1,0 +1,2 @@
+/* Depthwise convolution over strips. */
+#include "depthwise/depthwise.h"

@@ -1,0 +1,2 @@
+/* Maximum pooling by rows. */
+#include "pool/max_rows.h"

@@ -1,0 +1,2 @@
+/* Pooling by disjoint windows. */
+#include "pool/disjoint.h"

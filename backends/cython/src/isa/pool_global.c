@@ -1,0 +1,2 @@
+/* Global pooling. */
+#include "pool/global.h"

@@ -1,0 +1,2 @@
+/* Pooling by its definition. */
+#include "pool/windows.h"

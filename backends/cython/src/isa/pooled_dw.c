@@ -1,0 +1,2 @@
+/* dw of conv - relu - max pool. */
+#include "fused/pooled_dw.h"

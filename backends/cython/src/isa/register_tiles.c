@@ -1,0 +1,2 @@
+/* The register tiles of all GEMMs. */
+#include "gemm/register_tiles.h"

@@ -1,0 +1,116 @@
+/* The table of kernels that every instruction set fills in, made from kernels.def. */
+#ifndef CK_KERNELS_H
+#define CK_KERNELS_H
+
+#include "ck.h"
+
+/* What the Python side expects of the functions below and of ck_conv and ck_pool. Raise it, and
+ * INTERFACE in table.py with it, when one of them takes or returns anything else. The list of
+ * kernels need not be counted: it is part of what both sides compare. */
+enum { CK_INTERFACE = 9 };
+
+/* Limits of the kernels, for the rules in table.py. */
+enum {
+    CK_MOST_TAPS = 512,          /* of a kernel, for lists of taps on the stack */
+    CK_MOST_BLOCKS = 64,         /* vectors of a row, for kernels that keep a mask for each */
+    CK_MOST_ACROSS = 4,          /* taps along a row of a window that overlaps its neighbours */
+    CK_MOST_PLANE_VECTORS = 128, /* of a plane whose masks are to stay in L1 beside it */
+    CK_PRETRANSFORM_BYTES = 1280 << 10, /* Winograd: weights that are transformed once */
+};
+
+/* Arrays are C-contiguous and of the table's dtype. Every function returns 0, or -1 if memory ran
+ * out. */
+
+/* out = conv(x, w) + b, through ReLU if relu is set; b may be NULL. */
+typedef int ck_conv_forward_fn(const ck_conv *g, const void *x, const void *w, const void *b,
+                               void *out, int relu);
+/* dx, the gradient with respect to x. */
+typedef int ck_conv_dx_fn(const ck_conv *g, const void *dout, const void *w, void *dx);
+/* dw and db, the gradients with respect to w and b; db may be NULL. */
+typedef int ck_conv_dw_fn(const ck_conv *g, const void *dout, const void *x, void *dw, void *db);
+typedef int ck_conv_db_fn(const ck_conv *g, const void *dout, void *db);
+/* arg (NULL for inference) gets the argmax index of each window, counted in row-major order, in
+ * arg_bytes (1, 2 or 4) bytes. Backward, an index beyond the window's taps is that of an output
+ * whose gradient goes nowhere. */
+typedef int ck_max_pool_forward_fn(const ck_pool *g, const void *x, void *out, void *arg,
+                                   int arg_bytes);
+typedef int ck_max_pool_backward_fn(const ck_pool *g, const void *dout, const void *arg,
+                                    int arg_bytes, void *dx);
+typedef int ck_avg_pool_forward_fn(const ck_pool *g, const void *x, void *out);
+typedef int ck_avg_pool_backward_fn(const ck_pool *g, const void *dout, void *dx);
+/* dw and db (or NULL) of conv - relu - max pool, from the gradient of the pooled result and the
+ * argmax indices that max_pool_forward gave. Returns 1, and leaves dw and db as they are, if x or
+ * dout is not finite. The convolution has no dilation. */
+typedef int ck_conv_relu_pool_dw_fn(const ck_conv *g, const ck_pool *pool, const void *dout,
+                                    const void *arg, int arg_bytes, const void *x, void *dw,
+                                    void *db);
+/* Whether a kernel is expected to be the faster one on this problem: CK_NEVER, CK_ALWAYS, or
+ * CK_SOMETIMES if only in some phases of the stride in depth. */
+typedef int ck_rule_fn(const ck_conv *g);
+enum { CK_NEVER = 0, CK_ALWAYS = 1, CK_SOMETIMES = 2 };
+
+/* For benchmarks: multiply-adds in registers alone (returns how many operations), and a copy. */
+typedef double ck_peak_fn(idx rounds);
+typedef void ck_copy_fn(void *to, const void *from, idx bytes);
+
+typedef union {
+    ck_conv_forward_fn *conv_forward;
+    ck_conv_dx_fn *conv_dx;
+    ck_conv_dw_fn *conv_dw;
+    ck_conv_db_fn *conv_db;
+    ck_max_pool_forward_fn *max_pool_forward;
+    ck_max_pool_backward_fn *max_pool_backward;
+    ck_avg_pool_forward_fn *avg_pool_forward;
+    ck_avg_pool_backward_fn *avg_pool_backward;
+    ck_conv_relu_pool_dw_fn *conv_relu_pool_dw;
+} ck_kernel;
+
+/* Numbers: CK_<operation>_<name> of a kernel, CK_RULE_<name> of a rule. */
+#define MASKED_KERNEL KERNEL
+#define RULE(name)
+enum {
+#define KERNEL(operation, name) CK_##operation##_##name,
+#include "kernels.def"
+#undef KERNEL
+    CK_KERNELS
+};
+#undef RULE
+#define KERNEL(operation, name)
+enum {
+#define RULE(name) CK_RULE_##name,
+#include "kernels.def"
+#undef RULE
+    CK_RULES
+};
+#undef KERNEL
+#undef MASKED_KERNEL
+
+/* runtime/names.c: the operation and name of kernel number i (name alone: of a rule); NULL past the
+ * end. */
+const char *ck_kernel_operation(int i);
+const char *ck_kernel_name(int i);
+const char *ck_rule_name(int i);
+
+typedef struct {
+    ck_kernel kernel[CK_KERNELS]; /* NULL: not for this instruction set */
+    ck_rule_fn *rule[CK_RULES];
+    ck_peak_fn *peak;
+    ck_copy_fn *copy;
+} ck_kernels;
+
+typedef struct {
+    const char *name;
+    int vector_bytes;
+    int masked_loads;        /* whether they are single instructions */
+    const ck_kernels *of[2]; /* by dtype: CK_F32, CK_F64 */
+} ck_isa;
+
+/* runtime/dispatch.c: the instruction set in use, chosen at the first call. NULL if CONVKIT_ISA
+ * names one that is not built or that this CPU lacks; ck_isa_wanted then says which. */
+const ck_isa *ck_active_isa(void);
+const char *ck_isa_wanted(void);
+/* The i-th instruction set built in, NULL at the end; usable tells whether this CPU has it. */
+const ck_isa *ck_isa_at(int i, int *usable);
+void ck_set_isa(const ck_isa *isa);
+
+#endif

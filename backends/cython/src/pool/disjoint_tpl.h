@@ -1,0 +1,215 @@
+/* VL values of a row, of which `left` are there. */
+CK_INLINE VEC FN(row_at)(const REAL *row, idx left)
+{
+    return left >= VL ? FN(load)(row) : FN(load_part)(row, CK_MAX(left, 0));
+}
+
+/* The pixels under VL windows, of which n are wanted, in one row of them. */
+CK_INLINE void FN(window_pixels)(const REAL *row, idx left, idx n, VEC *a, VEC *b)
+{
+    *a = *b = FN(row_at)(row, left);
+    if (2 * n > VL)
+        *b = FN(row_at)(row + VL, left - VL);
+}
+
+/* --- forward -------------------------------------------------------------------------------- */
+
+/* A row of maxima; `left` pixels of the array lie behind the windows' corner. */
+CK_INLINE void FN(max_of_windows)(const pool_job *job, window_row r, const idx *offset, const idx rows,
+                                idx width, idx left, const int want_args)
+{
+    const REAL *row = (const REAL *)job->in + r.pixel;
+    REAL *out = (REAL *)job->out + r.at;
+    for (idx x = 0; x < width; x += VL) {
+        idx n = width - x;
+        VEC even, odd, best = {0};
+        IVEC arg = {0}, index = {0};
+        for (idx i = 0; i < rows; i++) {
+            idx from = offset[i] + 2 * x;
+            FN(window_pixels)(row + from, left - from, n, &even, &odd);
+            FN(deinterleave_lanes)(even, odd, &even, &odd);
+            if (i == 0)
+                best = even;
+            else
+                FN(take_larger)(&best, &arg, even, index);
+            FN(take_larger)(&best, &arg, odd, index + 1);
+            index += 2;
+        }
+        FN(put)(out + x, best, n, r.room - x);
+        if (want_args)
+            FN(put_args)(job->arg_out, 1, r.at + x, arg, n, r.room - x);
+    }
+}
+
+static void FN(max_disjoint_task)(void *context, idx task, void *scratch)
+{
+    (void)scratch;
+    const pool_job *job = context;
+    idx end = job->g->planes * pool_in(job->g);
+#define CK_ROW(r, offset, rows) FN(max_of_windows)(job, r, offset, rows, g.out[2], end - r.pixel, 1)
+    if (job->arg_out) {
+        EACH_WINDOW_ROW(job, task, CK_ROW)
+    }
+#undef CK_ROW
+#define CK_ROW(r, offset, rows) FN(max_of_windows)(job, r, offset, rows, g.out[2], end - r.pixel, 0)
+    if (!job->arg_out) {
+        EACH_WINDOW_ROW(job, task, CK_ROW)
+    }
+#undef CK_ROW
+}
+
+int FN(ck_max_pool_forward_disjoint)(const ck_pool *g, const void *x, void *out, void *arg, int arg_bytes)
+{
+    (void)arg_bytes; /* 1 */
+    pool_job job = {.g = g, .in = x, .out = out, .arg_out = arg};
+    return run_disjoint(&job, FN(max_disjoint_task));
+}
+
+/* A row of averages: sums down the rows, then of both columns. */
+CK_INLINE void FN(average_of_windows)(const pool_job *job, window_row r, const idx *offset,
+                                    const idx rows, idx width, idx left)
+{
+    const REAL *row = (const REAL *)job->in + r.pixel;
+    REAL *out = (REAL *)job->out + r.at, share = (REAL)1 / (REAL)(2 * rows);
+    for (idx x = 0; x < width; x += VL) {
+        idx n = width - x;
+        VEC a, b, even, odd;
+        FN(window_pixels)(row + 2 * x, left - 2 * x, n, &a, &b);
+        for (idx i = 1; i < rows; i++) {
+            idx from = offset[i] + 2 * x;
+            FN(window_pixels)(row + from, left - from, n, &even, &odd);
+            a += even;
+            b += odd;
+        }
+        FN(deinterleave_lanes)(a, b, &even, &odd);
+        FN(put)(out + x, (even + odd) * share, n, r.room - x);
+    }
+}
+
+static void FN(average_disjoint_task)(void *context, idx task, void *scratch)
+{
+    (void)scratch;
+    const pool_job *job = context;
+    idx end = job->g->planes * pool_in(job->g);
+#define CK_ROW(r, offset, rows) FN(average_of_windows)(job, r, offset, rows, g.out[2], end - r.pixel)
+    EACH_WINDOW_ROW(job, task, CK_ROW)
+#undef CK_ROW
+}
+
+int FN(ck_avg_pool_forward_disjoint)(const ck_pool *g, const void *x, void *out)
+{
+    pool_job job = {.g = g, .in = x, .out = out};
+    return run_disjoint(&job, FN(average_disjoint_task));
+}
+
+/* --- backward ------------------------------------------------------------------------------- */
+
+/* Two vectors of a row of dx, of which 2 n lanes are under windows: no lane more, for the next row may
+ * be there already. */
+CK_INLINE void FN(put_windows)(REAL *to, VEC a, VEC b, idx n)
+{
+    if (n >= VL) {
+        *(VECU *)to = a;
+        *(VECU *)(to + VL) = b;
+    } else {
+        FN(store_part)(to, a, CK_MIN(2 * n, VL));
+        FN(store_part)(to + VL, b, CK_MAX(2 * n - VL, 0));
+    }
+}
+
+/* VL indices from output `at` on, of which the array holds at least one. */
+CK_INLINE IVEC FN(args_at)(const uint8_t *args, idx at, idx end)
+{
+    uint8_t some[LANES] = {0};
+    if (at + VL <= end)
+        return FN(from_bytes)(args + at);
+    memcpy(some, args + at, (size_t)(end - at));
+    return FN(from_bytes)(some);
+}
+
+/* The rows of dx under a row of windows: each gradient goes to its maximum's index. */
+CK_INLINE void FN(put_back)(const pool_job *job, window_row r, const idx *offset, const idx rows,
+                            idx width, idx end)
+{
+    const uint8_t *args = job->arg;
+    const REAL *dout = (const REAL *)job->in + r.at;
+    REAL *row = (REAL *)job->out + r.pixel;
+    for (idx x = 0; x < width; x += VL) {
+        idx n = width - x;
+        IVEC grads = (IVEC)FN(row_at)(dout + x, n), indices = FN(args_at)(args, r.at + x, end);
+        for (idx i = 0; i < rows; i++) {
+            VEC a, b;
+            FN(interleave_lanes)((VEC)(grads & (IVEC)(indices == (LANE)(2 * i))),
+                           (VEC)(grads & (IVEC)(indices == (LANE)(2 * i + 1))), &a, &b);
+            FN(put_windows)(row + offset[i] + 2 * x, a, b, n);
+        }
+    }
+}
+
+/* The same where each gradient goes to its window in equal shares. */
+CK_INLINE void FN(share_back)(const pool_job *job, window_row r, const idx *offset, const idx rows,
+                              idx width)
+{
+    const REAL *dout = (const REAL *)job->in + r.at;
+    REAL *row = (REAL *)job->out + r.pixel, share = (REAL)1 / (REAL)(2 * rows);
+    for (idx x = 0; x < width; x += VL) {
+        idx n = width - x;
+        VEC a, b, v = FN(row_at)(dout + x, n) * share;
+        FN(interleave_lanes)(v, v, &a, &b);
+        for (idx i = 0; i < rows; i++)
+            FN(put_windows)(row + offset[i] + 2 * x, a, b, n);
+    }
+}
+
+/* Zeros in the pixels of the task's planes that no window reaches. */
+static void FN(zero_between)(const pool_job *job, idx task)
+{
+    const ck_pool *g = job->g;
+    idx columns = 2 * g->out[2], under = g->out[1] * g->k[1], planes = g->out[0] * g->k[0];
+    idx size = g->in[1] * g->in[2], last = CK_MIN(g->planes, (task + 1) * job->per_task);
+    for (idx plane = task * job->per_task; plane < last; plane++) {
+        REAL *dx = (REAL *)job->out + plane * pool_in(g);
+        for (idx d = 0; d < planes; d++) {
+            for (idx y = 0; y < under && columns < g->in[2]; y++)
+                for (idx x = columns; x < g->in[2]; x++)
+                    dx[d * size + y * g->in[2] + x] = 0;
+            FN(zero)(dx + d * size + under * g->in[2], (g->in[1] - under) * g->in[2]);
+        }
+        FN(zero)(dx + planes * size, (g->in[0] - planes) * size);
+    }
+}
+
+static void FN(put_back_task)(void *context, idx task, void *scratch)
+{
+    (void)scratch;
+    const pool_job *job = context;
+    idx end = job->g->planes * pool_out(job->g);
+#define CK_ROW(r, offset, rows) FN(put_back)(job, r, offset, rows, g.out[2], end)
+    EACH_WINDOW_ROW(job, task, CK_ROW)
+#undef CK_ROW
+    FN(zero_between)(job, task);
+}
+
+static void FN(share_back_task)(void *context, idx task, void *scratch)
+{
+    (void)scratch;
+    const pool_job *job = context;
+#define CK_ROW(r, offset, rows) FN(share_back)(job, r, offset, rows, g.out[2])
+    EACH_WINDOW_ROW(job, task, CK_ROW)
+#undef CK_ROW
+    FN(zero_between)(job, task);
+}
+
+int FN(ck_max_pool_backward_disjoint)(const ck_pool *g, const void *dout, const void *arg, int arg_bytes,
+                              void *dx)
+{
+    (void)arg_bytes; /* 1 */
+    pool_job job = {.g = g, .in = dout, .out = dx, .arg = arg};
+    return run_disjoint(&job, FN(put_back_task));
+}
+
+int FN(ck_avg_pool_backward_disjoint)(const ck_pool *g, const void *dout, void *dx)
+{
+    pool_job job = {.g = g, .in = dout, .out = dx};
+    return run_disjoint(&job, FN(share_back_task));
+}

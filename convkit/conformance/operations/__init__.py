@@ -1,0 +1,1 @@
+"""What the suite knows of each operation, a module each; `convkit.conformance.entries` has them."""

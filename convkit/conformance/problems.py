@@ -1,0 +1,168 @@
+"""The check of the space: every path of a backend on a covering array of problems.
+
+One problem asks forward, inference, backward and backward of a part of the gradients; all data
+are exact and the fast reference decides with ``==``, so that a problem costs about a millisecond.
+What a level leaves out for its cost is said by `convkit.conformance.coverage`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from convkit import bounds
+from convkit.conformance.arrays import Expected, Inputs
+from convkit.conformance.cases import Case
+from convkit.conformance.checks import check, same, shape
+from convkit.conformance.covering import Cover, Point, points
+from convkit.conformance.data import inputs
+from convkit.conformance.entries import ENTRIES
+from convkit.conformance.entry import FastResults
+from convkit.conformance.reference import FloatArray
+from convkit.conformance.subject import Failed, Subject
+
+MOST = {"quick": 300_000, "default": 3_000_000, "full": 60_000_000}
+"""The largest cost of a problem at each level, in multiply-adds of its forward pass."""
+SPENT = {"quick": 200_000_000, "default": 1_500_000_000, "full": 60_000_000_000}
+"""What all problems of a space may cost at each level, with `EACH` for every one of them."""
+EACH = 60_000
+LEVELS = tuple(MOST)
+
+
+@lru_cache(maxsize=16)
+def chosen(op: str, level: str, seed: int) -> tuple[tuple[str, Point, Case], ...]:
+    """Return the problems of an operation at a level, each with its space and its point.
+
+    A level goes on where the one below it ended, with more to spend.
+    """
+    found: list[tuple[str, Point, Case]] = []
+    for space in ENTRIES[op].spaces:
+        cover, number = Cover(space), itertools.count()
+        for step in LEVELS[: LEVELS.index(level) + 1]:
+            cover.retry()
+            spent = 0
+            for point, geometry in points(cover, MOST[step], f"{seed} {op} {space.name} {step}"):
+                found.append((space.name, point, _case(op, point, geometry, next(number))))
+                spent += EACH + space.cost(geometry)
+                if spent > SPENT[step]:
+                    break
+    return tuple(found)
+
+
+def _case(op: str, point: Point, geometry: dict[str, Any], number: int) -> Case:
+    extra = (("threads", point["threads"]),)
+    return Case(op, tuple(geometry.items()), point["dtype"], "exact", number, extra, "space")
+
+
+def _space(op: str, level: str, seed: int) -> Iterator[Case]:
+    return (case for _, _, case in chosen(op, level, seed))
+
+
+@check("space", _space, rationed=True)
+def space(subject: Subject, case: Case) -> None:
+    """Popular geometries at every size of block: out, inference and all gradients are exact."""
+    every_path(subject, case)
+
+
+def _large(op: str, level: str, seed: int) -> Iterator[Case]:
+    for number, geometry in enumerate(ENTRIES[op].large(level)):
+        dtype = "float64" if number % 3 == 2 else "float32"
+        threads = (("threads", 3),)
+        yield Case(op, tuple(geometry.items()), dtype, "exact", seed + number, threads, "large")
+
+
+@check("large", _large, rationed=True)
+def large(subject: Subject, case: Case) -> None:
+    """One large number: sums of thousands, many images, planes or filters, large images."""
+    every_path(subject, case)
+
+
+# --- one problem ----------------------------------------------------------------------------
+
+
+def every_path(subject: Subject, case: Case) -> None:
+    """Hold forward, inference and backward, all and in part, to the fast reference."""
+    given = inputs.__wrapped__(case).map(np.array)
+    wanted = ENTRIES[case.op].fast(case, given)
+    originals = tuple(a.copy() for _, a in given.given())
+    with _Threads(subject, case.get("threads", 1)):
+        _ask(subject, case, given, wanted)
+    for (name, now), before in zip(given.given(), originals, strict=True):
+        if not np.array_equal(now, before):
+            raise Failed(f"the input {name} was written to: {name}{bounds.first_bad(now, before)}")
+
+
+def _ask(subject: Subject, case: Case, given: Inputs, wanted: FastResults) -> None:
+    gradients = {name: value for name, value in wanted.items() if name != "out"}
+    partial_first = case.seed % 2 == 0
+    if case.operation.infer and not partial_first:
+        _compare(subject, case, given, "inference's out", subject.infer(case, given), wanted["out"])
+    out, cache = subject.forward(case, given)
+    _compare(subject, case, given, "out", out, wanted["out"])
+    part = _part(case, tuple(gradients))
+    for needs in (part, None) if partial_first else (None, part):
+        sign = -1.0 if needs else 1.0  # a gradient that is remembered from before is wrong
+        got = subject.backward(case, sign * given.dout, cache, needs)
+        for name in needs or gradients:
+            said = f"with needs={needs}: {name}" if needs else name
+            if name not in got:
+                raise Failed(f"{said} is missing")
+            _compare(subject, case, given, said, got[name], sign * gradients[name])
+    if case.operation.infer and partial_first:
+        _compare(subject, case, given, "inference's out", subject.infer(case, given), wanted["out"])
+
+
+def _part(case: Case, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return some of the gradients, another choice for each seed."""
+    counts = range(1, max(2, len(names)))
+    subsets = [s for n in counts for s in itertools.combinations(names, n)]
+    return subsets[(case.seed // 2) % len(subsets)]
+
+
+def _compare(
+    subject: Subject, case: Case, given: Inputs, said: str, got: FloatArray, want: FloatArray
+) -> None:
+    exact = subject.exact and not ENTRIES[case.op].divides
+    if exact or not ENTRIES[case.op].rounds:
+        shape(said, got, want.shape, case.dtype)
+        if not np.array_equal(got, want):
+            raise Failed(f"{said}{bounds.first_bad(got, want)}")
+        return
+    name = said.rpartition(" ")[2]
+    if name != "out" and ENTRIES[case.op].decided_by_rounding:
+        shape(said, got, want.shape, case.dtype)
+        return
+    size = _sizes(case, given)[name]
+    terms = bounds.terms(case.specs[0], name)
+    same(subject, said, got, Expected.of(want, size, terms, exact=False), case)
+
+
+def _sizes(case: Case, given: Inputs) -> FastResults:
+    """Return the same operation on absolute values, which an error bound needs."""
+    found: FastResults = ENTRIES[case.op].fast(case, given.map(np.abs))
+    return found
+
+
+class _Threads:
+    """Let a backend use so many threads for one problem."""
+
+    def __init__(self, subject: Subject, count: int) -> None:
+        self.subject = subject
+        self.count = count if subject.has("set_num_threads") else 0
+        self.before: Any = None
+
+    def __enter__(self) -> None:
+        if self.count:
+            info = self.subject.backend.info() if self.subject.has("info") else {}
+            self.before = info.get("threads")
+            self.subject.backend.set_num_threads(self.count)
+
+    def __exit__(self, *ended: object) -> None:
+        if self.count:
+            before = self.before if isinstance(self.before, int) else os.cpu_count() or 1
+            self.subject.backend.set_num_threads(before)

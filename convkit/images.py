@@ -1,0 +1,50 @@
+"""Image files as arrays (C, H, W): what models and data sets both need of pictures."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convkit.errors import DataError
+from convkit.optional import require
+
+__all__ = ["decode"]
+
+# Modes whose numbers are not intensities: a palette's indices, single bits, other colour spaces.
+CONVERT = {
+    "P": "RGB",
+    "1": "L",
+    "CMYK": "RGB",
+    "YCbCr": "RGB",
+    "LAB": "RGB",
+    "HSV": "RGB",
+    "PA": "RGBA",
+}
+
+
+def decode(file: Path) -> npt.NDArray[Any]:
+    """Return the pixels of an image file as (C, H, W), in the dtype that the file stores.
+
+    Palettes and other colour spaces become RGB. Raises DataError where the file is no image.
+    """
+    pillow = require("PIL.Image", "reading images")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Pillow warns of a size that may exhaust the memory
+            with pillow.open(file) as image:
+                pixels = np.asarray(image.convert(CONVERT.get(image.mode, image.mode)))
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        Warning,
+        pillow.DecompressionBombError,
+    ) as error:
+        reason = "an empty file" if not file.stat().st_size else str(error).splitlines()[0]
+        raise DataError(f"{file}: expected an image, found {reason}") from None
+    return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)

@@ -1,0 +1,35 @@
+"""What the solver needs of a model, and what it reports of a run in progress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy.typing as npt
+
+__all__ = ["Model", "Progress"]
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+class Model(Protocol):
+    """What the solver needs of a model. ``buffers`` (name -> array) and ``rng`` are optional."""
+
+    params: dict[str, Array]
+
+    def loss(self, X: Any, y: Any = None) -> Any:
+        """Return the scores (N, C), or with labels (loss, gradient by parameter name)."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The progress of a run after an iteration; the accuracies are the last ones measured."""
+
+    iteration: int
+    num_iterations: int
+    epoch: int
+    num_epochs: int
+    loss: float
+    images_per_second: float
+    train_acc: float | None
+    val_acc: float | None

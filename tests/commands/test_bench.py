@@ -1,0 +1,47 @@
+"""``convkit bench`` prints a table or JSON, and writes a page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from convkit.bench.machine import cpu_name
+from convkit.cli import run
+
+
+def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["bench", "im2col_numpy", "--set", "tiny", "--dtype", "float32", "--rounds", "1"]
+    assert run([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["machine"]["cpu"] == cpu_name()
+    assert {row["direction"] for row in found["rows"]} == {"forward", "backward", "dx", "dw"}
+    assert all(row["way"] == row["direction"] for row in found["rows"])
+    assert run(arguments) == 0
+    assert "float32, " in capsys.readouterr().out
+
+
+def test_the_command_names_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "--set", "nope"]) == 2
+    assert "--set (='nope') must be one of the sets course, quick, full" in capsys.readouterr().err
+    assert run(["bench", "no_such", "--set", "tiny"]) == 2
+    assert "no_such" in capsys.readouterr().err
+
+
+def test_the_report_is_a_page_with_plots(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    page = tmp_path / "page.md"
+    assert run(["bench", "im2col_numpy", "--set", "tiny", "--rounds", "1", "--report", str(page),
+                "--no-scaling"]) == 0  # fmt: skip
+    text = page.read_text(encoding="utf-8")
+    assert cpu_name() in text
+    assert "| tiny | forward |" in text
+    for name in ("roofline", "speedup"):
+        assert (tmp_path / "page" / f"{name}.png").stat().st_size > 1000
+        assert f"(page/{name}.png)" in text
+
+
+def test_more_sweeps_than_rounds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "--set", "tiny", "--rounds", "2", "--sweeps", "3"]) == 2
+    assert "--sweeps (=3) must not be above --rounds (=2)" in capsys.readouterr().err

@@ -1,0 +1,69 @@
+"""The deep network: gradients, dropout, batch norm, and its arguments."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from model_cases import batch, worst_errors
+
+from convkit import ParameterError, ShapeError
+from convkit.models import DeepConvNet
+
+
+@pytest.mark.parametrize("batchnorm", [False, True])
+@pytest.mark.parametrize("hidden_dims", [(), (5, 4)])
+def test_gradients_of_every_parameter_of_the_deep_net(batchnorm, hidden_dims):
+    model = DeepConvNet(
+        (2, 9, 8), (3, 4), 3, hidden_dims, 4, reg=0.1, batchnorm=batchnorm, dtype=np.float64, rng=1
+    )
+    assert max(worst_errors(model).values()) < 1e-6
+
+
+def test_gradients_through_dropout():
+    model = DeepConvNet((1, 4, 4), (3,), 3, (6,), 3, dropout=0.5, dtype=np.float64, rng=1)
+    state = model.rng.bit_generator.state
+
+    def same_masks():
+        model.rng.bit_generator.state = state
+
+    assert max(worst_errors(model, same_masks).values()) < 1e-6
+
+
+def test_dropout_is_off_in_test_mode_and_on_in_training():
+    model = DeepConvNet((1, 4, 4), (3,), 3, (50,), 3, dropout=0.5, rng=1)
+    X, y = batch(model)
+    np.testing.assert_array_equal(model.loss(X), model.loss(X))
+    assert model.loss(X, y)[0] != model.loss(X, y)[0]
+
+
+def test_batchnorm_moves_the_buffers_in_training_only():
+    model = DeepConvNet((1, 4, 4), (3,), 3, (5,), 3, batchnorm=True, rng=1)
+    X, y = batch(model)
+    model.loss(X)
+    assert not model.buffers["running_var1"].any()
+    before = model.buffers["running_var1"]
+    model.loss(X, y)
+    assert model.buffers["running_var1"].any()
+    assert not before.any()  # replaced, not written into: a kept reference stays as it was
+
+
+def test_the_number_of_layers_is_free():
+    model = DeepConvNet((3, 16, 16), (4, 5, 6), 3, (7,), 10, rng=0)
+    assert model.params["W4"].shape == (6 * 2 * 2, 7)
+    assert model.loss(batch(model)[0]).shape == (3, 10)
+    assert model.params["W2"].std() == pytest.approx(np.sqrt(2 / 36), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"num_filters": ()}, ParameterError, "num_filters (=()) must name at least one conv"),
+        ({"num_filters": (4, 0)}, ParameterError, "num_filters (=(4, 0)) must be an integer of"),
+        ({"input_dim": (3, 3, 9)}, ShapeError, "input_dim (=(3, 3, 9)) must be at least 4 pixels"),
+        ({"dropout": 0}, ParameterError, "dropout (=0) must be greater than 0 and at most 1, or"),
+    ],
+)
+def test_bad_arguments_of_the_deep_net(arguments, error, message):
+    with pytest.raises(error) as caught:
+        DeepConvNet(**arguments)
+    assert str(caught.value).startswith(message)

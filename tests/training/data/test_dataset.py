@@ -1,0 +1,54 @@
+"""Parts that never overlap, scaling, and its inverse."""
+
+from __future__ import annotations
+
+import numpy as np
+from data_cases import PARTS, error_of, images
+
+from convkit.training.data import assemble, picture, split
+
+
+def test_parts_hold_every_image_once_and_every_class_alike():
+    y = np.repeat([0, 1, 2], [100, 50, 10])
+    np.random.default_rng(1).shuffle(y)
+    parts = split(np.arange(160), y, rng=0)
+    assert [len(parts[part][1]) for part in PARTS] == [112, 16, 32]
+    assert sorted(np.concatenate([x for x, _ in parts.values()])) == list(range(160))
+    for x, labels in parts.values():
+        np.testing.assert_array_equal(y[x], labels)
+    assert np.bincount(parts["test"][1]).tolist() == [20, 10, 2]
+
+
+def test_parts_are_drawn_by_the_seed():
+    y = np.zeros(30, int)
+    first, same, other = (split(np.arange(30), y, seed)["test"][0] for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, same)
+    assert set(first) != set(other)
+
+
+def test_too_few_images_to_divide():
+    message = error_of(split, np.zeros(4), np.zeros(4, int), 0)
+    assert message == "expected at least 5 images to divide into three parts, found 4"
+
+
+def test_the_mean_is_the_training_images_alone():
+    parts = {
+        "train": (np.array([[1.0], [3.0]]), np.array([0, 1])),
+        "val": (np.array([[10.0]]), np.array([0])),
+        "test": (np.array([[20.0]]), np.array([1])),
+    }
+    data = assemble(parts, ["a", "b"], white=20, scale=0.5)
+    assert data["mean"] == 1
+    assert data["X_train"].ravel().tolist() == [-0.5, 0.5]
+    assert data["X_test"] == 9
+    plain = assemble(parts, ["a", "b"], white=20, subtract_mean=False)
+    assert plain["X_test"] == 20
+    assert plain["mean"] == 0
+    assert parts["train"][0].tolist() == [[1], [3]]
+
+
+def test_pictures_come_back():
+    x = images(8, 3, 4, 5)
+    part = (x, np.zeros(8, int))
+    data = assemble({"train": part, "val": part, "test": part}, ["a"], white=255, scale=1 / 255)
+    np.testing.assert_array_equal(picture(data, data["X_test"]), x)

@@ -1,0 +1,169 @@
+"""Runs that continue to the bit, from a state or from a file."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+
+import numpy as np
+import pytest
+
+from convkit import DataError
+from convkit.models import DeepConvNet, ThreeLayerConvNet
+from convkit.training import snapshot
+from convkit.training.checkpoint import save_weights
+from convkit.training.solver import Solver
+
+
+class StopError(Exception):
+    """Raised on purpose."""
+
+
+def make_solver(model="three_layer", on_step=None, **arguments):
+    rng = np.random.default_rng(0)
+    data = {
+        "X_train": rng.standard_normal((20, 1, 6, 6)),
+        "y_train": rng.integers(3, size=20),
+        "X_val": rng.standard_normal((9, 1, 6, 6)),
+        "y_val": rng.integers(3, size=9),
+    }
+    if model == "three_layer":
+        net = ThreeLayerConvNet((1, 6, 6), 3, 3, 5, 3, weight_scale=0.1, rng=1)
+    else:
+        net = DeepConvNet((1, 6, 6), (3,), 3, (5,), 3, batchnorm=True, dropout=0.5, rng=1)
+    settings = {
+        "update_rule": "adam",
+        "lr_decay": 0.9,
+        "batch_size": 4,
+        "num_epochs": 4,
+        "num_train_samples": 7,
+        "verbose": False,
+        "rng": 2,
+    }
+    return Solver(net, data, on_step=on_step, **(settings | arguments))
+
+
+def assert_same_run(first, second):
+    assert first.history.rows == second.history.rows
+    assert first.best_val_acc == second.best_val_acc
+    for one, other in (
+        *zip(first.latest, second.latest, strict=True),
+        (first.best_params, second.best_params),
+        (first.model.params, second.model.params),
+        (first.best_buffers, second.best_buffers),
+        *((first.optim_configs[k], second.optim_configs[k]) for k in first.optim_configs),
+    ):
+        assert one.keys() == other.keys()
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+@pytest.mark.parametrize("model", ["three_layer", "deep"])
+@pytest.mark.parametrize("stop_at", [1, 5, 12])
+@pytest.mark.parametrize("rule", ["sgd", "adam"])
+def test_an_interrupted_run_goes_on_to_the_bit(tmp_path, model, stop_at, rule):
+    whole = make_solver(model, update_rule=rule)
+    whole.train()
+
+    def save_and_stop(progress):
+        if progress.iteration == stop_at:
+            broken.save(tmp_path / "run")
+            raise StopError
+
+    broken = make_solver(model, save_and_stop, update_rule=rule)
+    with pytest.raises(StopError):
+        broken.train()
+
+    resumed = make_solver(model, update_rule=rule, rng=99)
+    resumed.resume(tmp_path / "run")
+    resumed.train()
+    assert_same_run(whole, resumed)
+
+
+def test_saving_after_the_run_keeps_the_latest_parameters_too(tmp_path):
+    whole = make_solver()
+    whole.train()
+    half = make_solver(num_epochs=2)
+    half.train()
+    half.save(tmp_path / "run")
+    resumed = make_solver()
+    resumed.resume(tmp_path / "run")
+    resumed.train()
+    assert_same_run(whole, resumed)
+
+
+def test_checkpoints_after_every_epoch(tmp_path):
+    solver = make_solver(checkpoint_name=tmp_path / "run", num_epochs=2)
+    solver.train()
+    assert sorted(os.listdir(tmp_path)) == [f"run_epoch_{n}.safetensors" for n in (1, 2)]
+    resumed = make_solver(num_epochs=2)
+    resumed.resume(tmp_path / "run_epoch_1.safetensors")
+    assert resumed.epoch == 1
+    resumed.train()
+    assert_same_run(solver, resumed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 5}, "expected batch_size=5, as this solver has, found 4"),
+        ({"update_rule": "sgd"}, "expected update_rule='sgd', as this solver has, found 'adam'"),
+        ({"model": "deep"}, "expected beta1 of shape (3,) float32, found no such parameter"),
+    ],
+)
+def test_the_checkpoint_of_another_run_is_refused_and_nothing_changes(tmp_path, arguments, message):
+    saved = make_solver(num_epochs=1)
+    saved.train()
+    saved.save(tmp_path / "run")
+    solver = make_solver(**arguments)
+    before = dict(solver.model.params)
+    with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'run'}: {message}")):
+        solver.resume(tmp_path / "run")
+    assert solver.iteration == 0
+    assert solver.model.params == before
+
+
+def test_weights_alone_are_no_checkpoint(tmp_path):
+    save_weights(tmp_path / "w", {"a": np.ones(3)})
+    with pytest.raises(DataError, match=r"w: expected a solver's checkpoint, found weights alone$"):
+        make_solver().resume(tmp_path / "w")
+
+
+@pytest.mark.parametrize("model", ["three_layer", "deep"])
+def test_a_state_continues_a_run_without_a_file(model):
+    whole = make_solver(model)
+    whole.train()
+    half = make_solver(model, num_epochs=2)
+    half.train()
+    state = half.state_dict()
+    before = copy.deepcopy(state)
+    resumed = make_solver(model, rng=99)
+    resumed.load_state_dict(state)
+    resumed.train()
+    assert_same_run(whole, resumed)
+    assert_same_state(state, before)  # what was given is the caller's own
+
+
+@pytest.mark.parametrize("model", ["three_layer", "deep"])
+def test_a_state_is_read_as_it_was_written(tmp_path, model):
+    solver = make_solver(model, num_epochs=1)
+    solver.train()
+    snapshot.write(solver.state_dict(), tmp_path / "state")
+    assert_same_state(snapshot.read(tmp_path / "state"), solver.state_dict())
+
+
+def assert_same_state(first, second):
+    if isinstance(second, dict):
+        assert first.keys() == second.keys()
+        for key in second:
+            assert_same_state(first[key], second[key])
+    elif isinstance(second, np.ndarray):
+        np.testing.assert_array_equal(first, second)
+        assert first.dtype == second.dtype
+    elif isinstance(second, (list, tuple)):
+        assert len(first) == len(second)
+        for one, other in zip(first, second, strict=True):
+            assert_same_state(one, other)
+    else:
+        assert first == second

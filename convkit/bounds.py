@@ -65,7 +65,7 @@ def normwise(
     return factor * elementwise(np.full(values.shape, largest), terms, dtype, random=random)
 
 
-def terms(spec: ConvSpec | PoolSpec, what: str) -> int:
+def terms(spec: Any, what: str) -> int:
     """Return K, how many terms an element of ``what`` (out, dx, dw or db) sums at most."""
     return TERMS[spec.operation](spec, what)
 

@@ -111,8 +111,11 @@ def _params(op: str, geometry: Values) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _bias_shape(sizes: dict[str, Any]) -> Any:
-    return sizes["w"][:1] if sizes.get("bias", True) else None
+def _bias_shape(operation: Operation, sizes: dict[str, Any]) -> Any:
+    if not sizes.get("bias", True):
+        return None
+    transposed = operation.parts[0] == "conv_transpose"
+    return (sizes["w"][1] * sizes.get("groups", 1),) if transposed else sizes["w"][:1]
 
 
 _DERIVED = {"b": ("bias", _bias_shape)}
@@ -122,7 +125,7 @@ _DERIVED = {"b": ("bias", _bias_shape)}
 def _shapes(op: str, geometry: Values) -> dict[str, Any]:
     sizes = dict(geometry)
     return {
-        name: _DERIVED[name][1](sizes) if name in _DERIVED else sizes[name]
+        name: _DERIVED[name][1](OPERATIONS[op], sizes) if name in _DERIVED else sizes[name]
         for name in OPERATIONS[op].inputs
     }
 

@@ -60,7 +60,7 @@ CHECKS: dict[str, Check] = {}
 def check(
     name: str,
     make: Maker,
-    operations: tuple[str, ...] = tuple(OPERATIONS),
+    operations: tuple[str, ...] = tuple(ENTRIES),
     *,
     isolated: bool = False,
     seconds: float = 60.0,
@@ -227,7 +227,7 @@ def _structured_exact(op: str, level: str, seed: int) -> Iterator[Case]:
     return with_data(catalogue.structured(op, level), "exact")
 
 
-@check("infer", _structured_exact, tuple(n for n, op in OPERATIONS.items() if op.infer))
+@check("infer", _structured_exact, tuple(n for n in ENTRIES if OPERATIONS[n].infer))
 def infer(subject: Subject, case: Case) -> None:
     """Inference without a cache gives the forward function's out."""
     given = inputs(case).copies()

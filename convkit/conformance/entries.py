@@ -9,6 +9,7 @@ from convkit.conformance.entry import Entry
 from convkit.conformance.operations.avg_pool import AvgPool
 from convkit.conformance.operations.conv import Conv
 from convkit.conformance.operations.conv_relu_pool import ConvReluPool
+from convkit.conformance.operations.conv_transpose import ConvTranspose
 from convkit.conformance.operations.max_pool import MaxPool
 
 ENTRIES: Mapping[str, Entry] = MappingProxyType(
@@ -17,6 +18,7 @@ ENTRIES: Mapping[str, Entry] = MappingProxyType(
         "max_pool": MaxPool(),
         "avg_pool": AvgPool(),
         "conv_relu_pool": ConvReluPool(),
+        "conv_transpose": ConvTranspose(),
     }
 )
 

@@ -18,11 +18,11 @@ from convkit.conformance import cases as case_text
 from convkit.conformance.cases import Case
 from convkit.conformance.checks import CHECKS
 from convkit.conformance.child import Message, forked, spawned
+from convkit.conformance.entries import ENTRIES
 from convkit.conformance.execute import Job, Outcome, execute
 from convkit.conformance.report import Report, Result, settle
 from convkit.conformance.subject import Subject
 from convkit.errors import ParameterError
-from convkit.operations import OPERATIONS
 
 MAX_CRASHES = 3
 """After so many crashes in one check its other cases count as failed without being run."""
@@ -53,7 +53,7 @@ class Request:
         for wanted in self.checks:
             _known("check", wanted, CHECKS)
         for wanted in self.ops:
-            _known("op", wanted, OPERATIONS)
+            _known("op", wanted, ENTRIES)
         for name, check in CHECKS.items():
             if self.checks and name not in self.checks:
                 continue

@@ -126,7 +126,7 @@ def twins(subject: Subject, case: Case) -> None:
     run_both(subject, case)
 
 
-_SEVERAL = tuple(name for name, op in OPERATIONS.items() if len(op.gradients) > 1)
+_SEVERAL = tuple(name for name in ENTRIES if len(OPERATIONS[name].gradients) > 1)
 
 
 @check("needs", _some, _SEVERAL)

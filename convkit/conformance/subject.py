@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from convkit import api, bounds
+from convkit import api, bounds, registry
 from convkit.conformance.arrays import Inputs
 from convkit.conformance.cases import Case
 from convkit.conformance.reference import FloatArray
 from convkit.contract import API_VERSION
-from convkit.operations import OPERATIONS, Step
+from convkit.operations import Step, operation_of
 from convkit.plugin_check import optional_methods, required_methods
+from convkit.selection.resolve import refusal
 
 __all__ = ["API_VERSION", "Failed", "Impostor", "NotApplicable", "Subject", "Unsupported"]
 
@@ -101,16 +102,19 @@ class Subject:
 
     def require(self, case: Case) -> None:
         """Raise Unsupported where the backend declares so."""
-        for spec in case.specs:
-            reason = self.backend.supports(spec)
-            if reason is not None:
-                raise Unsupported(str(reason))
+        reason = self._refusal(case)
+        if reason is not None:
+            raise Unsupported(reason)
 
     def supported(self, cases: Iterable[Case]) -> Iterator[Case]:
         """Return those of some problems that the backend does not decline."""
         for case in cases:
-            if all(self.backend.supports(spec) is None for spec in case.specs):
+            if self._refusal(case) is None:
                 yield case
+
+    def _refusal(self, case: Case) -> str | None:
+        """Return why the backend does not compute a case, neither itself nor composed."""
+        return refusal(registry.load(self.backend), case.operation, case.specs)
 
     # --- calls ------------------------------------------------------------------------------
 
@@ -152,15 +156,20 @@ class Subject:
             values = function(dout, cache, needs=gradients if needs is None else needs)
         else:
             values = (function(dout, cache),)
-        self._prove(self._methods(case, "backward"))
+        if case.operation.required or set(needs or gradients) != {"db"}:
+            # Composed, a bias' gradient alone is a sum that no backend is asked for.
+            self._prove(self._methods(case, "backward"))
         found = zip(gradients, values, strict=True)
         return {name: value for name, value in found if value is not None}
 
     def _methods(self, case: Case, step: Step) -> set[str]:
-        """Return the backend's methods that may do a step; composed ones begin with their first."""
+        """Return the backend's methods that may do a step, or compose it."""
         operation = case.operation
-        first = operation if operation.required else OPERATIONS[operation.parts[0]]
-        return {operation.method(step), first.method(step)}
+        own = {operation.method(step)}
+        if operation.composed_of is None:
+            return own
+        parts = (operation_of((spec,)) for spec in operation.composed_of(case.specs))
+        return own | {part.method(s) for part in parts for s in ("forward", "backward")}
 
     def both(
         self, case: Case, given: Inputs, param: dict[str, Any] | None = None

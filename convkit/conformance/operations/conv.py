@@ -182,7 +182,7 @@ class Conv(Entry):
         top_w = max(1, int(room / (2 * k_out) / top_x))
         top_x = min(top_x, max(1, int(room / k_dw)))  # dw sums a whole image of x times dout
         top_d = max(1, int(min(room / (k_dx * top_w), room / (k_dw * top_x))))
-        top_d = min(top_d, 2 ** (bits - 2) // max(1, k_dw))
+        top_d = min(top_d, 2 ** (bits - 2) // max(1, k_dw, bounds.terms(spec, "db")))
         shapes = case.shapes
         return {
             "x": integers(rng, shapes["x"], top_x),

@@ -22,6 +22,8 @@ from convkit.conformance.subject import Impostor, Subject
 from convkit.errors import BackendNotFoundError, ParameterError
 from convkit.operations import OPERATIONS
 
+pytestmark = pytest.mark.long
+
 FEW = ("declarations", "forward-exact", "backward-exact", "pairs")
 
 

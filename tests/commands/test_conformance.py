@@ -14,6 +14,8 @@ from convkit.conformance.execute import LEAST_SAMPLES, execute
 from convkit.conformance.runner import Request
 from convkit.conformance.subject import Subject
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__)
 
 

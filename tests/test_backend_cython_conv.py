@@ -204,6 +204,7 @@ def run_conv(plan: Any, x: Any, w: Any, b: Any, dout: Any) -> dict[str, np.ndarr
     return {"out": out, "dx": dx, "dw": dw, "db": db}
 
 
+@pytest.mark.sampled(fast=5)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("x_shape", "w_shape", "keywords"), conv_cases())
 def test_every_conv_kernel_is_exact_on_integers(
@@ -259,6 +260,7 @@ def masks(array: np.ndarray) -> list[np.ndarray]:
     return [np.isnan(array), array == np.inf, array == -np.inf]
 
 
+@pytest.mark.sampled(fast=10)
 @pytest.mark.parametrize("where", ["x", "dout"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from convkit.conformance.subject import Impostor, Subject
 from convkit.errors import BackendNotFoundError, ParameterError
 from convkit.operations import OPERATIONS
 
+pytestmark = pytest.mark.long
+
 FEW = ("declarations", "forward-exact", "backward-exact", "pairs")
 
 
@@ -290,6 +292,25 @@ def test_a_missing_package_is_an_error_and_no_pass(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert cli(["conformance", "naive", "--quick"]) == 2
     assert "needs the package hypothesis" in capsys.readouterr().err
+
+
+def test_what_a_backend_declares_is_counted_apart_from_its_results() -> None:
+    report = conformance.run(Declines(), "quick", checks=["supports", "twins"], ops=("conv",))
+    declared, results = report.table().splitlines()[-2:]
+    assert declared.split()[:2] == ["total", "declarations"]
+    assert int(declared.split()[2]) == sum(r.check == "supports" for r in report.results)
+    passed = sum(r.check == "twins" and r.status == "pass" for r in report.results)
+    assert results.split()[:3] == ["total", "results", str(passed)]
+    report = conformance.run(Declines(), "quick", checks=["space"], ops=("avg_pool",), maxfail=1)
+    assert "of the space" not in report.verdict()
+
+
+def test_the_line_in_junit_reproduces_a_backend_given_as_module_and_object(
+    importable: None,
+) -> None:
+    origin = f"{HERE}:Raises"
+    report = conformance.run(origin, "quick", checks=["twins"], ops=("avg_pool",))
+    assert f"convkit conformance {origin} --case 'twins avg_pool" in report.to_junit()
 
 
 def test_json_and_junit_say_the_same_as_the_table(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ HANG = ("Hangs", "HangsAfterFork")
 EACH = [pytest.param(n, marks=pytest.mark.mutants if n in HANG else ()) for n in MUTANTS]
 
 
+@pytest.mark.sampled(fast=20, usual=4)
 @pytest.mark.parametrize("name", EACH)
 def test_the_check_that_the_table_names_finds(name):
     assert name in ROWS, f"{name} is not in the table; run make mutants"
@@ -70,6 +71,7 @@ def test_every_check_finds_a_mutant():
     assert CHECKS.keys() <= {c for r in ROWS.values() for c in r.found_by}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("narrow", "wide"), [("quick", "default"), ("default", "full")])
 def test_a_wider_level_has_every_case_of_a_narrower_one(narrow, wide):
     """So what the quick run finds, the default run finds. Searches differ in their length alone."""
@@ -87,6 +89,7 @@ def test_a_wider_level_has_every_case_of_a_narrower_one(narrow, wide):
 QUICK_PARTS = ["forward-exact", "backward-exact", "declarations", "nonfinite"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CORRECT)
 def test_the_backends_that_mutants_are_made_of_are_correct(name):
     verdict = judge(name, "quick", checks=QUICK_PARTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -12,12 +13,20 @@ from conformance_mutants.fresh.counters import FusedIndex
 from conformance_mutants.fresh.fused_path import Own
 from conformance_mutants.fresh.parts import FlatIndex
 from conformance_mutants.fresh.popular_fused import Pair, StemPair
+from conformance_mutants.fresh.surroundings import put_back
 from conformance_mutants.fresh.witness import ORDINARY, WITNESSES, correct, emptied, everything
 
 FRESH = SETS["fresh"]
 EACH = [
     pytest.param(name, marks=pytest.mark.slow if WITNESSES[name].slow else ()) for name in FRESH
 ]
+
+
+@pytest.fixture(autouse=True)
+def _surroundings():
+    """A mutant that is run here leaves nothing for the next test."""
+    with put_back() if sys.platform == "linux" else nullcontext():
+        yield
 
 
 def same(found, expected):

@@ -77,6 +77,7 @@ def test_a_geometry_is_read_from_its_text() -> None:
     assert window("3x3 very wide").pixels((1, 1), 0) is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("op", OPERATIONS)
 def test_the_fast_reference_is_the_definition(op: str) -> None:
     """On problems of every popular geometry, in both dtypes."""
@@ -109,6 +110,7 @@ def test_data_are_integers_whose_sums_are_exact(op: str) -> None:
         assert all((a == np.round(a)).all() for a in given.all if a is not None)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("op", OPERATIONS)
 def test_a_level_begins_with_the_problems_of_the_level_below(op: str) -> None:
     quick = [str(c) for _, _, c in problems.chosen(op, "quick", 0)]

@@ -78,9 +78,6 @@ def expand(text: str) -> list[str]:
 
 RANK = {name: rank for rank, name in enumerate(expand(ORDER))}
 
-# TEMPORARY, until the suite is rearranged: remove each line that is mended, then the set.
-TEMPORARY: set[tuple[str, str]] = set()
-
 
 def place(name: str, line: int) -> str:
     """Return where an import is, for messages."""
@@ -103,7 +100,7 @@ def test_it_imports_only_from_modules_before_it(name: str) -> None:
     wrong = [
         f"{place(name, line)} imports {other}, which is not before {name} in ORDER"
         for other, line in imported_modules(name).items()
-        if other not in OUTSIDE and RANK[other] >= RANK[name] and (name, other) not in TEMPORARY
+        if other not in OUTSIDE and RANK[other] >= RANK[name]
     ]
     assert not wrong, "\n".join(wrong)
 
@@ -115,7 +112,7 @@ def test_only_the_command_line_imports_public_names(name: str) -> None:
     wrong = [
         f"{place(name, line)} imports from {other}"
         for other, line in imported_modules(name).items()
-        if other in OUTSIDE - allowed and (name, other) not in TEMPORARY
+        if other in OUTSIDE - allowed
     ]
     assert not wrong, "\n".join(wrong)
 

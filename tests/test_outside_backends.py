@@ -7,6 +7,8 @@ import pytest
 import convkit
 from convkit.conformance import run
 
+pytestmark = pytest.mark.long
+
 ORIGINS = {
     "torch": "outside_backends.torch_backend:TorchBackend",
     "scipy": "outside_backends.scipy_backend:ScipyBackend",

@@ -1,5 +1,5 @@
-/* Every exact kernel against the definition on random problems, without Python: for processors other
- * than that of the machine at hand. Built and run by tools/crosscheck.sh.
+/* Every exact kernel against the definition on random problems, without Python: for processors
+ * other than that of the machine at hand. Built and run by tools/crosscheck.sh.
  *
  * Data are small integers, so sums are exact in any order and results must be equal. Memory for
  * results starts as NaN. A kernel that no problem reached is a failure, too.
@@ -162,8 +162,8 @@ static int pooling(const ck_kernels *k, const ck_pool *g, const pool_kernels *wh
     return bad;
 }
 
-/* dw and db of conv - relu - max pool, against those of the gradient before pooling. Results have no
- * relu: the index beyond the window's taps stands for what relu cut off. */
+/* dw and db of conv - relu - max pool, against those of the gradient before pooling. Results have
+ * no relu: the index beyond the window's taps stands for what relu cut off. */
 static int fused(const ck_kernels *k, const ck_conv *g, size_t bytes, int problem)
 {
     idx x = g->n * g->c * g->in[1] * g->in[2], planes = g->n * g->f;

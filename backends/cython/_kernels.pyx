@@ -216,7 +216,7 @@ cdef int check(int status) except -1:
 
 
 cdef inline void *at(cnp.ndarray array) noexcept:
-    """Return where an array's memory begins; a null pointer for None."""
+    """Return an array's memory; a null pointer for None."""
     return NULL if array is None else cnp.PyArray_DATA(array)
 
 
@@ -331,7 +331,7 @@ cdef class ConvPlan(Plan):
 
     def forward(self, cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b,
                 cnp.ndarray out not None, bint relu=False):
-        """Write conv(x, w) + b into out, through ReLU where asked."""
+        """Write conv(x, w) + b into out, through ReLU if asked."""
         self.run(x, w, b, out, relu)
 
     def backward_x(self, cnp.ndarray dout not None, cnp.ndarray w not None,

@@ -24,7 +24,7 @@ INTERFACE = 9
 
 _NEVER, _ALWAYS, _SOMETIMES = range(3)  # what a cost model says, as in src/kernels.h
 
-# A ConvSpec, a PoolSpec, or both where an operation fuses them.
+# A ConvSpec, a PoolSpec, or a tuple of both for a fused operation.
 Problem: TypeAlias = Any
 Rule: TypeAlias = "Callable[[Any, InstructionSet], bool]"
 
@@ -125,7 +125,7 @@ def _depthwise_3x3(spec: ConvSpec, isa: InstructionSet) -> bool:
 
 
 def _depthwise_3x3_dx(spec: ConvSpec, isa: InstructionSet) -> bool:
-    """With stride 2 only the usual padding, whose phases meet the same taps everywhere."""
+    """With stride 2 only a padding of 1, whose phases are reached by the same taps everywhere."""
     begins = tuple(begin for begin, _ in spec.pad)
     return _depthwise_3x3(spec, isa) and (spec.stride == (1, 1) or begins == (1, 1))
 

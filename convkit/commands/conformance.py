@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,6 +30,19 @@ if TYPE_CHECKING:
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--junit", "junit_path", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--coverage", is_flag=True, help="Print what share of the space was asked.")
+@click.option("--for", "duration", default="", metavar="TIME", help="Search so long: 90s, 10m, 2h.")
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="With --for: note the search here, and go on from there.",
+)
+@click.option(
+    "--jobs",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="With --for: processes.",
+)
 @click.option("--list", "listing", is_flag=True, help="List the checks and what each asks.")
 def command(
     name: str | None,
@@ -43,6 +56,9 @@ def command(
     json_path: Path | None,
     junit_path: Path | None,
     coverage: bool,
+    duration: str,
+    state: Path | None,
+    jobs: int,
     listing: bool,
 ) -> int:
     """Run the conformance suite on the backend NAME (or module:object).
@@ -58,6 +74,10 @@ def command(
         return 0
     if name is None:
         raise click.UsageError("Missing argument 'NAME'")
+    if duration:
+        return _search(name, duration, seed=seed, ops=ops, state=state, jobs=jobs, maxfail=maxfail)
+    if state is not None or jobs != 1:
+        raise click.UsageError("--state and --jobs are for a search; give --for TIME")
     narrowed = {"ops": ops, "dtypes": dtypes, "checks": checks, "case": case, "maxfail": maxfail}
     shown = _progress if sys.stderr.isatty() else None
     try:
@@ -72,6 +92,17 @@ def command(
     _write(json_path, report.to_json() if json_path else "")
     _write(junit_path, report.to_junit() if junit_path else "")
     return _status(report)
+
+
+def _search(name: str, duration: str, **options: Any) -> int:
+    from convkit.conformance import search
+
+    try:
+        found = search.search(name, search.seconds_of(duration), **options)
+    except (BackendNotFoundError, ParameterError) as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(found.text())
+    return 1 if found.failures or not found.counts["pass"] else 0
 
 
 def _status(report: Report) -> int:

@@ -51,6 +51,8 @@ class Report:
     stopped: str = ""
     """Why the run ended early; empty where it did not."""
     seconds: float = 0.0
+    origin: str = ""
+    """The backend as the run was given it, which a line that reproduces a failure needs."""
 
     @property
     def failures(self) -> list[Result]:
@@ -83,12 +85,16 @@ class Report:
         """The summary: operation and feature by status, with counts."""
         rows: dict[tuple[str, str], Counter[str]] = {}
         for r in self.results:
-            key = (r.op, r.feature.partition(":")[0])
+            said = r.check in SAYING  # what a backend says is no result
+            key = (r.op, "declarations" if said else r.feature.partition(":")[0])
             rows.setdefault(key, Counter())[r.status] += 1
         lines: list[tuple[str, ...]] = [("operation", "feature", *HEADINGS)]
         for (op, feature), counts in sorted(rows.items(), key=lambda item: item[0][0]):
             lines.append((op, feature, *(str(counts[s] or ".") for s in STATUSES)))
-        lines.append(("total", "", *(str(self.counts[s]) for s in STATUSES)))
+        saying = Counter(r.status for r in self.results if r.check in SAYING)
+        results = self.counts - saying
+        lines.append(("total", "declarations", *(str(saying[s]) for s in STATUSES)))
+        lines.append(("total", "results", *(str(results[s]) for s in STATUSES)))
         widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
         return "\n".join(
             "  ".join(
@@ -131,6 +137,11 @@ class Report:
             word = self.stopped
         else:
             word = "not clean: nothing passed"
+        space = [
+            r.status in ("pass", "fail", "expected") for r in self.results if r.check == "space"
+        ]
+        if space and not all(space):
+            word += f"; asked {sum(space)} of {len(space)} problems of the space"
         head = f"{self.backend}{facts}, {self.level}, seed {self.seed}"
         return f"{head}: {word}; {self.seconds:.1f} s"
 
@@ -179,7 +190,7 @@ class Report:
         failed = [r for r in found if r.status == "fail"]
         for r in failed[:10]:
             failure = ET.SubElement(test, "failure", message=r.message)
-            failure.text = r.reproduce(self.backend)
+            failure.text = r.reproduce(self.origin or self.backend)
         if not failed and not any(r.status == "pass" for r in found):
             ET.SubElement(test, "skipped", message=f"{found[0].status}: {found[0].message}")
 

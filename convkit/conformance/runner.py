@@ -209,7 +209,7 @@ def run(
         jobs = [j for j in jobs if not CHECKS[j.check].isolated]
     began = time.perf_counter()
     name = backend if isinstance(backend, str) else backend.name
-    state = _Run(Report(name, level, seed), request, {}, progress)
+    state = _Run(Report(name, level, seed, origin=name), request, {}, progress)
     if isinstance(backend, str):
         registry.find(backend)
         state.apart(jobs, lambda left: spawned(backend, left, state.costs()))

@@ -48,7 +48,7 @@ def test_check(report: Report, check: str, op: str) -> None:
         first = failed[0]
         pytest.fail(
             f"{len(failed)} of {len(found)} cases; the first: {first.message}\n"
-            f"{first.reproduce(report.backend)}",
+            f"{first.reproduce(report.origin)}",
             pytrace=False,
         )
     expected = [r for r in found if r.status == "expected"]

@@ -10,6 +10,8 @@ from bench_cases import SMALL_ONES
 from convkit.bench import problems, runner, subjects, timing
 from convkit.bench.problems import Problem
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("problem", SMALL_ONES, ids=lambda p: p.name)
 def test_a_run_has_a_row_for_every_subject_and_way(problem: Problem) -> None:

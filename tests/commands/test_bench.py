@@ -10,6 +10,8 @@ import pytest
 from convkit.bench.machine import cpu_name
 from convkit.cli import run
 
+pytestmark = pytest.mark.long
+
 
 def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["bench", "im2col_numpy", "--set", "tiny", "--dtype", "float32", "--rounds", "1"]

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 RUN = "import sys; from convkit.cli import run; sys.exit(run(['doctor', '--json']))"
 
 

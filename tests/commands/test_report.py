@@ -10,6 +10,8 @@ from run_records import run_record
 from convkit import cli
 from convkit.report.record import save_record
 
+pytestmark = pytest.mark.long
+
 
 def test_it_writes_report_and_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_record(run_record(), tmp_path)

@@ -12,6 +12,8 @@ from convkit.commands.sweep import CHOICES
 from convkit.report import plots
 from convkit.training.solver import Solver
 
+pytestmark = pytest.mark.long
+
 SHORT = ["sweep", "--iterations", "6", "--num-train", "150", "--batch-size", "20"]
 VALUES = {
     "learning-rate": ["0.05", "0.005", "0.003", "0.001", "0.0001", "1e-05"],

@@ -23,6 +23,8 @@ from convkit.training.checkpoint import load_weights
 from convkit.training.history import History
 from convkit.training.solver import Solver
 
+pytestmark = pytest.mark.long
+
 SHORT = ["train", "--iterations", "12", "--num-train", "200", "--no-speedups"]
 # SIGINT may be ignored where the tests run in the background, and stays so in a child.
 LISTENING = (

@@ -22,6 +22,8 @@ from convkit.report.record import (
     save_record,
 )
 
+pytestmark = pytest.mark.long
+
 PICTURES = {
     "loss",
     "accuracy",

@@ -17,6 +17,8 @@ from matplotlib.figure import Figure
 from convkit.report import plots
 from convkit.report.theme import DARK, LIGHT, Theme
 
+pytestmark = pytest.mark.long
+
 CLASSES = ["cat", "dog", "ship"]
 CONFUSION = np.array([[5, 1, 0], [0, 4, 2], [0, 0, 0]])
 RNG = np.random.default_rng(0)

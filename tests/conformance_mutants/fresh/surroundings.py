@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import warnings
+from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
@@ -78,49 +79,46 @@ def surroundings():
     ]
 
 
-def restore(mode, mask, handlers, found):
-    """Put back what mutants here change."""
-    FloatMode.write(mode)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-    locale.setlocale(locale.LC_ALL, found["locale"])
-    os.environ.clear()
-    os.environ.update(found["environ"])
-    os.chdir(found["cwd"])
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, found["affinity"])
-    np.seterr(**found["numpy"])
-    np.random.set_state(found["random"])
-    warnings.filters[:] = found["filters"]
-    gc.enable()
-    sys.setswitchinterval(found["interval"])
+@contextmanager
+def put_back():
+    """Put back afterwards what mutants here change, so that no other test meets it."""
+    mode, mask = FloatMode.read(), signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGUSR1)}
+    names, environ, folder = locale.setlocale(locale.LC_ALL), dict(os.environ), os.getcwd()
+    affinity = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    numpy, random = np.geterr(), np.random.get_state()
+    filters, interval = list(warnings.filters), sys.getswitchinterval()
+    try:
+        yield
+    finally:
+        FloatMode.write(mode)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        locale.setlocale(locale.LC_ALL, names)
+        if dict(os.environ) != environ:
+            os.environ.clear()
+            os.environ.update(environ)
+        os.chdir(folder)
+        if affinity is not None:
+            os.sched_setaffinity(0, affinity)
+        np.seterr(**numpy)
+        np.random.set_state(random)
+        warnings.filters[:] = filters
+        gc.enable()
+        sys.setswitchinterval(interval)
 
 
 def left_by(path, *specs, threads=None, calls=1):
     """A scene: whether each of the surroundings is as it was before the calls."""
 
     def look(backend):
-        found = {
-            "locale": locale.setlocale(locale.LC_ALL),
-            "environ": dict(os.environ),
-            "cwd": os.getcwd(),
-            "affinity": os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None,
-            "numpy": np.geterr(),
-            "random": np.random.get_state(),
-            "filters": list(warnings.filters),
-            "interval": sys.getswitchinterval(),
-        }
-        handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGUSR1)}
-        mode, mask = FloatMode.read(), signal.pthread_sigmask(signal.SIG_BLOCK, [])
-        if threads:
-            backend.set_num_threads(threads)
-        before = surroundings()
-        try:
+        with put_back():
+            if threads:
+                backend.set_num_threads(threads)
+            before = surroundings()
             for _ in range(calls):
                 compute(backend, path, *specs)
             return [a == b for a, b in zip(before, surroundings(), strict=True)]
-        finally:
-            restore(mode, mask, handlers, found)
 
     return look

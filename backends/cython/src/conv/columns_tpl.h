@@ -34,7 +34,7 @@ static void FN(columns_block)(const columns_job *j, const FN(columns_part) *t, i
     }
 }
 
-/* Where a row of dx finds what belongs to it, and where it goes, for each channel. */
+/* A row of dx: the columns that belong to it, and its address, for each channel. */
 typedef struct {
     const REAL *columns;
     idx *row; /* where each row of columns that reaches it begins */
@@ -43,7 +43,8 @@ typedef struct {
     idx plane, room; /* to the next channel's; what may be written from `to` on */
 } FN(summed_row);
 
-/* What belongs to the pixels of a phase that begin with the i-th vector of them, for each channel. */
+/* What belongs to the pixels of a phase that begin with the i-th vector of them, for each
+ * channel. */
 CK_INLINE void FN(sum_taps)(const FN(summed_row) *s, const reached *r, const MASK *lanes, idx i,
                             const idx channels, const idx taps, VEC *sum)
 {
@@ -58,7 +59,7 @@ CK_INLINE void FN(sum_taps)(const FN(summed_row) *s, const reached *r, const MAS
     }
 }
 
-/* A row of dx, where its columns have one phase or two (sw), which so many taps reach. */
+/* A row of dx whose columns have one phase or two (sw), which so many taps reach. */
 CK_INLINE void FN(put_row)(const columns_job *j, const FN(summed_row) *s, const idx channels,
                            const idx taps, const idx odd_taps, const idx sw)
 {
@@ -99,8 +100,8 @@ CK_INLINE void FN(put_phases)(const columns_job *j, const FN(summed_row) *s, con
     }
 }
 
-/* With the number of channels, and of taps where it is that of a kernel three wide, known to the
- * compiler. */
+/* With the number of channels known to the compiler, and the number of taps too if the kernel is
+ * three wide. */
 CK_INLINE void FN(put_channels)(const columns_job *j, const FN(summed_row) *s, const idx channels)
 {
     idx sw = j->g->s[2], taps = j->col->taps, odd_taps = sw == 2 ? j->col[1].taps : 0;
@@ -132,13 +133,14 @@ static void FN(put_image)(const columns_job *j, FN(summed_row) s)
     }
 }
 
-/* dx's rows y … end - 1, whose columns are there; the task goes on to row `last`. `origin` is the row of
- * dout that lies first. */
+/* dx's rows y … end - 1, whose columns are there; the task goes on to row `last`. `origin` is the
+ * first row of dout whose columns are kept. */
 static void FN(rows_of_columns)(const columns_job *j, const FN(columns_part) *t, idx y, idx end,
                                 idx last, idx origin, idx *row)
 {
     const ck_conv *g = j->g;
-    idx plane = g->in[1] * g->in[2], sh = g->s[1], number = quotient(y, sh), phase = y - number * sh;
+    idx plane = g->in[1] * g->in[2], sh = g->s[1];
+    idx number = quotient(y, sh), phase = y - number * sh;
     FN(summed_row) s = {.row = row, .step = g->k[1] * g->k[2] * j->step, .plane = plane};
     for (; y < end; y++) {
         const reached *r = &j->row[phase];
@@ -199,7 +201,7 @@ static void FN(pack_columns)(const columns_job *j, const REAL *w)
             }
 }
 
-/* Blocks of rows or images, tasks, and where what lies in a thread's scratch. */
+/* Blocks of rows or images, tasks, and offsets in a thread's scratch memory. */
 static void FN(block_columns)(columns_job *j)
 {
     const ck_conv *g = j->g;

@@ -1,8 +1,8 @@
 /* Convolution as its definition reads, row by row: for problems that no other kernel takes, and the
  * reference in tests for those that do.
  *
- * Padding is never read: loops run over the taps' valid ranges only, so a NaN or an infinity reaches
- * exactly the results whose windows contain it. */
+ * Padding is never read: loops run over the taps' valid ranges only, so a NaN or an infinity
+ * reaches exactly the results whose windows contain it. */
 #ifndef CK_CONV_DIRECT_H
 #define CK_CONV_DIRECT_H
 

@@ -1,7 +1,7 @@
 typedef void (*FN(row_job))(REAL *out_row, const REAL *in_row, idx count, idx stride, idx tap,
                             void *state);
 
-/* Call `run` for every pair of rows (a row of `out`, a row of `in`) that meet through a tap:
+/* Call `run` for every pair of rows (a row of `out`, a row of `in`) that a tap connects:
  * out[i] belongs to in[i * stride], i < count. Rows come in order, taps in row-major order. */
 CK_INLINE void FN(each_row)(const ck_conv *g, REAL *out, REAL *in, FN(row_job) run, void *state)
 {
@@ -143,8 +143,8 @@ static double FN(conv_work)(const ck_conv *g)
            g->k[1] * g->k[2];
 }
 
-int FN(ck_conv_forward_direct)(const ck_conv *g, const void *x, const void *w, const void *b, void *out,
-                          int relu)
+int FN(ck_conv_forward_direct)(const ck_conv *g, const void *x, const void *w, const void *b,
+                               void *out, int relu)
 {
     direct_job job = {.g = g, .a = x, .b = w, .c = b, .out = out, .relu = relu};
     return ck_parallel(g->n * g->f, FN(direct_forward_plane), &job, 0, 4 * FN(conv_work)(g));

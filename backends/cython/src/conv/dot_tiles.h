@@ -1,5 +1,5 @@
-/* The register tiles of dw for thin layers: rows of dout times rows of x along the pixels. Each pair has
- * a vector of accumulators, which is kept in memory between blocks of pixels. */
+/* The register tiles of dw for thin layers: rows of dout times rows of x along the pixels. Each
+ * pair has a vector of accumulators, which is kept in memory between blocks of pixels. */
 #ifndef CK_CONV_DOT_TILES_H
 #define CK_CONV_DOT_TILES_H
 

@@ -16,15 +16,16 @@ CK_LOCAL idx FN(gemm_channels)(const dw_job *j)
 {
     idx best = 0, least = 0, most = CK_MAX(1, GEMM_WEIGHTS / j->taps);
     for (idx blocks = blocks_of(j->c, most); blocks <= 2 * blocks_of(j->c, most); blocks++) {
-        idx channels = blocks_of(j->c, blocks), tiles = blocks * blocks_of(channels * j->taps, 2 * VL);
+        idx channels = blocks_of(j->c, blocks);
+        idx tiles = blocks * blocks_of(channels * j->taps, 2 * VL);
         if (!best || tiles < least)
             best = channels, least = tiles;
     }
     return best;
 }
 
-/* Give splits equal numbers of chunks, and make tasks an even number, if possible: by cutting images
- * anew, otherwise by fewer splits. */
+/* Give splits equal numbers of chunks, and make tasks an even number, if possible: by cutting
+ * images anew, otherwise by fewer splits. */
 CK_LOCAL void FN(even_splits)(dw_job *j, idx tasks)
 {
     if (j->images > 1 && j->chunks_n % j->splits) {
@@ -40,10 +41,9 @@ CK_LOCAL void FN(even_splits)(dw_job *j, idx tasks)
 }
 
 /* Whether register tiles are expected to take fewer cycles than dot tiles. Both multiply and add
- * vectors; register tiles transpose both sides besides, which pays for many rows on the other side
- * (dout comes from memory); dot tiles sum the lanes of each accumulator once at the end. The factors
- * were fitted to timings of both on the layers of common networks, on a Xeon with AVX-512 and its AVX2
- * build. */
+ * vectors. Register tiles transpose both sides besides, which pays for many rows on the other side
+ * (dout comes from memory). Dot tiles sum the lanes of each accumulator once at the end.
+ * docs/kernels.md, "Cost models", has timings of both. */
 CK_LOCAL int FN(gemm_pays)(const dw_job *j)
 {
     const ck_conv *g = j->g;
@@ -80,7 +80,8 @@ CK_LOCAL void FN(dw_blocks)(dw_job *j)
         j->splits = CK_MAX(1, CK_MIN(CK_MIN(fit, chunks), blocks_of(wanted, tasks)));
         FN(even_splits)(j, tasks);
     }
-    idx least = j->in_place ? LEAST_TASKS : LEAST_TASKS / 2; /* each cut of filters copies x again */
+    /* Each cut of filters copies x again. */
+    idx least = j->in_place ? LEAST_TASKS : LEAST_TASKS / 2;
     if (tasks * j->splits < least)
         j->fb = even_block(j->m, CK_MAX(MR * 2, j->fb * tasks * j->splits / least));
     j->at_once = j->transposed ? even_block(j->fb, GEMM_FILTERS) : j->fb;

@@ -1,7 +1,7 @@
-/* Copy a block of dout into rows of step REALs, with zeros after the pixels; sum it if asked. Returns
- * NaN if any of it is not finite (or its sum overflows), otherwise 0. */
-static REAL FN(pack_dout)(const dw_job *j, idx filter, idx f, idx n0, idx images, idx first, idx rows,
-                          REAL *to, VEC *sums)
+/* Copy a block of dout into rows of step REALs, with zeros after the pixels; sum it if asked.
+ * Returns NaN if any of it is not finite (or its sum overflows), otherwise 0. */
+static REAL FN(pack_dout)(const dw_job *j, idx filter, idx f, idx n0, idx images, idx first,
+                          idx rows, REAL *to, VEC *sums)
 {
     const ck_conv *g = j->g;
     idx plane = g->out[1] * g->out[2], count = rows * g->out[2];
@@ -31,15 +31,15 @@ static REAL FN(pack_dout)(const dw_job *j, idx filter, idx f, idx n0, idx images
         }
         *(VECU *)row = (VEC){0}; /* up to the last vector's end */
         VEC sum = (s0 + s1) + (s2 + s3);
-        check += sum * 0; /* NaN where the sum is not finite */
+        check += sum * 0; /* NaN if the sum is not finite */
         if (sums)
             sums[i] += sum;
     }
     return FN(sum_lanes)(check);
 }
 
-/* The part of dout that a chunk's dot tiles prefetch into the cache for the next one, in runs of values
- * that follow each other: of filters, or of images. */
+/* The part of dout that a chunk's dot tiles prefetch into the cache for the next one, in runs of
+ * values that follow each other: of filters, or of images. */
 typedef struct {
     dw_chunk chunk;
     idx run, runs, at, length;
@@ -107,7 +107,8 @@ static REAL FN(dot_chunk)(const dw_job *j, const dw_chunk *c, const FN(dw_memory
                           const dw_chunk *next)
 {
     FN(x_rows) x = FN(x_of_chunk)(j, c, m);
-    REAL check = FN(pack_dout)(j, c->filter, c->f, c->n0, c->images, c->first, c->rows, m->dout, sums);
+    REAL check = FN(pack_dout)(j, c->filter, c->f, c->n0, c->images, c->first, c->rows, m->dout,
+                               sums);
     for (idx i = 0; i < x.count; i++)
         FN(pack_pixels)(m->x + i * VL, j->step, x.strip, m->koff, c->k, &x.vectors[i]);
     FN(dot_block)(j, m->dout, c->f, m->x, c->k, x.count, m->acc, FN(ahead_of)(j, next));

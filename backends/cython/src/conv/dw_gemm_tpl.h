@@ -8,11 +8,12 @@ CK_INLINE void FN(transpose_x)(const FN(x_rows) *x, idx k0, idx rows, const FN(p
     FN(store_transposed)(r, to, to_step);
 }
 
-/* Transpose VL pixels of `rows` rows of dout to VL columns of A, `step` apart. Columns are written in
- * ascending order and in whole vectors: what one writes past its end, the next overwrites. Adds to
- * `check` what is NaN if a value is not finite. */
-CK_INLINE void FN(transpose_dout_block)(const FN(dout_rows) *d, const REAL *from, idx rows, const FN(pixels) *p,
-                             const int runs, REAL *a, idx step, VEC *sums, VEC *check)
+/* Transpose VL pixels of `rows` rows of dout to VL columns of A, `step` apart. Columns are written
+ * in ascending order and in whole vectors: what one writes past its end, the next overwrites. Adds
+ * to `check` what is NaN if a value is not finite. */
+CK_INLINE void FN(transpose_dout_block)(const FN(dout_rows) *d, const REAL *from, idx rows,
+                                        const FN(pixels) *p, const int runs, REAL *a, idx step,
+                                        VEC *sums, VEC *check)
 {
     VEC r[LANES];
     UNROLL for (int i = 0; i < LANES; i++)
@@ -25,8 +26,8 @@ CK_INLINE void FN(transpose_dout_block)(const FN(dout_rows) *d, const REAL *from
     FN(store_transposed)(r, a, step);
 }
 
-/* Pack rows of dout as A for the register tiles: panels of [pixel][filters]; sum them if asked. Returns
- * NaN if any value is not finite, otherwise 0. */
+/* Pack rows of dout as A for the register tiles: panels of [pixel][filters]; sum them if asked.
+ * Returns NaN if any value is not finite, otherwise 0. */
 static REAL FN(transpose_dout)(const FN(dout_rows) *d, idx f, idx pixels, REAL *panel, VEC *sums)
 {
     VEC check[2] = {{0}, {0}};
@@ -38,11 +39,13 @@ static REAL FN(transpose_dout)(const FN(dout_rows) *d, idx f, idx pixels, REAL *
         for (idx v = 0; v < d->count; v++, a += VL * rows) {
             for (idx r = 0; r < rows; r++) /* the next panel's */
                 __builtin_prefetch(from + (rows + r) * d->step + d->vectors[v].from[0] + VL - 1);
-            /* The last rows of a column first: the beginning of the next column overwrites their end. */
+            /* The last rows of a column first: the beginning of the next column overwrites their
+             * end. */
             for (idx b = blocks_of(rows, VL) - 1; b >= 0; b--) {
 #define CK_TRANSPOSE(runs) \
-    FN(transpose_dout_block)(d, from + b * VL * d->step, CK_MIN(VL, rows - b * VL), &d->vectors[v], runs, \
-                  a + b * VL, rows, sums ? sums + f0 + b * VL : NULL, check)
+    FN(transpose_dout_block)(d, from + b * VL * d->step, CK_MIN(VL, rows - b * VL), \
+                             &d->vectors[v], runs, a + b * VL, rows, \
+                             sums ? sums + f0 + b * VL : NULL, check)
                 BY_RUNS(&d->vectors[v], CK_TRANSPOSE)
 #undef CK_TRANSPOSE
             }
@@ -79,10 +82,10 @@ static void FN(multiply_chunk)(const REAL *a, idx f, const FN(x_rows) *x, idx k,
     }
 }
 
-/* dw (+)= a chunk's part; sum the filters' dout if asked. Returns NaN if dout is not finite, otherwise
- * 0. */
-static REAL FN(transposed_chunk)(const dw_job *j, const dw_chunk *c, const FN(dw_memory) *m, REAL *dw,
-                                 VEC *sums, int flags)
+/* dw (+)= a chunk's part; sum the filters' dout if asked. Returns NaN if dout is not finite,
+ * otherwise 0. */
+static REAL FN(transposed_chunk)(const dw_job *j, const dw_chunk *c, const FN(dw_memory) *m,
+                                 REAL *dw, VEC *sums, int flags)
 {
     FN(x_rows) x = FN(x_of_chunk)(j, c, m);
     FN(dout_rows) dout = FN(dout_of_chunk)(j, c, m);

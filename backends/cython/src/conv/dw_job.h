@@ -1,10 +1,10 @@
-/* Convolution backward to w and b: dw[f][k] = sum over pixels of dout[f] * x[k], where row k of x is
- * what one channel and tap read.
+/* Convolution backward to w and b: dw[f][k] = sum over pixels of dout[f] * x[k], where row k of x
+ * is what one channel and tap read.
  *
  * Blocks of pixels become rows without padding, so that no lane is computed in vain and the rest of
- * the last vector is zero on both sides. Thin layers copy them and sum along the pixels
- * (dw_dot.h); for deep ones both sides are transposed and run through the register tiles (dw_gemm.h).
- * Padding of x is zero in these rows, which an infinite dout must not meet: if dout holds a NaN or an
+ * the last vector is zero on both sides. Thin layers copy them and sum along the pixels (dw_dot.h);
+ * for deep ones both sides are transposed and run through the register tiles (dw_gemm.h). Padding
+ * of x is zero in these rows, which an infinite dout must not meet: if dout holds a NaN or an
  * infinity, the direct kernel computes the whole call. */
 #ifndef CK_CONV_DW_JOB_H
 #define CK_CONV_DW_JOB_H
@@ -42,8 +42,8 @@ typedef struct {
     int *bad;                /* set if dout is not finite */
 } dw_job;
 
-/* What a task sums (filters and channels, counted over all groups; c0: in its group), and over which
- * rows of results of which images at a time. */
+/* What a task sums (filters and channels, counted over all groups; c0: in its group), and over
+ * which rows of results of which images at a time. */
 typedef struct {
     idx filter, f, group_channel, c0, c, k;
     idx n0, images, first, rows;

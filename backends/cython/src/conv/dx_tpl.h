@@ -39,8 +39,8 @@ static size_t FN(dx_lists)(const ck_conv *g)
     return (size_t)(5 * g->k[1] * g->k[2] + 2 * (g->k[0] + g->k[1] + g->k[2]));
 }
 
-/* The passes of all phases. toff holds each tap's row of the halo at first, and once the strip has its
- * sizes its offset; column, its column of the halo, or in a gapless strip its phase. */
+/* The passes of all phases. toff holds each tap's row of the halo at first, and once the strip has
+ * its sizes its offset; column, its column of the halo, or in a gapless strip its phase. */
 static void FN(list_passes)(gemm_job *j, const ck_conv *g, idx *toff, idx *wtap, idx *column,
                             idx *memory)
 {

@@ -1,6 +1,6 @@
 /* Depthwise convolution: each channel by itself, with one or more filters for each (the channel
- * multiplier), over the strips of strip/planes.h. Padding is 0 in the strips; where that could meet an
- * infinite dout, the direct kernel computes dw. */
+ * multiplier), over the strips of strip/planes.h. Padding is 0 in the strips; if its
+ * product with an infinite dout makes dw NaN, the direct kernel computes dw. */
 #ifndef CK_DEPTHWISE_DEPTHWISE_H
 #define CK_DEPTHWISE_DEPTHWISE_H
 

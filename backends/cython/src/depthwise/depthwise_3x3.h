@@ -1,13 +1,13 @@
-/* Depthwise convolution with 3x3 windows, stride 1 or 2, one filter for each channel, directly from the
- * image; forward and backward to x.
+/* Depthwise convolution with 3x3 windows, stride 1 or 2, one filter for each channel, directly from
+ * the image; forward and backward to x.
  *
- * Most depthwise layers are this, and compute so little that copying a plane into a strip takes longer.
- * So padding is not stored but masked out of the loads, and a few rows of results are summed at a time,
- * to load each row of pixels once for all of them.
+ * Most depthwise layers are this, and compute so little that copying a plane into a strip takes
+ * longer. So padding is not stored but masked out of the loads, and a few rows of results are
+ * summed at a time, to load each row of pixels once for all of them.
  *
- * A row is cut into blocks of VL pixels. With stride 2 a block's lanes are pixels too: every second one
- * is a result. Blocks go from the last to the first, rows downwards, because a row's last block is
- * stored whole: what it writes past its end, the first block of the next row overwrites. */
+ * A row is cut into blocks of VL pixels. With stride 2 a block's lanes are pixels too: every second
+ * one is a result. Blocks go from the last to the first, rows downwards, because a row's last block
+ * is stored whole: what it writes past its end, the first block of the next row overwrites. */
 #ifndef CK_DEPTHWISE_DEPTHWISE_3X3_H
 #define CK_DEPTHWISE_DEPTHWISE_3X3_H
 

@@ -1,4 +1,5 @@
-/* Add some rows of a block of gradients, times the pixels of their windows, to one vector for each tap. */
+/* Add some rows of a block of gradients, times the pixels of their windows, to one vector for each
+ * tap. */
 CK_INLINE void FN(add_products)(const FN(reach_3x3) *reach, const VEC *d, const idx rows,
                                 const idx stride, const int masked, VEC *sums)
 {

@@ -6,7 +6,7 @@ typedef struct {
     const void *in, *w, *b, *dout;
     void *out, *db;
     int relu, flip;
-    MASK mask[CK_MOST_BLOCKS][3]; /* which lanes of a block are columns of the source, for each tap */
+    MASK mask[CK_MOST_BLOCKS][3]; /* [block][tap]: the lanes that are columns of the source */
 } FN(job_3x3);
 
 /* pixels: the lanes' number in a row of results. */

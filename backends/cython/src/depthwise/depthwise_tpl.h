@@ -19,7 +19,8 @@ static void FN(depthwise_forward_chunk)(const depthwise_job *job, idx number, RE
     const plane_job *j = &job->j;
     const ck_pool *g = j->g;
     plane_chunk c = chunk_of(j, number);
-    FN(fill_channel)(&j->strip, (const REAL *)j->in + c.plane * g->in[1] * g->in[2], c.first, strip);
+    FN(fill_channel)(&j->strip, (const REAL *)j->in + c.plane * g->in[1] * g->in[2], c.first,
+                     strip);
     idx taps = j->phase->taps, size = g->out[1] * g->out[2];
     for (idx m = 0; m < job->many; m++) {
         idx f = c.plane % job->channels * job->many + m;
@@ -111,7 +112,8 @@ static void FN(depthwise_dx_task)(void *context, idx task, void *memory)
 
 /* --- backward to w ------------------------------------------------------------------------ */
 
-/* Add count pixels of dout times the pixels of x that each tap reads, to one vector for each tap. */
+/* Add count pixels of dout times the pixels of x that each tap reads, to one vector for each
+ * tap. */
 CK_INLINE void FN(depthwise_dot)(const plane_job *j, const REAL *strip, const REAL *dout, idx count,
                                  const idx first, const idx taps, VEC *sums)
 {

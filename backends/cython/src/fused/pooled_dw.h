@@ -1,13 +1,14 @@
 /* dw and db of conv - relu - max pool, from the gradient of the pooled result.
  *
- * A window passes its gradient to one pixel, so one of the convolution's results per window has any. dw
- * is the sum over these alone of the gradient times its patch of x: with windows of 2x2, a quarter of
- * the products. The strip holds an image's rows with their channels side by side, [y][c][x]. So a patch
- * is a list of runs of KW pixels, `pitch` apart, and the sums of as many runs as there are registers
- * stay in them for all gradients of a filter.
+ * A window passes its gradient to one pixel, so one of the convolution's results per window has
+ * any. dw is the sum over these alone of the gradient times its patch of x: with windows of 2x2, a
+ * quarter of the products. The strip holds an image's rows with their channels side by side,
+ * [y][c][x]. So a patch is a list of runs of KW pixels, `pitch` apart, and the sums of as many runs
+ * as there are registers stay in them for all gradients of a filter.
  *
- * What is left out is 0 times a pixel. If a pixel is not finite, that is not 0; if a gradient is not
- * finite, its products with padding are not 0. Neither is computed here; the return value says so. */
+ * What is left out is 0 times a pixel. If a pixel is not finite, that is not 0; if a gradient is
+ * not finite, its products with padding are not 0. Neither is computed here; the return value says
+ * so. */
 #ifndef CK_FUSED_POOLED_DW_H
 #define CK_FUSED_POOLED_DW_H
 

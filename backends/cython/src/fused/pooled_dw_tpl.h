@@ -38,9 +38,9 @@ static void FN(fill_rows)(const pooled_job *j, const REAL *image, idx begin, idx
     FN(fill_pad)(&zeros, to, 2 * j->pitch + RUN_LANES); /* read with the last runs, not used */
 }
 
-/* The gradients of rows [first, last) of a plane of pooled results that reach the convolution: where
- * each one's patch begins in the strip, and the gradient. Returns how many. No branches: which
- * windows are dead cannot be foreseen. */
+/* The gradients of rows [first, last) of a plane of pooled results that reach the convolution:
+ * where each one's patch begins in the strip, and the gradient. Returns how many. No branches:
+ * which windows are dead cannot be foreseen. */
 CK_INLINE idx FN(list_gradients)(const pooled_job *j, idx plane, idx first, idx last, idx begin,
                                  const int arg_bytes, idx *patch, REAL *grads)
 {
@@ -173,8 +173,8 @@ static void FN(pooled_sum_task)(void *context, idx f, void *scratch)
         ((REAL *)j->db)[f] = sum;
 }
 
-/* Parts of the batch and of the filters, the strip's rows, and a thread's scratch; returns its bytes.
- * All by the shape alone. */
+/* Parts of the batch and of the filters, the strip's rows, and a thread's scratch; returns its
+ * bytes. All by the shape alone. */
 static size_t FN(block_pooled)(pooled_job *j)
 {
     const ck_conv *g = j->g;
@@ -202,8 +202,9 @@ static size_t FN(block_pooled)(pooled_job *j)
     return (size_t)(j->offset_strip + bytes + (2 * j->pitch + 4 * VL) * (idx)sizeof(REAL));
 }
 
-int FN(ck_conv_relu_pool_dw_pooled)(const ck_conv *g, const ck_pool *p, const void *dout, const void *arg,
-                     int arg_bytes, const void *x, void *dw, void *db)
+int FN(ck_conv_relu_pool_dw_pooled)(const ck_conv *g, const ck_pool *p, const void *dout,
+                                    const void *arg, int arg_bytes, const void *x, void *dw,
+                                    void *db)
 {
     pooled_job j = {.g = g, .pool = p, .x = x, .dout = dout, .arg = arg, .arg_bytes = arg_bytes,
                     .dw = dw, .db = db};
@@ -218,7 +219,8 @@ int FN(ck_conv_relu_pool_dw_pooled)(const ck_conv *g, const ck_pool *p, const vo
     }
     j.db_sums = (REAL *)j.sums + sums * (size_t)j.size;
     for (idx t = 0; t < taps; t++)
-        offset[t] = t / p->k[2] * p->d[1] * g->s[1] * j.c * j.pitch + t % p->k[2] * p->d[2] * g->s[2];
+        offset[t] = t / p->k[2] * p->d[1] * g->s[1] * j.c * j.pitch +
+                    t % p->k[2] * p->d[2] * g->s[2];
     offset[taps] = 0; /* no gradient: listed, and overwritten by the next */
     j.offset = offset;
     double work = (double)g->n * g->f * p->out[1] * p->out[2] * (double)(j.size / RUN_LANES + 16);

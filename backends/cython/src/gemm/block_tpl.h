@@ -67,7 +67,7 @@ CK_LOCAL void FN(run_rows)(const FN(block) *b)
     }
 }
 
-/* Vectors that run on over rows, and over images where the chunk holds whole small ones. */
+/* Vectors that run on over rows, and over images if the chunk holds whole small ones. */
 CK_LOCAL void FN(run_packed)(const FN(block) *b)
 {
     idx pixels = b->rows * b->cols, pitch = b->j->in_place ? b->cols : b->j->strip.pitch;
@@ -105,24 +105,24 @@ CK_LOCAL void FN(run_packed)(const FN(block) *b)
         }
         for (idx i = 0; i < v; i++)
             FN(pack_pixels)(b->panel + i * VL, v * VL, b->strip, b->koff, b->k, &vector[i]);
-        /* Each row of the source is a page from the last, which defeats the hardware prefetcher. It is
-         * the last lane's line, because the first one's may have been read already. */
+        /* Each row of the source is a page from the last, which defeats the hardware prefetcher. It
+         * is the last lane's line, because the first one's may have been read already. */
         FN(prefetch) next = {b->strip + n * b->image_size + at + VL - 1, VL,
                           b->j->in_place && n < b->images ? b->koff : NULL};
         FN(run_panel)(b, slots, v, 1, next);
     }
 }
 
-/* Whether what a tile reads of a gapless strip stays in L1 until the next panel of weights; in a strip
- * with a halo, taps of a row share most of what they read. */
+/* Whether what a tile reads of a gapless strip stays in L1 until the next panel of weights; in a
+ * strip with a halo, taps of a row share most of what they read. */
 CK_LOCAL int FN(strip_fits)(idx pitch, idx channels, idx phases, idx halo, idx m)
 {
     return m <= MR ||
            channels * phases * ((2 * VL + halo * pitch) * (idx)sizeof(REAL) + 64) <= L1_BYTES;
 }
 
-/* Whether run_rows is expected to take fewer cycles than run_packed: packing costs a load and a store
- * per vector and k. */
+/* Whether run_rows is expected to take fewer cycles than run_packed: packing costs a load and a
+ * store per vector and k. */
 CK_LOCAL int FN(rows_are_better)(const gemm_job *j, idx rows, idx cols, idx m)
 {
     const strip_shape *s = &j->strip;

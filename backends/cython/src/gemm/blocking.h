@@ -16,8 +16,8 @@ CK_LOCAL idx result_columns(const gemm_job *j)
     return columns;
 }
 
-/* Into how many blocks filters are cut: `least`, or more if there are few tasks. Each block copies the
- * pixels again, so no more than keep the threads busy. No result's bits depend on it. */
+/* Into how many blocks filters are cut: `least`, or more if there are few tasks. Each block copies
+ * the pixels again, so no more than keep the threads busy. No result's bits depend on it. */
 CK_LOCAL idx filter_blocks(idx tasks, idx filters, idx least)
 {
     idx threads = ck_num_threads(), most = filters / LEAST_FILTERS, blocks = least;

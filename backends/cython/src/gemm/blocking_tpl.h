@@ -1,5 +1,5 @@
-/* A problem of one task and one block, for which cutting would cost as much as computing. cut_blocks
- * would cut it no finer. */
+/* A problem of one task and one block, for which cutting would cost as much as computing.
+ * cut_blocks would cut it no finer. */
 static int FN(is_one_block)(const gemm_job *j, idx most_taps, idx halo)
 {
     idx pixels = j->n * j->out_h * j->out_w;
@@ -62,8 +62,8 @@ static void FN(cut_blocks)(gemm_job *j, idx most_taps, idx halo)
     j->chunks_m = blocks_of(j->m, j->mb);
 }
 
-/* Where each pass's packed weights begin, in those of all tasks or in a task's own. A task packs those
- * of all passes at once if they are small, otherwise pass by pass. */
+/* Where each pass's packed weights begin, in those of all tasks or in a task's own. A task packs
+ * those of all passes at once if they are small, otherwise pass by pass. */
 static void FN(lay_out_weights)(gemm_job *j, idx most_taps)
 {
     idx block = j->mb * j->cb, at = 0, slack = 0, each = j->prepacked ? j->groups * j->m * j->c : 0;

@@ -1,7 +1,6 @@
-/* Whether vectors that run on over rows pay for a copy of the strip for each column of taps. Estimates
- * the cycles of both per channel and row of results; see rows_are_better. The factors 1.3 (packing,
- * doubled here for two vectors) and the cost of a copy were fitted to timings on a Xeon with AVX-512 and
- * its AVX2 build, of both strips on the layers of common networks. */
+/* Whether vectors that run on over rows pay for a copy of the strip for each column of taps.
+ * Estimates the cycles of both strips per channel and row of results, as rows_are_better does for
+ * run_rows and run_packed. docs/kernels.md, "Cost models", has timings of both. */
 CK_LOCAL int FN(gapless_pays)(const gapless_problem *p)
 {
     if (p->m <= MR && p->n * p->rows * p->cols <= LEAST_PIXELS)

@@ -1,7 +1,8 @@
 /* What a convolution by GEMM computes, forward or backward to x, and how it is cut into blocks.
  *
- * Forward is one pass; dx of stride s is one stride-1 pass over dout for each of the s x s phases of
- * dx. A task is a block of filters by a block of pixels (rows of an image, or whole small images). */
+ * Forward is one pass; dx of stride s is one stride-1 pass over dout for each of the s x s phases
+ * of dx. A task is a block of filters by a block of pixels (rows of an image, or whole small
+ * images). */
 #ifndef CK_GEMM_JOB_H
 #define CK_GEMM_JOB_H
 
@@ -41,7 +42,7 @@ typedef struct {
     idx wm, wc, wg;           /* w's strides: result channel, source's channel, group */
     idx passes, all_taps;
     gemm_pass *pass;
-    idx *pass_of, *index;     /* [all_taps], if there are several passes: a tap's, and its index there */
+    idx *pass_of, *index;     /* [all_taps], of several passes: a tap's pass, and its index there */
     int in_place;             /* the source is read in place and needs no strip */
     idx cb, images, rows, mb; /* blocks: channels, images, output rows, filters */
     idx chunks_n, chunks_r, chunks_m;

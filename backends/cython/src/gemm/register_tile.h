@@ -1,10 +1,10 @@
 /* The register tile, the innermost part of every GEMM: C (+)= A * B for MR filters (rows) and NR
  * pixels (columns), summed over k. See README.md for the terms.
  *
- * A tile keeps MR x NV vectors of accumulators in registers, NR = NV * VL. A is packed as [k][MR] and
- * broadcast. B comes as vectors of pixels, either from a packed panel [k][NR] or directly from a
- * strip, where row k is koff[k] from each slot's base. Every remainder of MR and NV has a tile of its
- * own, so no lane computes for a filter that does not exist. */
+ * A tile keeps MR x NV vectors of accumulators in registers, NR = NV * VL. A is packed as [k][MR]
+ * and broadcast. B comes as vectors of pixels, either from a packed panel [k][NR] or directly from
+ * a strip, where row k is koff[k] from each slot's base. Every remainder of MR and NV has a tile of
+ * its own, so no lane computes for a filter that does not exist. */
 #ifndef CK_GEMM_REGISTER_TILE_H
 #define CK_GEMM_REGISTER_TILE_H
 

@@ -1,5 +1,6 @@
-/* One vector of pixels: its first row of B (for packed tiles see run_tile), and where its results go:
- * the first n lanes to c, the n2 lanes after them, if any, to c2; for filter i, i * ldc further. */
+/* One vector of pixels: its first row of B (for packed tiles see run_tile), and where its results
+ * go: the first n lanes to c, the n2 lanes after them, if any, to c2; for filter i, i * ldc
+ * further. */
 typedef struct {
     const REAL *b;
     REAL *c, *c2;

@@ -1,4 +1,5 @@
-/* The code of the register tiles: one for every number of rows and vectors, from a panel or a strip. */
+/* The code of the register tiles: one for every number of rows and vectors, from a panel or a
+ * strip. */
 #ifndef CK_GEMM_REGISTER_TILES_H
 #define CK_GEMM_REGISTER_TILES_H
 

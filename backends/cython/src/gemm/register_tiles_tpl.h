@@ -44,9 +44,9 @@ CK_INLINE VEC FN(panel_or_strip)(const int packed, const REAL *panel, const REAL
     return packed ? *(const VEC *)panel : *(const VECU *)strip;
 }
 
-/* Results are planes apart, which defeats the hardware prefetcher. So a tile prefetches the lines that
- * the tile of the next pixels will write, a row of them for each k. A packed tile that is given koff
- * also prefetches the line at koff[kk] from its first slot's b, for each k. */
+/* Results are planes apart, which defeats the hardware prefetcher. So a tile prefetches the lines
+ * that the tile of the next pixels will write, a row of them for each k. A packed tile that is
+ * given koff also prefetches the line at koff[kk] from its first slot's b, for each k. */
 CK_INLINE void FN(run_tile)(const int rows, const int vectors, const int packed, idx k,
                             const REAL *a, const REAL *panel, const idx *koff,
                             const FN(slot) *slots, idx ldc, const REAL *bias, int flags)
@@ -66,7 +66,7 @@ CK_INLINE void FN(run_tile)(const int rows, const int vectors, const int packed,
         if (packed && koff)
             __builtin_prefetch(slots[0].b + koff[kk]);
         VEC held[NV_WIDE];
-        if (rows < vectors) { /* hold the weights, so that 12 accumulators leave room for the rest */
+        if (rows < vectors) { /* hold the weights: 12 accumulators leave room for the rest */
             UNROLL for (int i = 0; i < rows; i++)
             {
                 held[i] = a[i] - (VEC){0};

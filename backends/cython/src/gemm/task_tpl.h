@@ -1,5 +1,5 @@
-/* dx of stride > 1: put a pass's results, [m][rows][cols], in their places; zeros where no tap
- * reaches them. */
+/* dx of stride > 1: interleave a pass's results, [m][rows][cols], with those of the other passes;
+ * zeros if no tap reaches them. */
 static void FN(interleave_pass)(const gemm_job *j, const gemm_pass *p, const REAL *from, idx m,
                            idx first_row, idx rows, REAL *out)
 {
@@ -13,7 +13,7 @@ static void FN(interleave_pass)(const gemm_job *j, const gemm_pass *p, const REA
         }
 }
 
-/* The same for two passes that have the even and the odd columns. */
+/* The same for two passes, of the even and of the odd columns. */
 static void FN(interleave_two_passes)(const gemm_job *j, const gemm_pass *p, const REAL *even,
                                const REAL *odd, idx m, idx first_row, idx rows, REAL *out)
 {
@@ -42,96 +42,129 @@ static idx FN(pass_rows)(const gemm_job *j, const gemm_pass *p, idx first, idx r
     return CK_MAX(0, CK_MIN(rows, all - first));
 }
 
-static void FN(gemm_task)(void *context, idx task, void *scratch)
+/* A task: a block of filters, of images and of rows, and its parts of a thread's scratch memory. */
+typedef struct {
+    idx group, m0, m, n0, images, first;
+    REAL *strip, *results, *panel, *a;
+    idx *koff;
+    REAL *out;      /* its first result */
+    idx next_image; /* from one image's results to the next one's */
+} FN(part);
+
+CK_INLINE FN(part) FN(part_of)(const gemm_job *j, idx task, char *scratch)
 {
-    const gemm_job *j = context;
     idx mi = task % j->chunks_m, rest = task / j->chunks_m;
     idx ri = rest % j->chunks_r;
     rest /= j->chunks_r;
     idx ni = rest % j->chunks_n, run = rest / j->chunks_n % j->runs;
-    idx group = rest / j->chunks_n / j->runs;
-    idx m0 = mi * j->mb, m = CK_MIN(j->mb, j->m - m0);
-    idx images = CK_MIN(j->images, j->n - ni * j->images), n0 = run * j->n + ni * j->images;
-    idx first = ri * j->rows;
-    REAL *strip = (REAL *)((char *)scratch + j->offset_strip);
-    REAL *results = (REAL *)((char *)scratch + j->offset_result);
-    idx *koff = (idx *)((char *)scratch + j->offset_koff);
-    idx out_plane = j->out_h * j->out_w, out_channel = j->depth.out_planes * out_plane;
-    idx next_image = j->depth.images > 1 ? j->depth.out_step * out_plane
-                                         : j->groups * j->m * out_channel;
-    REAL *out = (REAL *)j->out +
-                result_plane(&j->depth, j->groups * j->m, group * j->m + m0, n0) * out_plane;
-    int interleaved = j->passes > 1;
+    FN(part) t = {.group = rest / j->chunks_n / j->runs, .m0 = mi * j->mb, .first = ri * j->rows,
+                  .n0 = run * j->n + ni * j->images,
+                  .images = CK_MIN(j->images, j->n - ni * j->images),
+                  .strip = (REAL *)(scratch + j->offset_strip),
+                  .results = (REAL *)(scratch + j->offset_result),
+                  .panel = (REAL *)(scratch + j->offset_panel),
+                  .a = (REAL *)(scratch + j->offset_a), .koff = (idx *)(scratch + j->offset_koff)};
+    t.m = CK_MIN(j->mb, j->m - t.m0);
+    idx plane = j->out_h * j->out_w, channels = j->groups * j->m;
+    t.out = (REAL *)j->out +
+            result_plane(&j->depth, channels, t.group * j->m + t.m0, t.n0) * plane;
+    t.next_image = j->depth.images > 1 ? j->depth.out_step * plane
+                                       : channels * j->depth.out_planes * plane;
+    return t;
+}
 
-    for (idx c0 = 0; c0 < j->c; c0 += j->cb) {
-        idx cs = CK_MIN(j->cb, j->c - c0);
-        idx channels = j->groups * j->channels, channel = group * j->channels;
-        for (idx n = 0; n < images && !j->in_place; n++)
-            for (idx c = 0; c < cs; c++)
-                FN(fill_plane)(&j->strip, j->src,
-                               source_plane(&j->depth, channels, channel, c0 + c, n0 + n), first,
-                               strip + (n * cs + c) * j->strip.channel_size);
-        REAL *to = results, *a = (REAL *)((char *)scratch + j->offset_a);
-        if (j->together)
-            FN(pack_passes)(j, group, m0, m, c0, cs, a);
-        for (idx i = 0; i < j->passes; i++) {
-            const gemm_pass *p = &j->pass[i];
-            idx rows = FN(pass_rows)(j, p, first, j->rows);
-            FN(block) b = {.j = j, .koff = koff, .m = m, .k = cs * p->taps, .images = images,
-                           .rows = rows, .cols = p->cols};
-            b.panel = (REAL *)((char *)scratch + j->offset_panel);
-            b.strip = strip;
-            b.image_size = cs * j->strip.channel_size;
-            if (j->in_place) {
-                b.strip = (const REAL *)j->src +
-                          (n0 * channels + channel + c0) * j->strip.channel_size;
-                b.image_size = channels * j->strip.channel_size;
-            }
-            b.bias = j->bias && c0 == 0 ? (const REAL *)j->bias + group * j->m + m0 : NULL;
-            b.flags = (c0 ? EPILOGUE_ADD : 0) | (j->relu && c0 + cs == j->c ? EPILOGUE_RELU : 0);
-            b.ldc = interleaved ? rows * p->cols : out_channel;
-            b.out_image = interleaved ? m * b.ldc : next_image;
-            b.out = interleaved ? to : out + first * j->out_w;
-            if (rows == 0 || p->cols == 0 || p->taps == 0)
-                continue;
-            to += images * m * rows * p->cols;
-            for (idx c = 0, k = 0; c < cs; c++)
-                for (idx t = 0; t < p->taps; t++)
-                    koff[k++] = c * j->strip.channel_size + p->toff[t];
-            b.a = j->prepacked ? (const REAL *)j->a + p->a + (group * j->m + m0) * j->c * p->taps +
-                                     c0 * p->taps * m
-                               : a + p->a;
-            if (!j->prepacked && !j->together)
-                FN(pack_weights)(j, p, group, m0, m, c0, cs, a);
-            if (j->strip.gapless && p->cols == j->strip.pitch) { /* one long row */
-                b.cols *= rows;
-                b.rows = 1;
-            }
-            if (FN(rows_are_better)(j, b.rows, b.cols, m))
-                FN(run_rows)(&b);
-            else
-                FN(run_packed)(&b);
-        }
+/* Copy channels c0 .. c0 + cs - 1 of the source to the strip. */
+CK_INLINE void FN(fill_channels)(const gemm_job *j, const FN(part) *t, idx c0, idx cs)
+{
+    idx channels = j->groups * j->channels, channel = t->group * j->channels;
+    for (idx n = 0; n < t->images && !j->in_place; n++)
+        for (idx c = 0; c < cs; c++)
+            FN(fill_plane)(&j->strip, j->src,
+                           source_plane(&j->depth, channels, channel, c0 + c, t->n0 + n), t->first,
+                           t->strip + (n * cs + c) * j->strip.channel_size);
+}
+
+/* One pass over a block of channels. If there are several passes, its results go to `to`. */
+CK_INLINE void FN(run_pass)(const gemm_job *j, const FN(part) *t, const gemm_pass *p, idx c0,
+                            idx cs, idx rows, REAL *to)
+{
+    int interleaved = j->passes > 1;
+    FN(block) b = {.j = j, .strip = t->strip, .koff = t->koff, .panel = t->panel, .m = t->m,
+                   .k = cs * p->taps, .images = t->images, .rows = rows, .cols = p->cols,
+                   .image_size = cs * j->strip.channel_size};
+    if (j->in_place) {
+        idx channels = j->groups * j->channels;
+        b.strip = (const REAL *)j->src +
+                  (t->n0 * channels + t->group * j->channels + c0) * j->strip.channel_size;
+        b.image_size = channels * j->strip.channel_size;
     }
-    if (!interleaved)
-        return;
-    const REAL *from = results;
+    b.bias = j->bias && c0 == 0 ? (const REAL *)j->bias + t->group * j->m + t->m0 : NULL;
+    b.flags = (c0 ? EPILOGUE_ADD : 0) | (j->relu && c0 + cs == j->c ? EPILOGUE_RELU : 0);
+    b.ldc = interleaved ? rows * p->cols : j->depth.out_planes * j->out_h * j->out_w;
+    b.out_image = interleaved ? t->m * b.ldc : t->next_image;
+    b.out = interleaved ? to : t->out + t->first * j->out_w;
+    for (idx c = 0, k = 0; c < cs; c++)
+        for (idx i = 0; i < p->taps; i++)
+            t->koff[k++] = c * j->strip.channel_size + p->toff[i];
+    b.a = j->prepacked ? (const REAL *)j->a + p->a + (t->group * j->m + t->m0) * j->c * p->taps +
+                             c0 * p->taps * t->m
+                       : t->a + p->a;
+    if (!j->prepacked && !j->together)
+        FN(pack_weights)(j, p, t->group, t->m0, t->m, c0, cs, t->a);
+    if (j->strip.gapless && p->cols == j->strip.pitch) { /* one long row */
+        b.cols *= rows;
+        b.rows = 1;
+    }
+    if (FN(rows_are_better)(j, b.rows, b.cols, t->m))
+        FN(run_rows)(&b);
+    else
+        FN(run_packed)(&b);
+}
+
+/* The results of all passes, to the output. */
+CK_INLINE void FN(interleave_results)(const gemm_job *j, const FN(part) *t)
+{
+    const REAL *from = t->results;
     for (idx i = 0; i < j->passes; i++) {
         const gemm_pass *p = &j->pass[i];
         int two = p->sx == 2;
-        idx rows = FN(pass_rows)(j, p, first, j->rows), size = m * rows * p->cols;
-        idx next_size = two ? m * rows * p[1].cols : 0;
-        const REAL *next = from + (p->taps ? images * size : 0);
-        for (idx n = 0; n < images; n++) {
-            REAL *to = out + n * next_image;
+        idx rows = FN(pass_rows)(j, p, t->first, j->rows), size = t->m * rows * p->cols;
+        idx next_size = two ? t->m * rows * p[1].cols : 0;
+        const REAL *next = from + (p->taps ? t->images * size : 0);
+        for (idx n = 0; n < t->images; n++) {
+            REAL *to = t->out + n * t->next_image;
             if (two)
-                FN(interleave_two_passes)(j, p, from + n * size, next + n * next_size, m, first, rows, to);
+                FN(interleave_two_passes)(j, p, from + n * size, next + n * next_size, t->m,
+                                          t->first, rows, to);
             else
-                FN(interleave_pass)(j, p, from + n * size, m, first, rows, to);
+                FN(interleave_pass)(j, p, from + n * size, t->m, t->first, rows, to);
         }
-        from = next + (two && p[1].taps ? images * next_size : 0);
+        from = next + (two && p[1].taps ? t->images * next_size : 0);
         i += two;
     }
+}
+
+CK_LOCAL void FN(gemm_task)(void *context, idx task, void *scratch)
+{
+    const gemm_job *j = context;
+    const FN(part) t = FN(part_of)(j, task, scratch);
+    for (idx c0 = 0; c0 < j->c; c0 += j->cb) {
+        idx cs = CK_MIN(j->cb, j->c - c0);
+        REAL *to = t.results;
+        FN(fill_channels)(j, &t, c0, cs);
+        if (j->together)
+            FN(pack_passes)(j, t.group, t.m0, t.m, c0, cs, t.a);
+        for (idx i = 0; i < j->passes; i++) {
+            const gemm_pass *p = &j->pass[i];
+            idx rows = FN(pass_rows)(j, p, t.first, j->rows);
+            if (rows == 0 || p->cols == 0 || p->taps == 0)
+                continue;
+            FN(run_pass)(j, &t, p, c0, cs, rows, to);
+            to += t.images * t.m * rows * p->cols;
+        }
+    }
+    if (j->passes > 1)
+        FN(interleave_results)(j, &t);
 }
 
 /* One panel of a chunk of filters. */

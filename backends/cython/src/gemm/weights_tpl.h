@@ -7,9 +7,9 @@ CK_INLINE void FN(transpose_rows)(const REAL *from, idx step, idx rows, VEC *squ
         FN(transpose)(from + b * step, step, CK_MIN(VL, rows - b), (REAL *)(square + b), VL);
 }
 
-/* to[i * rows + r] = from[r * step + pick[i]], i < count, where pick ascends, in whole vectors:
- * reads up to a vector behind the last pick, and writes, in ascending order, up to a vector behind
- * the last row. */
+/* to[i * rows + r] = from[r * step + pick[i]], i < count, where pick ascends, in whole vectors.
+ * Reads up to a vector past the last pick, and writes, in ascending order, up to a vector past the
+ * last row. */
 static void FN(pack_picks)(const REAL *from, idx step, idx rows, const idx *pick, idx count,
                            REAL *to)
 {
@@ -31,14 +31,15 @@ static int FN(transposing_pays)(idx rows, idx taps, idx width)
     return rows * taps > 5 * width * blocks_of(rows, VL);
 }
 
-/* Summed channels are far apart in dx's weights, where hardware does not see what comes next. */
+/* Summed channels are far apart in dx's weights, which defeats the hardware prefetcher. */
 CK_INLINE void FN(fetch_weights)(const gemm_job *j, const REAL *from, idx rows)
 {
     for (idx r = 0; r < rows * j->wm; r += 64 / (idx)sizeof(REAL))
         __builtin_prefetch(from + 3 * j->wc + r);
 }
 
-/* Pack the weights of result channels m .. m+rows-1 and summed channels c0 .. c0+cs-1 as [k][rows]. */
+/* Pack the weights of result channels m .. m+rows-1 and summed channels c0 .. c0+cs-1 as
+ * [k][rows]. */
 static void FN(pack_weight_panel)(const gemm_job *j, const gemm_pass *p, idx group, idx m, idx rows,
                                   idx c0, idx cs, REAL *to)
 {
@@ -82,9 +83,10 @@ static void FN(pack_weights)(const gemm_job *j, const gemm_pass *p, idx group, i
     }
 }
 
-/* The same for all passes at once, of which each takes some taps of every kernel. Behind a pass's weights
- * there is room for a vector. */
-static void FN(pack_passes)(const gemm_job *j, idx group, idx m0, idx count, idx c0, idx cs, REAL *a)
+/* The same for all passes at once, each of which takes some taps of every kernel. Past a pass's
+ * weights there is room for a vector. */
+static void FN(pack_passes)(const gemm_job *j, idx group, idx m0, idx count, idx c0, idx cs,
+                            REAL *a)
 {
     const REAL *w = (const REAL *)j->w + group * j->wg;
     const REAL *w_end = (const REAL *)j->w + j->groups * j->wg;

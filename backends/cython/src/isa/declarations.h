@@ -1,5 +1,5 @@
-/* Declares the kernels and rules of this instruction set, so that each definition is checked against
- * its type in kernels.h. */
+/* Declares the kernels and rules of this instruction set, so that each definition is checked
+ * against its type in kernels.h. */
 #ifndef CK_ISA_DECLARATIONS_H
 #define CK_ISA_DECLARATIONS_H
 

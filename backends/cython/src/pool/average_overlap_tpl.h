@@ -37,8 +37,8 @@ CK_INLINE void FN(sum_across)(const FN(overlap_job) *j, const REAL *row, const R
     }
 }
 
-CK_INLINE void FN(sum_down)(const FN(overlap_job) *j, const REAL *sums, const REAL *shares, idx step,
-                            const idx taps, REAL *out, idx room)
+CK_INLINE void FN(sum_down)(const FN(overlap_job) *j, const REAL *sums, const REAL *shares,
+                            idx step, const idx taps, REAL *out, idx room)
 {
     const idx width = j->width;
     for (idx x = 0; x < width; x += VL) {

@@ -11,8 +11,8 @@ typedef struct {
 } FN(plane_average);
 
 /* Every pixel's sum over the taps across; each pixel times its share, if there are shares. */
-CK_INLINE void FN(sum_plane_across)(const FN(plane_average) *j, const REAL *plane, const REAL *shares,
-                                    const idx taps, REAL *to)
+CK_INLINE void FN(sum_plane_across)(const FN(plane_average) *j, const REAL *plane,
+                                    const REAL *shares, const idx taps, REAL *to)
 {
     const idx vectors = j->vectors, left = j->left;
     for (idx v = 0; v < vectors; v++) {
@@ -44,7 +44,8 @@ CK_INLINE void FN(sum_plane_down)(const FN(plane_average) *j, const REAL *sums, 
     }
 }
 
-CK_INLINE void FN(average_task_planes)(const FN(plane_average) *j, idx task, const int backward, REAL *memory)
+CK_INLINE void FN(average_task_planes)(const FN(plane_average) *j, idx task, const int backward,
+                                       REAL *memory)
 {
     idx first = task * j->per_task, last = CK_MIN(j->g->planes, first + j->per_task);
     REAL *sums = memory + j->above;

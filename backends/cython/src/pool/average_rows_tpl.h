@@ -19,7 +19,8 @@ static void FN(average_forward_chunk)(const plane_job *j, idx number, REAL *shar
 {
     const ck_pool *g = j->g;
     plane_chunk c = chunk_of(j, number);
-    FN(fill_channel)(&j->strip, (const REAL *)j->in + c.plane * g->in[1] * g->in[2], c.first, strip);
+    FN(fill_channel)(&j->strip, (const REAL *)j->in + c.plane * g->in[1] * g->in[2], c.first,
+                     strip);
     for (idx r = 0; r < c.rows; r++, strip += j->strip.pitch) {
         idx oh = c.first + r, room = (c.rows - r) * g->out[2];
         if (r == 0 || g->counts[1][oh] != g->counts[1][oh - 1])

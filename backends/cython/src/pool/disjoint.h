@@ -1,5 +1,5 @@
-/* Pooling by disjoint windows of two columns, as those of the usual 2x2 pooling are: each pixel belongs
- * to at most one window, so rows are read and written in place.
+/* Pooling by disjoint windows of two columns, as those of the usual 2x2 pooling are: each pixel
+ * belongs to at most one window, so rows are read and written in place.
  *
  * A window's rows are those of all its planes, in row-major order. */
 #ifndef CK_POOL_DISJOINT_H
@@ -14,7 +14,8 @@
 
 enum { MOST_WINDOW_ROWS = 127 }; /* table.py: fewer than 256 taps */
 
-/* A row of windows: its first output, how many of the volume's outputs follow, and its first pixel. */
+/* A row of windows: its first output, how many of the volume's outputs follow, and its first
+ * pixel. */
 typedef struct {
     idx at, room, pixel;
 } window_row;
@@ -37,8 +38,8 @@ CK_LOCAL int run_disjoint(pool_job *job, ck_task run)
     return run_planes(job, run, 1);
 }
 
-/* `run(row, offsets of its windows' rows, how many)` for every row of windows of the task's planes, with
- * the two rows of the usual windows known to the compiler. `run` may use the pool, g. */
+/* `run(row, offsets of its windows' rows, how many)` for every row of windows of the task's planes,
+ * with the two rows of the usual windows known to the compiler. `run` may use the pool, g. */
 #define EACH_WINDOW_ROW(job, task, run) \
     if ((job)->rows == 2) { \
         const idx offset[2] = {0, (job)->offset[1]}; \

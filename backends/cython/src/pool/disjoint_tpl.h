@@ -14,9 +14,9 @@ CK_INLINE void FN(window_pixels)(const REAL *row, idx left, idx n, VEC *a, VEC *
 
 /* --- forward -------------------------------------------------------------------------------- */
 
-/* A row of maxima; `left` pixels of the array lie behind the windows' corner. */
-CK_INLINE void FN(max_of_windows)(const pool_job *job, window_row r, const idx *offset, const idx rows,
-                                idx width, idx left, const int want_args)
+/* A row of maxima; `left` pixels of the array follow the windows' corner. */
+CK_INLINE void FN(max_of_windows)(const pool_job *job, window_row r, const idx *offset,
+                                  const idx rows, idx width, idx left, const int want_args)
 {
     const REAL *row = (const REAL *)job->in + r.pixel;
     REAL *out = (REAL *)job->out + r.at;
@@ -58,7 +58,8 @@ static void FN(max_disjoint_task)(void *context, idx task, void *scratch)
 #undef CK_ROW
 }
 
-int FN(ck_max_pool_forward_disjoint)(const ck_pool *g, const void *x, void *out, void *arg, int arg_bytes)
+int FN(ck_max_pool_forward_disjoint)(const ck_pool *g, const void *x, void *out, void *arg,
+                                     int arg_bytes)
 {
     (void)arg_bytes; /* 1 */
     pool_job job = {.g = g, .in = x, .out = out, .arg_out = arg};
@@ -91,7 +92,8 @@ static void FN(average_disjoint_task)(void *context, idx task, void *scratch)
     (void)scratch;
     const pool_job *job = context;
     idx end = job->g->planes * pool_in(job->g);
-#define CK_ROW(r, offset, rows) FN(average_of_windows)(job, r, offset, rows, g.out[2], end - r.pixel)
+#define CK_ROW(r, offset, rows) \
+    FN(average_of_windows)(job, r, offset, rows, g.out[2], end - r.pixel)
     EACH_WINDOW_ROW(job, task, CK_ROW)
 #undef CK_ROW
 }
@@ -104,8 +106,8 @@ int FN(ck_avg_pool_forward_disjoint)(const ck_pool *g, const void *x, void *out)
 
 /* --- backward ------------------------------------------------------------------------------- */
 
-/* Two vectors of a row of dx, of which 2 n lanes are under windows: no lane more, for the next row may
- * be there already. */
+/* Two vectors of a row of dx, of which 2 n lanes are under windows. No further lane is written: the
+ * next row may be stored already. */
 CK_INLINE void FN(put_windows)(REAL *to, VEC a, VEC b, idx n)
 {
     if (n >= VL) {
@@ -117,7 +119,7 @@ CK_INLINE void FN(put_windows)(REAL *to, VEC a, VEC b, idx n)
     }
 }
 
-/* VL indices from output `at` on, of which the array holds at least one. */
+/* VL argmax indices from output `at` on, of which the array holds at least one. */
 CK_INLINE IVEC FN(args_at)(const uint8_t *args, idx at, idx end)
 {
     uint8_t some[LANES] = {0};
@@ -127,7 +129,7 @@ CK_INLINE IVEC FN(args_at)(const uint8_t *args, idx at, idx end)
     return FN(from_bytes)(some);
 }
 
-/* The rows of dx under a row of windows: each gradient goes to its maximum's index. */
+/* The rows of dx under a row of windows: each gradient goes to its argmax index. */
 CK_INLINE void FN(put_back)(const pool_job *job, window_row r, const idx *offset, const idx rows,
                             idx width, idx end)
 {
@@ -146,7 +148,7 @@ CK_INLINE void FN(put_back)(const pool_job *job, window_row r, const idx *offset
     }
 }
 
-/* The same where each gradient goes to its window in equal shares. */
+/* The same if each gradient goes to its window in equal shares. */
 CK_INLINE void FN(share_back)(const pool_job *job, window_row r, const idx *offset, const idx rows,
                               idx width)
 {
@@ -200,8 +202,8 @@ static void FN(share_back_task)(void *context, idx task, void *scratch)
     FN(zero_between)(job, task);
 }
 
-int FN(ck_max_pool_backward_disjoint)(const ck_pool *g, const void *dout, const void *arg, int arg_bytes,
-                              void *dx)
+int FN(ck_max_pool_backward_disjoint)(const ck_pool *g, const void *dout, const void *arg,
+                                      int arg_bytes, void *dx)
 {
     (void)arg_bytes; /* 1 */
     pool_job job = {.g = g, .in = dout, .out = dx, .arg = arg};

@@ -1,4 +1,4 @@
-/* The largest value of a plane and its index, one by one. */
+/* The argmax index of a plane, value by value. */
 static idx FN(largest)(const REAL *x, idx size)
 {
     idx index_of = 0;
@@ -8,7 +8,7 @@ static idx FN(largest)(const REAL *x, idx size)
     return index_of;
 }
 
-/* The larger of two values and the smaller of two places, lane by lane. */
+/* The larger of two values and the smaller of two indices, lane by lane. */
 CK_INLINE VEC FN(larger)(VEC a, VEC b)
 {
     IVEC unused = {0};
@@ -28,7 +28,7 @@ CK_INLINE IVEC FN(first_index)(IVEC a, IVEC b)
 #endif
 }
 
-/* The largest in each lane and the first index index_of it stood, without NaN, of which `nan` tells. */
+/* The largest in each lane and its first index; `nan` tells whether there was a NaN. */
 CK_INLINE void FN(largest_in_lanes)(const REAL *x, idx size, VEC *best, IVEC *arg, IVEC *nan)
 {
     VEC lowest = {0};
@@ -46,8 +46,8 @@ CK_INLINE void FN(largest_in_lanes)(const REAL *x, idx size, VEC *best, IVEC *ar
     }
 }
 
-/* The places of the maxima of as many planes as a vector has lanes. Turned, lane p of all vectors
- * is plane p's: the largest of them, and of those that have it the first index. */
+/* The argmax indices of as many planes as a vector has lanes. After a transpose, lane p of all
+ * vectors is plane p's: the largest of them, and the first index among the lanes that equal it. */
 static void FN(largest_of_planes)(const REAL *x, idx size, idx planes, LANE *index_of)
 {
     VEC best[LANES], args[LANES];
@@ -136,14 +136,15 @@ static void FN(average_global_backward_task)(void *context, idx task, void *memo
     }
 }
 
-int FN(ck_max_pool_forward_global)(const ck_pool *g, const void *x, void *out, void *arg, int arg_bytes)
+int FN(ck_max_pool_forward_global)(const ck_pool *g, const void *x, void *out, void *arg,
+                                   int arg_bytes)
 {
     pool_job r = {.g = g, .in = x, .out = out, .arg_out = arg, .arg_bytes = arg_bytes};
     return run_planes(&r, FN(max_global_forward_task), 3);
 }
 
-int FN(ck_max_pool_backward_global)(const ck_pool *g, const void *dout, const void *arg, int arg_bytes,
-                               void *dx)
+int FN(ck_max_pool_backward_global)(const ck_pool *g, const void *dout, const void *arg,
+                                    int arg_bytes, void *dx)
 {
     pool_job r = {.g = g, .in = dout, .out = dx, .arg = arg, .arg_bytes = arg_bytes};
     return run_planes(&r, FN(max_global_backward_task), 1);

@@ -1,5 +1,5 @@
-/* Whether all are greater than -inf and none is NaN, by sums: one that overflows says no, which takes
- * the slower path and is not wrong. */
+/* Whether all are greater than -inf and none is NaN, by sums: one that overflows says no, which
+ * takes the slower path and is not wrong. */
 static int FN(are_plain)(const REAL *x, idx n)
 {
     VEC lowest = {0};
@@ -44,8 +44,8 @@ CK_INLINE void FN(max_block)(const FN(across) *a, idx block, const idx taps,
         FN(max_taps)(a, block, taps, 0, plain, best, arg);
 }
 
-/* first: each window's first real tap along the row, which is the argmax if all are -inf. If pixels are
- * `plain`, none is. */
+/* first: each window's first real tap along the row, which is the argmax if all are -inf. If pixels
+ * are `plain`, none is. */
 CK_INLINE void FN(max_across)(const FN(overlap_job) *j, const REAL *row, const idx taps,
                               const idx stride, const LANE *first, const int plain,
                               REAL *best_to, LANE *arg_to)
@@ -98,7 +98,8 @@ CK_INLINE void FN(max_down)(const FN(overlap_job) *j, const REAL *bests, const L
     }
 }
 
-static void FN(max_overlap_chunk)(const FN(overlap_job) *j, idx number, const LANE *first, REAL *bests)
+static void FN(max_overlap_chunk)(const FN(overlap_job) *j, idx number, const LANE *first,
+                                  REAL *bests)
 {
     overlap_chunk c = FN(overlap_chunk_of)(j, number);
     LANE *args = (LANE *)(bests + j->reduced * j->pitch);

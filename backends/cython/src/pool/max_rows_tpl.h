@@ -1,5 +1,5 @@
-/* One row of maxima. `first` has each window's first real tap along the row; index0 counts the taps of
- * the rows above its first real one. */
+/* One row of maxima. `first` has each window's first real tap along the row; index0 counts the taps
+ * of the rows above its first real one. */
 CK_INLINE void FN(max_row)(const plane_job *j, const REAL *strip, const idx *offset, const idx taps,
                            const LANE *first, LANE index0, const int check_nan, idx at, idx room)
 {

@@ -1,8 +1,8 @@
 /* Windows that overlap downwards, stride 1 or 2 along the rows, read directly from the image.
  *
- * A window is separated: first every row of pixels is reduced along the row, then those rows down the
- * windows. So a row is reduced once for all windows that share it. With stride 2 a vector's lanes are
- * pixels, every second of which begins a window. */
+ * A window is separated: first every row of pixels is reduced along the row, then those rows down
+ * the windows. So a row is reduced once for all windows that share it. With stride 2 a vector's
+ * lanes are pixels, every second of which begins a window. */
 #ifndef CK_POOL_OVERLAP_H
 #define CK_POOL_OVERLAP_H
 

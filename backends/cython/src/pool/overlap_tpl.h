@@ -48,7 +48,8 @@ CK_LOCAL void FN(cut_overlap)(FN(overlap_job) *j, idx bytes)
     j->per_task = CK_MAX(1, PLANE_TASK_ELEMENTS * j->chunks / elements);
 }
 
-CK_LOCAL FN(overlap_job) FN(overlap_of_windows)(const ck_pool *g, const void *in, void *out, idx bytes)
+CK_LOCAL FN(overlap_job) FN(overlap_of_windows)(const ck_pool *g, const void *in, void *out,
+                                                idx bytes)
 {
     FN(overlap_job) j = {.g = g, .src_h = g->in[1], .src_w = g->in[2], .height = g->out[1],
                      .width = g->out[2], .top = g->p[1], .left = g->p[2], .sh = g->s[1],
@@ -64,7 +65,8 @@ CK_LOCAL int FN(run_overlap)(FN(overlap_job) *j, ck_task run, idx bytes)
                        (size_t)(j->reduced * j->pitch * bytes + more), pool_work(j->g) / 4);
 }
 
-/* What reducing a row needs of the job: a copy, because the compiler knows that stores do not change it. */
+/* What reducing a row needs of the job: a copy, because the compiler knows that stores do not
+ * change it. */
 typedef struct {
     const REAL *row; /* tap 0's pixels for block 0 */
     idx left, step, inside, width;

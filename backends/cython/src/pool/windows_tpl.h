@@ -34,8 +34,8 @@ static void FN(max_forward_plane)(void *context, idx plane, void *scratch)
     }
 }
 
-/* dx of some planes: each output's gradient is added at its argmax index. Going from output to pixel
- * costs the same for every window, while going from pixel to outputs costs a step per tap. */
+/* dx of some planes: each output's gradient is added at its argmax index. Going from output to
+ * pixel costs the same for every window, while going from pixel to outputs costs a step per tap. */
 CK_INLINE void FN(scatter)(const pool_job *job, idx task, const int arg_bytes)
 {
     const ck_pool *g = job->g;
@@ -118,14 +118,15 @@ static void FN(avg_backward_plane)(void *context, idx plane, void *scratch)
     FN(avg_plane)(context, plane, 1);
 }
 
-int FN(ck_max_pool_forward_windows)(const ck_pool *g, const void *x, void *out, void *arg, int arg_bytes)
+int FN(ck_max_pool_forward_windows)(const ck_pool *g, const void *x, void *out, void *arg,
+                                    int arg_bytes)
 {
     pool_job job = {.g = g, .in = x, .out = out, .arg_out = arg, .arg_bytes = arg_bytes};
     return ck_parallel(g->planes, FN(max_forward_plane), &job, 0, pool_work(g));
 }
 
-int FN(ck_max_pool_backward_windows)(const ck_pool *g, const void *dout, const void *arg, int arg_bytes,
-                             void *dx)
+int FN(ck_max_pool_backward_windows)(const ck_pool *g, const void *dout, const void *arg,
+                                     int arg_bytes, void *dx)
 {
     idx taps = g->k[0] * g->k[1] * g->k[2], *offset = malloc((size_t)taps * sizeof(idx));
     if (!offset)

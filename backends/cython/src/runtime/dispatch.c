@@ -1,4 +1,5 @@
-/* The instruction set whose kernels run: the best one this CPU has, or the one CONVKIT_ISA names. */
+/* The instruction set whose kernels run: the best one this CPU has, or the one CONVKIT_ISA
+ * names. */
 #include "kernels.h"
 
 #include <stdatomic.h>

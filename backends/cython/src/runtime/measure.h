@@ -1,5 +1,5 @@
-/* What this machine can do at best, for benchmarks to compare with: multiply-adds that touch no memory,
- * and a plain copy, both on the thread pool. */
+/* What this machine can do at best, for benchmarks to compare with: multiply-adds that touch no
+ * memory, and a plain copy, both on the thread pool. */
 #ifndef CK_RUNTIME_MEASURE_H
 #define CK_RUNTIME_MEASURE_H
 

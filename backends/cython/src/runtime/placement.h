@@ -1,5 +1,5 @@
-/* Where the pool's workers sleep, and what keeps them from waking up where they are in the way.
- * Guarded by the pool's lock for sleepers. Included by threads.c, which asks for GNU's names. */
+/* The CPUs on which the pool's workers sleep, and how they are kept from waking up on the caller's.
+ * Guarded by the pool's lock for sleepers. Included by threads.c, which defines _GNU_SOURCE. */
 #ifndef CK_PLACEMENT_H
 #define CK_PLACEMENT_H
 
@@ -15,9 +15,9 @@ typedef struct {
 #endif
 } placement;
 
-/* A worker that fell asleep on the caller's CPU is woken there where the kernel takes no other for
- * idle (a virtual CPU that is halted counts as busy), and waits until the caller has done all the
- * work. So it is kept off that CPU until it runs. */
+/* A worker that fell asleep on the caller's CPU is woken there if the operating system considers no
+ * other CPU idle (a halted virtual CPU counts as busy). It then waits until the caller has done all
+ * the work. So it is kept off that CPU until it runs. */
 static void keep_off(placement *places, int count)
 {
 #ifdef __linux__

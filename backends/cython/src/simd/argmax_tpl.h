@@ -32,7 +32,7 @@ CK_INLINE void FN(take_larger)(VEC *best, IVEC *arg, VEC v, IVEC index)
 #endif
 }
 
-/* The lanes where a or b is NaN. */
+/* The lanes in which a or b is NaN. */
 CK_INLINE IVEC FN(unordered)(VEC a, VEC b)
 {
 #if defined(__AVX512F__) && CK_VECTOR_BYTES == 64 && defined(REAL_IS_DOUBLE)
@@ -58,7 +58,7 @@ CK_INLINE int FN(any_lane)(IVEC v)
 #endif
 }
 
-/* Lane by lane yes where a equals b, otherwise no. */
+/* Lane by lane `yes` if a equals b, otherwise `no`. */
 CK_INLINE IVEC FN(where_equal)(VEC a, VEC b, IVEC yes, IVEC no)
 {
 #if defined(__AVX512F__) && CK_VECTOR_BYTES == 64 && defined(REAL_IS_DOUBLE)
@@ -75,7 +75,7 @@ CK_INLINE IVEC FN(where_equal)(VEC a, VEC b, IVEC yes, IVEC no)
 #endif
 }
 
-/* Like take_larger, where no lane holds a NaN. */
+/* Like take_larger, if no lane holds a NaN. */
 CK_INLINE void FN(take_greater)(VEC *best, IVEC *arg, VEC v, IVEC index)
 {
 #if defined(__AVX512F__) && CK_VECTOR_BYTES == 64
@@ -139,7 +139,8 @@ CK_INLINE void FN(to_bytes)(uint8_t *p, IVEC v)
 #endif
 #elif defined(__AVX2__) && CK_VECTOR_BYTES == 32
 #ifdef REAL_IS_DOUBLE
-    __m256i low = _mm256_permutevar8x32_epi32((__m256i)v, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+    __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
+    __m256i low = _mm256_permutevar8x32_epi32((__m256i)v, even);
     __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_castsi256_si128(low));
     _mm_storeu_si32(p, _mm_packus_epi16(words, words));
 #else

@@ -1,10 +1,11 @@
 /* The names that a template uses, for float, or for double if REAL_IS_DOUBLE is defined.
  *
- * REAL: the dtype. FN(name): the symbol of this instruction set and dtype, so that all link into one
- * module. LANES (for the preprocessor), VL: REALs in a vector, in general the number of lanes.
+ * REAL: the dtype. FN(name): the symbol of this instruction set and dtype, so that all link into
+ * one module. LANES (for the preprocessor), VL: REALs in a vector, in general the number of lanes.
  * VEC: an aligned vector; VECU: the same at any address; IVEC, IVECU: of integers as wide as REAL
  * (LANE), which is what a comparison gives. MASK: lanes in the form that loads them quickest.
- * EACH_LANE(m, s): m(s, lane) for every lane; EACH_HALF(m): m(n) for half the lanes, a quarter … 1. */
+ * EACH_LANE(m, s): m(s, lane) for every lane; EACH_HALF(m): m(n) for half the lanes, a quarter …
+ * 1. */
 #undef REAL
 #undef FN
 #undef LANE

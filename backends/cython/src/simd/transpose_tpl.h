@@ -6,7 +6,7 @@
         r[i] = low; \
     }
 
-/* Lane p of r[i] and lane i of r[p] change places. */
+/* Exchange lane p of r[i] with lane i of r[p]. */
 CK_INLINE void FN(transpose_square)(VEC *r)
 {
     EXCHANGE(1)

@@ -5,7 +5,8 @@ typedef LANE IVECU __attribute__((vector_size(CK_VECTOR_BYTES), may_alias, align
 
 CK_INLINE VEC FN(load)(const REAL *p) { return *(const VECU *)p; }
 
-/* The lanes of a vector whose bits are set; memory of the others is not touched, and loaded as 0. */
+/* The lanes of a vector whose bits are set; memory of the others is not touched, and loaded as
+ * 0. */
 #if defined(__AVX2__) && CK_VECTOR_BYTES == 32
 typedef __m256i MASK;
 #else
@@ -122,7 +123,7 @@ CK_INLINE VEC FN(load_masked_or)(VEC rest, const REAL *p, MASK mask)
 CK_INLINE VEC FN(load_part)(const REAL *p, idx n) { return FN(load_lanes)(p, FIRST_LANES(n)); }
 CK_INLINE void FN(store_part)(REAL *p, VEC v, idx n) { FN(store_lanes)(p, v, FIRST_LANES(n)); }
 
-/* even, odd = the lanes of a and b, which lie one after the other, by their number. */
+/* even, odd = the even and the odd lanes of a and b, in that order. */
 CK_INLINE void FN(deinterleave_lanes)(VEC a, VEC b, VEC *even, VEC *odd)
 {
     *even = SHUFFLE(a, b, EACH_LANE(EVEN_LANE, 0));

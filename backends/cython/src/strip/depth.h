@@ -1,7 +1,7 @@
 /* The third axis of a convolution, for kernels of images. Every plane of results is an image of its
- * own, and each of its summed channels is one plane of the source: as many for each channel there as
- * the kernel has taps in depth. So a volume's strips are filled plane by plane, those of padding with
- * zeros. An image is a volume of one plane and one tap. */
+ * own, and each of its summed channels is one plane of the source: as many for each channel there
+ * as the kernel has taps in depth. So a volume's strips are filled plane by plane, those of padding
+ * with zeros. An image is a volume of one plane and one tap. */
 #ifndef CK_STRIP_DEPTH_H
 #define CK_STRIP_DEPTH_H
 

@@ -1,5 +1,6 @@
 /* Copy what output rows `first` and following read of a plane, given by its number; -1: padding. */
-CK_LOCAL void FN(fill_plane)(const strip_shape *s, const void *planes, idx number, idx first, REAL *to)
+CK_LOCAL void FN(fill_plane)(const strip_shape *s, const void *planes, idx number, idx first,
+                             REAL *to)
 {
     if (number < 0)
         FN(zero)(to, s->channel_size);

@@ -75,8 +75,8 @@ CK_LOCAL idx plane_tasks(const plane_job *j)
                 FN(put_every)(row, value(p, i), i * (sx) + p, sx, (j)->width); \
     }
 
-/* All rows of dx of chunk c, by `put_row(strip row, phases, sx, row of dx, room)`, with the number of
- * column phases known to the compiler if it is a usual one. */
+/* All rows of dx of chunk c, by `put_row(strip row, phases, sx, row of dx, room)`, with the number
+ * of column phases known to the compiler if it is a usual one. */
 #define PUT_ROWS(j, c, values, put_row) \
     for (idx y = (c).first * (j)->sy, end = CK_MIN((j)->height, ((c).first + (c).rows) * (j)->sy); \
          y < end; y++) { \

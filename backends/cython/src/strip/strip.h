@@ -112,10 +112,11 @@ CK_LOCAL void strip_of_pixels(strip_shape *s, const ck_window *g, int gapless, i
     s->ph[0] = s->pw[0] = 0;
 }
 
-/* The taps that reach phase (y, x) of dx: tap[i], whose output is in row row[i] and column col[i] of
- * the halo. In row-major order of the taps; returns how many. lists is memory for
- * 2 * (k[1] + k[2]) numbers. */
-CK_LOCAL idx taps_of_phase(const ck_window *g, idx y, idx x, idx *tap, idx *row, idx *col, idx *lists)
+/* The taps that reach phase (y, x) of dx: tap[i], whose output is in row row[i] and column col[i]
+ * of the halo. In row-major order of the taps; returns how many. lists is memory for 2 * (k[1] +
+ * k[2]) numbers. */
+CK_LOCAL idx taps_of_phase(const ck_window *g, idx y, idx x, idx *tap, idx *row, idx *col,
+                           idx *lists)
 {
     idx *kh = lists, *oh = kh + g->k[1], *kw = oh + g->k[1], *ow = kw + g->k[2], count = 0;
     idx rows = reaching_taps(g, 1, y, kh, oh), cols = reaching_taps(g, 2, x, kw, ow);

@@ -4,8 +4,8 @@ CK_INLINE void FN(zero)(REAL *to, idx n)
         __builtin_memset(to, 0, (size_t)n * sizeof(REAL));
 }
 
-/* Lay out the phases for `rows` rows. If the columns of two phases are copied together, there is room
- * for a vector between them. */
+/* Lay out the phases for `rows` rows. If the columns of two phases are copied together, there is
+ * room for a vector between them. */
 CK_INLINE void FN(size_strip)(strip_shape *s, idx rows)
 {
     s->rows = rows;
@@ -14,8 +14,8 @@ CK_INLINE void FN(size_strip)(strip_shape *s, idx rows)
 }
 
 /* How rows are copied: what is outside the source becomes `pad`; NaNs are noted in `nan` if asked.
- * The row `ahead` REALs further is prefetched meanwhile, for the hardware prefetcher does not follow
- * to other planes. */
+ * The row `ahead` REALs further is prefetched meanwhile, for the hardware prefetcher does not
+ * follow to other planes. */
 typedef struct {
     VEC pad;
     IVEC nan;
@@ -126,8 +126,8 @@ CK_INLINE void FN(list_lanes)(FN(row_lanes) *l, const strip_shape *s, idx p)
 }
 
 /* Vector i of a row of pixels; what is outside is padding. */
-CK_INLINE VEC FN(pixels_at)(FN(filler) *f, const FN(row_lanes) *l, const REAL *row, idx i, idx width,
-                            const int find_nan)
+CK_INLINE VEC FN(pixels_at)(FN(filler) *f, const FN(row_lanes) *l, const REAL *row, idx i,
+                            idx width, const int find_nan)
 {
     idx x = l->first + i * VL;
     unsigned lanes = l->listed ? l->lanes[i] : FN(lanes_inside)(x, width);
@@ -227,8 +227,8 @@ CK_INLINE void FN(fill_two_phases)(const strip_shape *s, FN(filler) *f, idx p, c
     }
 }
 
-/* Copy what output rows `first` and following read of one channel of one image. Past the last channel
- * there is room for a vector. */
+/* Copy what output rows `first` and following read of one channel of one image. Past the last
+ * channel there is room for a vector. */
 CK_INLINE void FN(fill_strip)(const strip_shape *s, FN(filler) *f, const REAL *plane, idx first,
                               REAL *to, const int find_nan)
 {

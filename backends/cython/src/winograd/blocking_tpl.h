@@ -17,7 +17,8 @@ static void FN(cut_tiles)(winograd_job *j, idx most)
     j->lanes = round_up(j->rows * j->cols, VL);
 }
 
-/* What all tasks may share: with the tasks' own memory, less than a tenth of the arrays and 4 MiB. */
+/* What all tasks may share: with the tasks' own memory, less than a tenth of the arrays and 4
+ * MiB. */
 static idx FN(shared_bytes)(const winograd_job *j)
 {
     idx images = j->n * (j->k * j->src_h * j->src_w + j->m * j->out_h * j->out_w);

@@ -1,5 +1,5 @@
-/* The transforms of Winograd's F(4x4, 3x3): a tile of 4 x 4 results from 6 x 6 pixels by 36 products
- * instead of 144. Vector lanes are tiles (or, for weights, filters).
+/* The transforms of Winograd's F(4x4, 3x3): a tile of 4 x 4 results from 6 x 6 pixels by 36
+ * products instead of 144. Vector lanes are tiles (or, for weights, filters).
  *
  * Points 0, 1, -1, 1/2, -2 and infinity, which round less than 0, +-1, +-2: Barabasz, Anderson,
  * Soodhalter and Gregg (2020), "Error analysis and improving the accuracy of Winograd convolution",

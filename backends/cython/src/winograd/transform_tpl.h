@@ -33,7 +33,7 @@ CK_INLINE void FN(output_points)(const VEC *m, VEC *y)
     y[3] = (difference + m[5]) + (REAL)0.125 * m[3] - 8 * m[4];
 }
 
-/* The 36 values of VL kernels, flipped where asked; from one tap to the next `step` REALs. */
+/* The 36 values of VL kernels, flipped if asked; taps are `step` REALs apart. */
 CK_INLINE void FN(weight_tile)(const REAL *taps, idx step, int flip, VEC *u)
 {
     VEC half[3][IN_TILE];
@@ -56,8 +56,8 @@ CK_INLINE void FN(clear_vectors)(REAL *to, idx n)
 }
 
 /* Rows of pixels to rows of points: lines[i], i < 6, gets B^T applied down six rows of one image,
- * from (y, x) on, `width` columns; what lies outside the image is zero. May write up to a vector
- * behind a line's end. */
+ * from (y, x) on, `width` columns; what is outside the image is zero. May write up to a vector
+ * past a line's end. */
 static void FN(points_down)(const REAL *plane, idx h, idx w, idx y, idx x, idx width, REAL *lines,
                             idx pitch)
 {
@@ -75,7 +75,8 @@ static void FN(points_down)(const REAL *plane, idx h, idx w, idx y, idx x, idx w
         VEC d[IN_TILE], r[IN_TILE];
         idx n = end - q, at = x + q;
         if (n >= VL)
-            UNROLL for (int i = 0; i < IN_TILE; i++) d[i] = *(const VECU *)(row[i] + (at & inside[i]));
+            UNROLL for (int i = 0; i < IN_TILE; i++)
+                d[i] = *(const VECU *)(row[i] + (at & inside[i]));
         else
             UNROLL for (int i = 0; i < IN_TILE; i++) d[i] =
                 FN(load_part)(row[i] + (at & inside[i]), n);
@@ -97,7 +98,8 @@ CK_INLINE void FN(take_columns)(const REAL *from, const int s, REAL *first, REAL
     *(VECU *)second = odd;
 }
 
-/* Put column 4 t + j of every line at to[(6 i + j) * step + t], t < tiles. Writes whole vectors. */
+/* Store column 4 t + j of every line at to[(6 i + j) * step + t], t < tiles. Writes whole
+ * vectors. */
 static void FN(spread)(const REAL *lines, idx pitch, idx tiles, REAL *to, idx step)
 {
     for (idx i = 0; i < IN_TILE; i++, to += IN_TILE * step)

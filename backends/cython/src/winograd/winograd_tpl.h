@@ -18,8 +18,8 @@ static void FN(transform_pixels)(const winograd_job *j, tile_block b, idx group,
             idx image = (b.first + r) / j->high, y = (b.first + r) % j->high * OUT_TILE - j->top;
             const REAL *from =
                 (const REAL *)j->src + ((image * j->groups + group) * j->k + c) * plane;
-            FN(points_down)(from, j->src_h, j->src_w, y, b.x * OUT_TILE - j->left, OUT_TILE * b.cols + 2,
-                            lines, pitch);
+            FN(points_down)(from, j->src_h, j->src_w, y, b.x * OUT_TILE - j->left,
+                            OUT_TILE * b.cols + 2, lines, pitch);
             FN(spread)(lines, pitch, b.cols, spread + r * b.cols, step);
         }
         if (tiles % VL)
@@ -33,8 +33,8 @@ static void FN(transform_pixels)(const winograd_job *j, tile_block b, idx group,
                 UNROLL for (int x = 0; x < IN_TILE; x++) d[x] =
                     *(const VEC *)(spread + (y * IN_TILE + x) * step + i * VL);
                 FN(input_points)(d, r);
-                UNROLL for (int x = 0; x < IN_TILE; x++) *(VEC *)(to + (y * IN_TILE + x) * j->v_step) =
-                    r[x];
+                UNROLL for (int x = 0; x < IN_TILE; x++)
+                    *(VEC *)(to + (y * IN_TILE + x) * j->v_step) = r[x];
             }
         }
     }
@@ -106,8 +106,8 @@ static void FN(multiply_points)(const winograd_job *j, const REAL *u, const REAL
                 idx rows = panel_rows(ms, panels, q, &m);
                 REAL *to = c + m * j->lanes;
                 FN(slot) slots[2] = {{NULL, to, to, VL, 0}, {NULL, to + VL, to + VL, VL, 0}};
-                FN(ck_packed_tiles)[two - 1][rows](ks, u + m * ks, panel, NULL, slots, j->lanes, NULL,
-                                                k0 ? EPILOGUE_ADD : 0);
+                FN(ck_packed_tiles)[two - 1][rows](ks, u + m * ks, panel, NULL, slots, j->lanes,
+                                                   NULL, k0 ? EPILOGUE_ADD : 0);
             }
         }
 }
@@ -130,7 +130,8 @@ static REAL FN(write_pixels)(const winograd_job *j, tile_block b, idx filter, co
     REAL bias = j->bias ? ((const REAL *)j->bias)[filter] : 0;
     VEC check = {0};
     for (idx t = 0; t < tiles; t += VL)
-        check += FN(output_tile)(products + t, j->m_step, bias, j->relu, pixels + OUT_TILE * t, step);
+        check += FN(output_tile)(products + t, j->m_step, bias, j->relu, pixels + OUT_TILE * t,
+                                 step);
     idx width = CK_MIN(OUT_TILE * b.cols, j->out_w - OUT_TILE * b.x), plane = j->out_h * j->out_w;
     for (idx r = 0; r < b.rows; r++) {
         idx image = (b.first + r) / j->high, y = (b.first + r) % j->high * OUT_TILE;

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 #: What a copy of the sources is made without.
 LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", "build", "dist", "site", "runs", "data", "*.egg-info", "*.so", "__pycache__",

@@ -21,6 +21,7 @@ from convkit.spec import ConvSpec, PoolSpec
 
 from . import table
 from .table import KERNELS, Kernel
+from .transposed import Transposed
 
 try:
     from . import _kernels
@@ -109,7 +110,7 @@ def _pooled_dw_kernel(conv_spec: ConvSpec, pool_spec: PoolSpec) -> str:
     return table.choose("conv_relu_pool_dw", specs, _kernels.InstructionSet()).name
 
 
-class CythonBackend(_kernels.Calls):
+class CythonBackend(Transposed, _kernels.Calls):
     """Compiled kernels behind convkit's backend protocol; the forward calls are compiled too."""
 
     name = "cython"

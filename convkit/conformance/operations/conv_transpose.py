@@ -165,10 +165,10 @@ class ConvTranspose(Conv):
         spec: ConvTransposeSpec = case.specs[0]
         conv, x = spec.adjoint, extended(spec, given.x)
         cols = fast_reference.columns(conv, given.dout)
-        found = fast_reference.conv_gradients(conv, cols, given.w, x)
-        out, axes = found["dx"], (0, *range(2, spec.axes + 2))
+        out, dw = fast_reference.conv_gradients(conv, cols, given.w, x)
+        axes = (0, *range(2, spec.axes + 2))
         results = {"dx": inside(spec, fast_reference.conv_out(conv, cols, given.w, None))}
-        results |= {"dw": found["dw"]}
+        results |= {"dw": dw}
         if given.b is not None:
             out = out + given.b.reshape(-1, *(1,) * spec.axes)
             results["db"] = given.dout.sum(axis=axes, dtype=np.float64)

@@ -23,6 +23,8 @@ from convkit.conformance.entry import (
 )
 from convkit.conformance.operations import conv_space
 from convkit.conformance.operations.conv_problems import BEYOND_QUICK, STRUCTURED
+from convkit.conformance.reference import FloatArray
+from convkit.operations import OPERATIONS
 from convkit.spec import ConvSpec
 
 
@@ -135,7 +137,7 @@ class Conv(Entry):
         spec: ConvSpec = case.specs[0]
         cols = fast_reference.columns(spec, given.x)
         out = fast_reference.conv_out(spec, cols, given.w, given.b)
-        return {"out": out, **fast_reference.conv_gradients(spec, cols, given.w, given.dout)}
+        return {"out": out, **gradients(spec, cols, given.w, given.dout)}
 
     def random(self, rng: np.random.Generator) -> Geometry:
         """Draw a small convolution; it need not be valid."""
@@ -194,6 +196,14 @@ class Conv(Entry):
     def expected(self, case: Case, arrays: Arrays, rounds: bool) -> dict[str, Expected]:
         """Return out, dx, dw and, with a bias, db."""
         return linear(case, arrays, rounds)
+
+
+def gradients(
+    spec: ConvSpec, cols: FloatArray, w: FloatArray, dout: FloatArray
+) -> dict[str, FloatArray]:
+    """Return dx, dw and, with a bias, db by name, from the columns of x."""
+    found = fast_reference.conv_gradients(spec, cols, w, dout)
+    return dict(zip(OPERATIONS[spec.operation].gradients, found, strict=False))
 
 
 def linear(case: Case, arrays: Arrays, rounds: bool) -> dict[str, Expected]:

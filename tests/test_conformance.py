@@ -18,9 +18,9 @@ from convkit_im2col_numpy import Im2colNumpy
 from convkit import api, conformance
 from convkit.cli import run as cli
 from convkit.conformance import cases, catalogue, checks, data
+from convkit.conformance.entries import ENTRIES
 from convkit.conformance.subject import Impostor, Subject
 from convkit.errors import BackendNotFoundError, ParameterError
-from convkit.operations import OPERATIONS
 
 pytestmark = pytest.mark.long
 
@@ -232,7 +232,7 @@ def test_a_call_that_the_backend_did_not_answer_is_never_a_pass(
     assert report.counts["pass"] == 0
 
 
-@pytest.mark.parametrize("op", OPERATIONS)
+@pytest.mark.parametrize("op", ENTRIES)
 @pytest.mark.parametrize("level", ["quick", "default"])
 def test_every_case_reads_back_from_its_text(op: str, level: str) -> None:
     for check in conformance.CHECKS.values():
@@ -243,7 +243,7 @@ def test_every_case_reads_back_from_its_text(op: str, level: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", cases.DTYPES)
-@pytest.mark.parametrize("op", OPERATIONS)
+@pytest.mark.parametrize("op", ENTRIES)
 def test_exact_data_sum_exactly_in_any_order(op: str, dtype: str) -> None:
     limit = 2.0**24 if dtype == "float32" else 2.0**53
     for case in checks.with_data(catalogue.geometries(op, "quick", 0), "exact"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convkit.conformance import catalogue, checks, data
-from convkit.operations import OPERATIONS
+from convkit.conformance.entries import ENTRIES
 
 
 def differ(values):
@@ -98,7 +98,7 @@ def test_sizes_around_a_block_in_every_dimension(block):
             assert around <= sizes, (level, name)
 
 
-@pytest.mark.parametrize("op", OPERATIONS)
+@pytest.mark.parametrize("op", ENTRIES)
 def test_empty_batches(op):
     assert all(c.x_shape[0] == 0 for c in catalogue.empty_batches(op))
     assert len(catalogue.empty_batches(op)) > 1
@@ -123,7 +123,7 @@ def test_layouts_keep_values_and_are_what_they_say(layout):
 
 
 def test_special_values_are_in_the_data():
-    kinds = {c.data for op in OPERATIONS for c in checks.CHECKS["ties"].make(op, "quick", 0)}
+    kinds = {c.data for op in ENTRIES for c in checks.CHECKS["ties"].make(op, "quick", 0)}
     assert kinds >= {f"ties-{k}" for k in ("equal", "small", "nan", "inf", "ninf", "negative")}
     given = list(checks.CHECKS["denormal"].make("conv", "quick", 0))
     tiny = [np.abs(data.inputs(c).x) < np.finfo(c.dtype).tiny for c in given]

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convkit import conformance
+from convkit import conformance, registry
 from convkit.conformance import CHECKS, cases, catalogue, data
 from convkit.conformance.checks import with_data
-from convkit.conformance.entries import ENTRIES
+from convkit.conformance.entries import ENTRIES, UNCHECKED
 from convkit.operations import OPERATIONS
 
 FOLDER = Path(conformance.__file__).parent
@@ -20,10 +20,24 @@ LAWS = {name for entry in ENTRIES.values() for name in entry.laws}
 
 
 def test_every_operation_has_an_entry_in_the_order_of_the_table() -> None:
-    assert list(ENTRIES) == list(OPERATIONS), "add it to convkit/conformance/entries.py"
+    """Or is said to have none yet; then no bundled backend may have kernels for it."""
+    known = [*ENTRIES, *UNCHECKED]
+    assert known == list(OPERATIONS), "add it to convkit/conformance/entries.py"
+    for name in ("cython", "im2col_numpy", "naive"):
+        record = registry.load(name)
+        assert [op for op in UNCHECKED if record.method(OPERATIONS[op].method("forward"))] == []
 
 
-@pytest.mark.parametrize("op", OPERATIONS)
+def test_a_backends_own_kernels_for_an_unchecked_operation_are_reported() -> None:
+    backend = registry.load("im2col_numpy").backend
+    own = type("Own", (type(backend),), {"name": "own"})()
+    for step in ("forward", "backward"):
+        setattr(own, OPERATIONS[UNCHECKED[0]].method(step), lambda *_: None)
+    report = conformance.run(own, "quick", ops=["max_pool"], checks=["declarations"])
+    assert f"has no checks of it yet: {UNCHECKED[0]}" in report.verdict()
+
+
+@pytest.mark.parametrize("op", ENTRIES)
 def test_an_entry_brings_problems_data_and_a_reference(op: str) -> None:
     missing = [name for name in PROBLEMS if not getattr(ENTRIES[op], name)]
     assert not missing, f"{type(ENTRIES[op]).__name__} lacks {missing}"
@@ -41,7 +55,7 @@ def test_an_entry_brings_problems_data_and_a_reference(op: str) -> None:
     assert all(np.isfinite(e.ref).all() for e in found.values())
 
 
-@pytest.mark.parametrize("op", OPERATIONS)
+@pytest.mark.parametrize("op", ENTRIES)
 def test_an_operation_is_asked_by_checks_of_values_gradients_state_and_memory(op: str) -> None:
     asked = {name for name, check in CHECKS.items() if op in check.operations}
     wanted = {"forward-exact", "backward-exact", "repeat", "guard-pages", "threads", "empty-batch"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import ConvTransposeSpec, ParameterError, ShapeError
+from convkit import ConvTransposeSpec
 
 GEOMETRY = [
     {},
@@ -117,74 +117,6 @@ def test_it_can_be_verified_and_pickled(backend, rng):
         convkit.conv_transpose_backward(out, cache)
     dx = convkit.conv_transpose_backward(out, pickle.loads(pickle.dumps(cache)))[0]
     np.testing.assert_array_equal(dx, convkit.conv_transpose_backward(out, cache)[0])
-
-
-X, W = (2, 4, 5, 6), (4, 3, 3, 2)
-
-
-@pytest.mark.parametrize(
-    ("x", "w", "keywords", "error", "message"),
-    [
-        (X, (3, 3, 3, 2), {}, ShapeError, r"w.shape[0] (=3) must equal x.shape[1] (=4)"),
-        (X, W, {"groups": 3}, ShapeError, r"w.shape[0] (=4) must be divisible by groups (=3)"),
-        (X, W, {"output_pad": -1}, ParameterError, r"output_pad (=-1) must be at least 0 along every axis"),
-        (
-            X, W, {"stride": 2, "output_pad": (1, 2)}, ParameterError,
-            "output_pad (=(1, 2)) must be smaller than stride or dilation, whichever is larger "
-            "(=2), along spatial axis 1",
-        ),
-        (
-            X, W, {"pad": "same", "stride": 2, "output_pad": 1}, ParameterError,
-            "output_pad (=1) must not be given with pad='same', which sets it",
-        ),
-        (
-            X, W, {"pad": 9}, ShapeError,
-            "pad (=9) leaves -11 pixels of out along spatial axis 0; at least 1 must be left: "
-            "x.shape is (2, 4, 5, 6), the window 3",
-        ),
-    ],
-)  # fmt: skip
-def test_refusals(x, w, keywords, error, message):
-    with pytest.raises(error) as caught:
-        convkit.conv_transpose(np.ones(x), np.ones(w), **keywords)
-    assert str(caught.value) == message
-
-
-def test_a_backends_own_methods_are_used_where_it_supports_the_problem(rng):
-    calls = []
-
-    class Own:
-        name, api_version = "own", 1
-
-        def __init__(self):
-            self.real = convkit.registry.load("im2col_numpy").backend
-            self.declines = False
-
-        def __getattr__(self, name):
-            if name.startswith(("conv_f", "conv_b", "pool")):
-                return getattr(self.real, name)
-            raise AttributeError(name)
-
-        def supports(self, spec):
-            return "not today" if spec.operation == "conv_transpose" and self.declines else None
-
-        def conv_transpose_forward(self, spec, x, w, b):
-            calls.append("forward")
-            return np.zeros(spec.out_shape, spec.dtype), None
-
-        def conv_transpose_backward(self, spec, dout, x, w, saved, needs):
-            calls.append("backward")
-            return np.zeros_like(x), np.zeros_like(w), None
-
-    x, w = integers(rng, X), integers(rng, W)
-    own = Own()
-    out, cache = convkit.conv_transpose_forward(x, w, backend=own)
-    convkit.conv_transpose_backward(out, cache)
-    assert calls == ["forward", "backward"]
-    own.declines = True
-    convkit.reload()
-    assert convkit.conv_transpose(x, w, backend=own).any()  # composed of its convolution
-    assert calls == ["forward", "backward"]
 
 
 TORCH = [

@@ -17,13 +17,14 @@ BACKENDS = ROOT / "backends"
 #: The import order. A line's packages and modules are those of one level; `x.{a,b}` is x.a, x.b.
 ORDER = """
 errors names state version files optional
-spec.{arguments,geometry,conv,pool} spec
+spec.{arguments,geometry,conv,conv_transpose,norm,pool} spec
 operations contract bounds gradcheck
 plugin_check registry
 selection selection.{outcome,request,scope,resolve,transfer}
-calls calls.{params,arrays,plan,results,cache,fallback,stored_case,expectations,verifier}
+calls calls.{params,arrays,plan,results,cache,norms,fallback,methods,stored_case,expectations}
+calls.{expected_norms,verifier}
 calls.{tracing,planner,pickling,dispatch}
-api replay layers images pytest_plugin
+norms api replay layers images pytest_plugin
 models.{common,affine,three_layer,deep} models
 training training.{checks,history,optim,checkpoint,snapshot,protocol,solver,sweeps}
 training.data.{dataset,npz,folders,digits,download,pickles,cifar10_files,cifar10,load} training.data
@@ -31,9 +32,9 @@ training.presets
 report report.{theme,grid,plots,folders,record,page}
 conformance.{cases,reference,fast_reference,arrays,covering,space,entry}
 conformance.operations.{conv_problems,conv_space,conv,pool_problems,pool_space,pools,max_pool}
-conformance.operations.{avg_pool,fused_space,conv_relu_pool} conformance.operations
+conformance.operations.{avg_pool,fused_space,conv_relu_pool,conv_transpose} conformance.operations
 conformance.{entries,catalogue,data,subject,checks,contract_checks,gradients,guard,large,problems}
-conformance.{report,coverage,properties,state,execute,child,worker,runner} conformance
+conformance.{report,coverage,properties,state,execute,child,worker,runner,search} conformance
 conformance.test_backend
 bench bench.{problems,memory,subjects,machine,timing,tables,check,comparison,scaling}
 bench.{training_step,plots,page,runner}

@@ -111,23 +111,26 @@ def _params(op: str, geometry: Values) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _bias_shape(operation: Operation, sizes: dict[str, Any]) -> Any:
-    if not sizes.get("bias", True):
-        return None
-    transposed = operation.parts[0] == "conv_transpose"
-    return (sizes["w"][1] * sizes.get("groups", 1),) if transposed else sizes["w"][:1]
-
-
-_DERIVED = {"b": ("bias", _bias_shape)}
-"""Inputs whose shape follows from others: the flag that says whether it is given, and its shape."""
+_FLAGS = {"b": "bias"}
+"""Inputs whose shape follows from the others, each with the flag that says whether it is given."""
 
 
 def _shapes(op: str, geometry: Values) -> dict[str, Any]:
     sizes = dict(geometry)
     return {
-        name: _DERIVED[name][1](OPERATIONS[op], sizes) if name in _DERIVED else sizes[name]
+        name: _bias_shape(op, geometry) if name in _FLAGS else sizes[name]
         for name in OPERATIONS[op].inputs
     }
+
+
+@lru_cache(maxsize=16384)
+def _bias_shape(op: str, geometry: Values) -> Any:
+    """One number for each channel that comes out of the first part."""
+    operation, sizes = OPERATIONS[op], dict(geometry)
+    if not sizes.get(_FLAGS["b"], True):
+        return None
+    inputs = [sizes.get(name) for name in operation.inputs]
+    return operation.make_specs(inputs, _params(op, geometry), FLOATS[0])[0].out_shape[1:2]
 
 
 # Kept, because many checks ask for one problem, each with a case and data of its own.
@@ -144,7 +147,7 @@ def geometry_keys(op: str) -> set[str]:
     operation = OPERATIONS[op]
     tables = zip(_prefixes(operation), operation.parameters, strict=True)
     keys = {prefix + key for prefix, table in tables for key in table.defaults}
-    return keys | {_DERIVED[name][0] if name in _DERIVED else name for name in operation.inputs}
+    return keys | {_FLAGS.get(name, name) for name in operation.inputs}
 
 
 def case(
@@ -177,7 +180,7 @@ def parse(text: str) -> Case:
             raise ParameterError(f"case: {word!r} must be key=value")
         target = named if key in named else geometry if key in known else extra
         target[key] = value if key in ("dtype", "data") else _value(value)
-    needed = [name for name in OPERATIONS[op].inputs if name not in _DERIVED]
+    needed = [name for name in OPERATIONS[op].inputs if name not in _FLAGS]
     if any(name not in geometry for name in needed):
         raise ParameterError(f"case (={text!r}) must give {' and '.join(f'{n}=' for n in needed)}")
     made = Case(op, tuple(geometry.items()), extra=tuple(extra.items()), **named)

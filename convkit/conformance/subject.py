@@ -16,9 +16,10 @@ import numpy as np
 from convkit import api, bounds, registry
 from convkit.conformance.arrays import Inputs
 from convkit.conformance.cases import Case
+from convkit.conformance.entries import UNCHECKED
 from convkit.conformance.reference import FloatArray
 from convkit.contract import API_VERSION
-from convkit.operations import Step, operation_of
+from convkit.operations import OPERATIONS, Step, operation_of
 from convkit.plugin_check import optional_methods, required_methods
 from convkit.selection.resolve import refusal
 
@@ -97,6 +98,7 @@ class Subject:
             "exact": self.exact,
             "error_factor": self.error_factor,
             "reproducible": self.reproducible,
+            "unchecked": [n for n in UNCHECKED if self.has(OPERATIONS[n].method("forward"))],
             "expected_failures": {str(k): str(v) for k, v in known.items()},
         }
 
@@ -156,8 +158,10 @@ class Subject:
             values = function(dout, cache, needs=gradients if needs is None else needs)
         else:
             values = (function(dout, cache),)
-        if case.operation.required or set(needs or gradients) != {"db"}:
-            # Composed, a bias' gradient alone is a sum that no backend is asked for.
+        sums = {f"d{name}" for name in case.operation.inputs if name not in case.operation.kept}
+        if case.operation.required or not set(needs or gradients) <= sums:
+            # The gradient of an input that backward does not get is a sum over dout alone; where
+            # the operation is composed, no backend is asked for it.
             self._prove(self._methods(case, "backward"))
         found = zip(gradients, values, strict=True)
         return {name: value for name, value in found if value is not None}

@@ -1,0 +1,109 @@
+"""From options to settings, data, model and solver."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+
+from convkit import registry
+from convkit.commands import _build as build
+from convkit.commands._options import TrainOptions
+from convkit.models import DeepConvNet, ThreeLayerConvNet
+from convkit.training.presets import preset
+
+GIVEN = {"data": "digits", "model": "three_layer", "dtype": "float32", "seed": 0,
+         "out": Path("runs")}  # fmt: skip
+OPTIONS = TrainOptions(**(dict.fromkeys(f.name for f in dataclasses.fields(TrainOptions)) | GIVEN))
+
+
+def options(**changes):
+    return dataclasses.replace(OPTIONS, **changes)
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((12, 1, 8, 8)).astype("f4"), np.arange(12) % 3
+    return {"X_train": X, "y_train": y, "X_val": X, "y_val": y, "class_names": ("a", "b", "c")}
+
+
+def test_what_is_not_given_is_the_preset_s():
+    settings, defaults = build.settings_of(options()), preset("digits")
+    assert settings["learning_rate"] == defaults.learning_rate
+    assert settings["epochs"] == defaults.num_epochs
+    settings = build.settings_of(options(learning_rate=0.5, epochs=3, batch_size=7))
+    assert (settings["learning_rate"], settings["epochs"], settings["batch_size"]) == (0.5, 3, 7)
+    assert settings["reg"] == defaults.reg
+
+
+def test_iterations_are_given_in_place_of_epochs(data):
+    settings = build.settings_of(options(iterations=5, batch_size=4))
+    assert (settings["epochs"], settings["iterations"]) == (None, 5)
+    solver = build.make_solver(settings, data, verbose=False)
+    solver.train()
+    assert len(solver.loss_history) == 5
+
+
+def test_an_option_of_another_rule_is_refused():
+    assert build.settings_of(options(update_rule="rmsprop", decay_rate=0.9))["decay_rate"] == 0.9
+    with pytest.raises(click.UsageError, match="--beta1 is no option of the update rule 'sgd'"):
+        build.settings_of(options(update_rule="sgd", beta1=0.9))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("three_layer", ThreeLayerConvNet), ("deep", DeepConvNet)]
+)
+def test_the_model_has_the_data_s_shape_and_classes(data, name, kind):
+    settings = build.settings_of(options(model=name, num_filters=4, dtype="float64"))
+    model = build.make_model(settings, data, np.random.default_rng(0))
+    assert type(model) is kind
+    assert model.loss(data["X_val"].astype("f8")).shape == (12, 3)
+    assert {array.dtype for array in model.params.values()} == {np.dtype("f8")}
+
+
+def test_the_same_seed_makes_the_same_model_and_another_one_another(data):
+    def parameters(seed):
+        settings = build.settings_of(options(seed=seed))
+        return build.make_solver(settings, data, verbose=False).model.params
+
+    for name, array in parameters(1).items():
+        np.testing.assert_array_equal(parameters(1)[name], array)
+    assert any((parameters(1)[name] != array).any() for name, array in parameters(2).items())
+
+
+def test_training_images_are_cut_to_the_number_asked_for():
+    pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
+    cut, whole = build.load(options(num_train=5)), build.load(options())
+    assert len(cut["X_train"]) == len(cut["y_train"]) == 5
+    np.testing.assert_array_equal(cut["X_train"], whole["X_train"][:5])
+    assert len(cut["X_val"]) == len(whole["X_val"])
+
+
+def test_the_backend_is_that_of_the_first_layer(data):
+    settings = build.settings_of(options(backend="naive,im2col_numpy", num_filters=5))
+    assert build.choose_backend(settings, data) is registry.load("naive")
+    spec = build.first_layer(settings, data, batch=2)
+    assert (spec.x_shape, spec.w_shape[0]) == ((2, 1, 8, 8), 5)
+    assert spec.out_shape == (2, 5, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("threads", "has_threads", "expected"),
+    [(3, True, 3), (None, True, 1), (3, False, 3), (None, False, None)],
+)
+def test_numpy_gets_one_thread_where_the_backend_has_its_own(
+    monkeypatch, threads, has_threads, expected
+):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    asked, set_to = [], []
+    monkeypatch.setattr(threadpoolctl, "threadpool_limits", asked.append)
+    record = registry.Record("some", "some")
+    found = set_to.append if has_threads else None
+    monkeypatch.setattr(record, "method", lambda name: found, raising=False)
+    build.limit_threads({"threads": threads}, record)
+    assert asked == [expected]
+    assert set_to == ([threads] if has_threads and threads else [])

@@ -1,0 +1,51 @@
+"""What the solver needs of a model: the models have it, and two members are all of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+
+import numpy as np
+import pytest
+
+from convkit.models import DeepConvNet, ThreeLayerConvNet
+from convkit.training.protocol import Model, Progress
+from convkit.training.solver import Solver
+
+
+@pytest.mark.parametrize("model", [ThreeLayerConvNet, DeepConvNet])
+def test_the_models_have_it(model):
+    loss = inspect.signature(model.loss)
+    assert list(loss.parameters) == list(inspect.signature(Model.loss).parameters)
+    assert loss.parameters["y"].default is None
+    assert all(isinstance(array, np.ndarray) for array in model(rng=0).params.values())
+
+
+class Linear:
+    """The least that is a model: scores x w."""
+
+    def __init__(self):
+        self.params = {"w": np.zeros((2, 2))}
+
+    def loss(self, X, y=None):
+        scores = X @ self.params["w"]
+        if y is None:
+            return scores
+        error = scores - np.eye(2)[y]
+        return (error**2).mean(), {"w": 2 * X.T @ error / error.size}
+
+
+def test_two_members_are_enough_for_a_solver():
+    X, y = np.eye(2)[[0, 1, 0, 1]], np.array([0, 1, 0, 1])
+    steps = []
+    solver = Solver(
+        Linear(), {"X_train": X, "y_train": y, "X_val": X, "y_val": y}, batch_size=2,
+        num_epochs=3, verbose=False, rng=0, on_step=steps.append, optim_config={"learning_rate": 1},
+    )  # fmt: skip
+    solver.train()
+    assert solver.check_accuracy(X, y) == 1
+    assert [step.iteration for step in steps] == list(range(1, 7))
+    assert {step.num_iterations for step in steps} == {6}
+    assert all(type(step) is Progress for step in steps)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        steps[0].loss = 0

@@ -252,6 +252,8 @@ def _nonfinite(op: str, level: str, seed: int) -> Iterator[Case]:
         for kind in kinds:
             for where in ("x", "dout"):
                 yield from with_data([c], f"nonfinite-{kind}-{where}", "non-finite")
+        if ENTRIES[op].weights and (level != "quick" or i % 2 == 0):
+            yield from with_data([c], "nonfinite-zero-x", "non-finite")
 
 
 @check("nonfinite", _nonfinite)
@@ -363,6 +365,9 @@ def arrange(a: FloatArray, layout: str) -> FloatArray:
         moved = raw.view(a.dtype).reshape(a.shape)
         moved[...] = a
         return moved
+    if layout == "unit":  # of an axis of length 1 the stride is nobody's business
+        odd = (s if n > 1 else 7 * a.itemsize for n, s in zip(a.shape, a.strides, strict=True))
+        return np.lib.stride_tricks.as_strided(a.copy(), a.shape, tuple(odd))
     if layout == "swapped":
         return a.astype(a.dtype.newbyteorder("S"))
     if layout == "memmap":  # read-only to the processor as well: writing ends the process
@@ -382,6 +387,8 @@ def _layouts(op: str, level: str, seed: int) -> Iterator[Case]:
             seen.add(found.feature)
             for layout in LAYOUTS:
                 yield from with_data([found], "exact", "layouts", layout=layout)
+        if set(found.x_shape[2:]) == {1}:
+            yield from with_data([found], "exact", "layouts", layout="unit")
 
 
 @check("layout", _layouts)

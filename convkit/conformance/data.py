@@ -76,11 +76,17 @@ def _denormal(case: Case, rng: Any) -> Arrays:
 
 
 def _nonfinite(case: Case, rng: Any) -> Arrays:
-    """Small non-zero integers with one or a few of NaN, inf and -inf in x or in dout."""
+    """Small non-zero integers with one or a few of NaN, inf and -inf in x or in dout.
+
+    ``zero`` is a NaN with weights of which half are 0: a product with 0 is NaN all the same.
+    """
     arrays = _integers(case, rng, 4, 4)
     _, kind, where = case.data.split("-")
     target = arrays[where]
-    value = {"nan": np.nan, "inf": np.inf, "ninf": -np.inf}.get(kind)
+    if kind == "zero":
+        for name in ENTRIES[case.op].weights:
+            arrays[name][rng.random(arrays[name].shape) < 0.5] = 0
+    value = {"nan": np.nan, "zero": np.nan, "inf": np.inf, "ninf": -np.inf}.get(kind)
     if target.size:
         count = 1 if value is not None else max(1, target.size // 7)
         places = rng.choice(target.size, count, replace=False)

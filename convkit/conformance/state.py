@@ -13,10 +13,11 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
-from convkit.conformance import catalogue, guard
+from convkit.conformance import catalogue, guard, problems
 from convkit.conformance.cases import Case, case
 from convkit.conformance.checks import bits, check, judge, run_both, same, with_data
 from convkit.conformance.data import expected, inputs
@@ -93,6 +94,23 @@ def pairs(subject: Subject, case: Case) -> None:
     judge(subject, _reseeded(case), {"out": out_other, **second})
     for name, value in subject.backward(case, mine.dout, cache).items():
         bits(name, value, first[name], "backward twice from one cache")
+    with ThreadPoolExecutor(1) as pool:
+        later = pool.submit(subject.backward, case, mine.dout, cache).result()
+    for name, value in later.items():
+        bits(name, value, first[name], "backward in another thread")
+    _kept(subject, case)
+
+
+KEPT = 12
+"""How many results are kept at once: more than a ring of a few buffers holds."""
+
+
+def _kept(subject: Subject, case: Case) -> None:
+    """Raise Failed where a result changes while later ones are computed."""
+    several = [dataclasses.replace(case, seed=case.seed + i % 3) for i in range(KEPT)]
+    results = [subject.everything(found, inputs(found).copies()) for found in several]
+    for found, result in zip(several, results, strict=True):
+        judge(subject, found, result)
 
 
 def _reseeded(found: Case) -> Case:
@@ -189,7 +207,21 @@ def guard_pages(subject: Subject, case: Case) -> None:
 
 def _guarded(op: str, level: str, seed: int) -> Iterator[Case]:
     yield from _small(op, level, seed)
+    yield from _popular(op)
     yield from with_data(catalogue.blocks(op, level), "exact")
+
+
+MOST_TERMS = 60_000
+
+
+def _popular(op: str) -> Iterator[Case]:
+    """One problem of each popular geometry, for a path of its own may read past its inputs."""
+    seen: set[Any] = set()
+    for _, point, found in problems.chosen(op, "quick", 0):
+        geometry = (point.get("geometry"), point.get("convolution"), point.get("pool"))
+        if any(geometry) and geometry not in seen and found.work < MOST_TERMS:
+            seen.add(geometry)
+            yield dataclasses.replace(found, extra=())
 
 
 # --- threads and processes ------------------------------------------------------------------

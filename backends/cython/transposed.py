@@ -1,7 +1,7 @@
 """Transposed convolution by the convolution's own kernels: no zeros are inserted into x.
 
-Forward is the dx kernel of the convolution whose adjoint it is, dx its forward kernel, and dw its dw
-kernel with the two arrays exchanged.
+Forward is the dx kernel of the convolution whose adjoint it is, dx its forward kernel, and dw its
+dw kernel with the two arrays exchanged.
 """
 
 from __future__ import annotations

@@ -28,7 +28,9 @@ pytestmark = [
 TARGETS: dict[str, tuple[dict[str, str], str]] = {
     "help": ({}, "make sanitize"),
     "run": ({"RUN_ARGS": "--epochs 1 --name once"}, "Report: runs/once/report.html"),
-    "test": ({"TEST_ARGS": "tests/test_spec.py"}, " passed"),
+    "test": ({"TEST_ARGS": "tests/test_contract.py"}, " passed"),
+    "test-fast": ({"TEST_ARGS": "tests/test_contract.py"}, " passed"),
+    "test-all": ({"TEST_ARGS": "tests/test_contract.py"}, " passed"),
     "lint": ({}, "Success: no issues found"),
     "docs": ({}, ""),
     "bench": (
@@ -40,7 +42,11 @@ TARGETS: dict[str, tuple[dict[str, str], str]] = {
         "tiny",
     ),
     "sanitize": (
-        {"SANITIZE_ISAS": "generic", "SANITIZE_ARGS": "--op max_pool --dtype float32"},
+        {
+            "SANITIZE_ISAS": "generic",
+            "SANITIZE_CFLAGS": "-O0",
+            "SANITIZE_ARGS": "--op max_pool --dtype float32 --check forward-exact",
+        },
         "== generic cython_fast",
     ),
     "mutants": ({"MUTANT_ARGS": "--jobs 1 --log known.jsonl"}, "1/1 Row("),

@@ -60,17 +60,14 @@ def conv_out(spec: ConvSpec, cols: FloatArray, w: FloatArray, b: FloatArray | No
 
 def conv_gradients(
     spec: ConvSpec, cols: FloatArray, w: FloatArray, dout: FloatArray
-) -> dict[str, FloatArray]:
-    """Return dx, dw and, with a bias, db, from the columns of x."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return dx, dw and db from the columns of x."""
     images, pixels = len(cols), cols.shape[3]
     filters = w.reshape(spec.groups, -1, cols.shape[2]).astype(np.float64)
     grads = dout.astype(np.float64).reshape(images, spec.groups, filters.shape[1], pixels)
     dw = (grads @ cols.swapaxes(2, 3)).sum(axis=0)
     back = filters.swapaxes(1, 2) @ grads
-    found = {"dx": fold(spec, back), "dw": dw.reshape(spec.w_shape)}
-    if spec.has_bias:
-        found["db"] = grads.sum(axis=(0, 3)).reshape(-1)
-    return found
+    return fold(spec, back), dw.reshape(spec.w_shape), grads.sum(axis=(0, 3)).reshape(-1)
 
 
 def fold(spec: Geometry, back: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ from convkit.conformance.cases import Case
 from convkit.conformance.covering import Space
 from convkit.conformance.entry import FastResults, Geometry, Problems, draw_ints
 from convkit.conformance.operations import fused_space
-from convkit.conformance.operations.conv import Conv, linear
+from convkit.conformance.operations.conv import Conv, fast_gradients, linear
 
 STRUCTURED: Problems = (
     ("plain", {"x": (2, 3, 8, 9), "w": (4, 3, 3, 2), "pool_kernel": (2, 2)}),
@@ -141,7 +141,7 @@ class ConvReluPool(Conv):
         z = fast_reference.conv_out(spec, cols, given.w, given.b)
         out, taps = fast_reference.max_pool(pool, np.maximum(z, 0))
         dz = np.where(z > 0, fast_reference.max_pool_dx(pool, taps, given.dout), 0.0)
-        return {"out": out, **fast_reference.conv_gradients(spec, cols, given.w, dz)}
+        return {"out": out, **fast_gradients(spec, cols, given.w, dz)}
 
     def overlap(self, case: Case) -> int:
         """How many windows of the pooling may hold one pixel."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from convkit.conformance import surroundings
 from convkit.conformance.cases import Case
 from convkit.conformance.checks import CHECKS
 from convkit.conformance.subject import Failed, NotApplicable, Subject, Unsupported
@@ -84,10 +85,10 @@ def _attempt(subject: Subject, job: Job) -> tuple[str, str, str]:
         if job.case.geometry and job.check != "supports":
             subject.require(job.case)
         with np.errstate(all="ignore"):  # infinities are asked for
-            before = np.geterr()
+            before = surroundings.snapshot()
             CHECKS[job.check].run(subject, job.case)
-            if np.geterr() != before:
-                raise Failed(f"NumPy's error state was changed to {np.geterr()} and left so")
+            if text := surroundings.changed(before):
+                raise Failed(text)
     except Failed as failure:
         found = getattr(failure, "case", None)
         shrunk = "" if found is None else str(found)

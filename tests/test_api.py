@@ -10,8 +10,11 @@ import pytest
 import convkit
 from convkit.operations import OPERATIONS, REQUIRED
 
-X = np.arange(2.0 * 3 * 7 * 6).reshape(2, 3, 7, 6)
-W = np.ones((4, 3, 3, 2))
+X = np.arange(2.0 * 4 * 7 * 6).reshape(2, 4, 7, 6)
+W = np.ones((4, 4, 3, 2))
+ONE = np.ones(4)
+#: The inputs that are no keywords.
+INPUTS = {"x": X, "w": W, "b": None, "gamma": ONE, "beta": ONE}
 EACH = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=list(OPERATIONS))
 
 
@@ -27,13 +30,15 @@ def test_needs_are_names_of_gradients():
 
 
 def inputs_of(operation):
-    return [{"x": X, "w": W, "b": None}[name] for name in operation.inputs]
+    return [INPUTS[name] for name in operation.inputs if name in INPUTS]
 
 
 def required_of(operation):
-    """Return a parameter dictionary for each spec, with what must be given."""
+    """Return a parameter dictionary for each spec, with what must be given for inference."""
+    running = {"mode": "test", "running_mean": ONE, "running_var": ONE}
     return [
         {key: 2 for key, default in one.defaults.items() if default is REQUIRED}
+        | (running if "running_mean" in one.others else {})
         for one in operation.parameters
     ]
 
@@ -45,11 +50,13 @@ def functions_of(operation):
 
 @EACH
 def test_a_dictionary_that_is_given_is_not_changed(operation):
-    given = [one | {"pad": [1, 1]} for one in required_of(operation)]
+    given = required_of(operation)
+    for parameters, one in zip(operation.parameters, given, strict=True):
+        one |= {"pad": [1, 1]} if "pad" in parameters.defaults else {"eps": 1e-3}
     before = copy.deepcopy(given)
     for function in functions_of(operation):
         function(*inputs_of(operation), *given)
-    assert given == before
+    np.testing.assert_equal(given, before)
 
 
 @EACH

@@ -7,8 +7,9 @@ import pytest
 
 import convkit
 from convkit.calls.fallback import FALLBACKS
-from convkit.calls.planner import methods_of
+from convkit.calls.methods import methods_of
 from convkit.operations import CONV_RELU_POOL
+from convkit.registry import record_of_object
 
 CONV, POOL = {"stride": (2, 1), "pad": ((1, 0), (0, 2)), "groups": 2}, {"kernel": 2, "pad": 1}
 
@@ -32,12 +33,14 @@ def parts(backend, x, w, b):
 
 
 def test_it_is_used_where_the_backend_has_no_methods_of_its_own(double):
-    methods = methods_of(CONV_RELU_POOL, double())
+    specs = CONV_RELU_POOL.make_specs(((1, 2, 4, 4), (3, 2, 3, 3), None), ({}, POOL), "float64")
+    methods = methods_of(CONV_RELU_POOL, specs, record_of_object(double()))
     assert type(methods.forward.__self__) is FALLBACKS["conv_relu_pool"]
     assert methods.infer is None
     double.conv_relu_pool_forward = double.conv_relu_pool_backward = lambda *_: None
     backend = double()
-    assert methods_of(CONV_RELU_POOL, backend).forward == backend.conv_relu_pool_forward
+    own = methods_of(CONV_RELU_POOL, specs, record_of_object(backend))
+    assert own.forward == backend.conv_relu_pool_forward
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -43,7 +43,6 @@ class Backend:
         return None
 
     def convolution(self, spec, x, w):
-        """By tf.nn.convolution; padding is a tf.pad before it."""
         x = tf.pad(x, [(0, 0), *spec.pad, (0, 0)]) if any(map(any, spec.pad)) else x
         if spec.groups == 1:
             layout = f"N{'DHW'[-spec.axes :]}C"

@@ -382,7 +382,8 @@ cdef class PoolPlan(Plan):
         self.arg_bytes = 1 if window < 256 else 2 if window < 65536 else 4
         self.small = prod(spec.out_shape) * window <= SMALL
         self.indices = self.result
-        self.indices.dtype = {1: cnp.NPY_UINT8, 2: cnp.NPY_UINT16, 4: cnp.NPY_UINT32}[self.arg_bytes]
+        dtypes = {1: cnp.NPY_UINT8, 2: cnp.NPY_UINT16, 4: cnp.NPY_UINT32}
+        self.indices.dtype = dtypes[self.arg_bytes]
         if not self.maximum:
             self.copy_counts(((1,),) * (3 - len(spec.kernel)) + spec.counts)
 
@@ -438,7 +439,8 @@ def pooled_gradients(ConvPlan conv not None, PoolPlan pool not None, cnp.ndarray
     cdef ck_kernel kernel = conv.kernel("conv_relu_pool_dw", "pooled")
     cdef void *ad = at(dout), *aa = at(arg), *ax = at(x), *aw = at(dw), *ab = at(db)
     cdef PyThreadState *state = release(conv.small)
-    cdef int status = kernel.conv_relu_pool_dw(&conv.g, &pool.g, ad, aa, pool.arg_bytes, ax, aw, ab)
+    cdef int status = kernel.conv_relu_pool_dw(
+        &conv.g, &pool.g, ad, aa, pool.arg_bytes, ax, aw, ab)
     acquire(state)
     if status < 0:
         check(status)
@@ -446,7 +448,7 @@ def pooled_gradients(ConvPlan conv not None, PoolPlan pool not None, cnp.ndarray
 
 
 cdef class Calls:
-    """The backend's forward calls, compiled because their overhead is most of a small problem's time.
+    """The backend's forward calls, compiled since their overhead is most of a small problem's time.
 
     Plans are found by the identity of their spec: convkit passes the same object for the same
     problem, and hashing one costs more than a small problem takes. A plan keeps its spec alive, so

@@ -28,8 +28,7 @@ cdef extern from "kernels.h" nogil:
         CK_MOST_PLANE_VECTORS
         CK_PRETRANSFORM_BYTES
 
-    ctypedef struct ck_conv:
-        idx n, c, f, groups
+    ctypedef struct ck_window:
         idx *k
         idx *s
         idx *d
@@ -38,14 +37,13 @@ cdef extern from "kernels.h" nogil:
         idx *size_in "in"
         idx *size_out "out"
 
+    ctypedef struct ck_conv:
+        idx n, c, f, groups
+        ck_window window
+
     ctypedef struct ck_pool:
         idx planes
-        idx *k
-        idx *s
-        idx *d
-        idx *p
-        idx *size_in "in"
-        idx *size_out "out"
+        ck_window window
         const int32_t **counts
 
     ctypedef union ck_kernel:
@@ -262,18 +260,23 @@ def copy(cnp.ndarray to not None, cnp.ndarray source not None):
         kernels.copy(cnp.PyArray_DATA(to), cnp.PyArray_DATA(source), cnp.PyArray_NBYTES(to))
 
 
+cdef int describe_window(ck_window *window, spec) except -1:
+    """Write the sizes that every spec has."""
+    fill(window.size_in, spec.x_shape[2:], 1)
+    fill(window.size_out, spec.out_shape[2:], 1)
+    fill(window.k, spec.kernel, 1)
+    fill(window.s, spec.stride, 1)
+    fill(window.d, spec.dilation, 1)
+    fill(window.p, tuple([begin for begin, _ in spec.pad]), 0)
+    return 0
+
+
 cdef int describe(ck_conv *g, spec) except -1:
     """Write a ConvSpec's sizes to g."""
     g.n, g.c = spec.x_shape[0], spec.x_shape[1]
     g.f = spec.w_shape[0]
     g.groups = spec.groups
-    fill(g.size_in, spec.x_shape[2:], 1)
-    fill(g.size_out, spec.out_shape[2:], 1)
-    fill(g.k, spec.kernel, 1)
-    fill(g.s, spec.stride, 1)
-    fill(g.d, spec.dilation, 1)
-    fill(g.p, tuple([begin for begin, _ in spec.pad]), 0)
-    return 0
+    return describe_window(&g.window, spec)
 
 
 cdef class Plan:
@@ -370,16 +373,11 @@ cdef class PoolPlan(Plan):
     def __init__(self, spec, str forward, str backward):
         Plan.__init__(self, spec)
         self.g.planes = spec.x_shape[0] * spec.x_shape[1]
-        fill(self.g.size_in, spec.x_shape[2:], 1)
-        fill(self.g.size_out, spec.out_shape[2:], 1)
-        fill(self.g.k, spec.kernel, 1)
-        fill(self.g.s, spec.stride, 1)
-        fill(self.g.d, spec.dilation, 1)
-        fill(self.g.p, tuple([begin for begin, _ in spec.pad]), 0)
+        describe_window(&self.g.window, spec)
         self.maximum = spec.kind == "max"
         self.forward_kernel = self.kernel(f"{spec.kind}_pool_forward", forward)
         self.backward_kernel = self.kernel(f"{spec.kind}_pool_backward", backward)
-        window = self.g.k[0] * self.g.k[1] * self.g.k[2]
+        window = prod(spec.kernel)
         # One value more than a window has indices: it means that there is no argmax.
         self.arg_bytes = 1 if window < 256 else 2 if window < 65536 else 4
         self.small = prod(spec.out_shape) * window <= SMALL
@@ -441,7 +439,8 @@ def pooled_gradients(ConvPlan conv not None, PoolPlan pool not None, cnp.ndarray
     cdef ck_kernel kernel = conv.kernel("conv_relu_pool_dw", "pooled")
     cdef void *ad = at(dout), *aa = at(arg), *ax = at(x), *aw = at(dw), *ab = at(db)
     cdef PyThreadState *state = release(conv.small)
-    cdef int status = kernel.conv_relu_pool_dw(&conv.g, &pool.g, ad, aa, pool.arg_bytes, ax, aw, ab)
+    cdef int status = kernel.conv_relu_pool_dw(
+        &conv.g, &pool.g, ad, aa, pool.arg_bytes, ax, aw, ab)
     acquire(state)
     if status < 0:
         check(status)

@@ -20,7 +20,8 @@ CK_INLINE void FN(epilogue_lanes)(VEC v, REAL *c, unsigned bits, int flags)
 
 /* The same for a tile in memory whose slots are not all full. */
 static __attribute__((noinline)) void FN(epilogue_partial)(const VEC *tile, int rows, int vectors,
-                                                       const FN(slot) *slots, idx ldc, int flags)
+                                                           const FN(slot) *slots, idx ldc,
+                                                           int flags)
 {
     for (int j = 0; j < vectors; j++) {
         const FN(slot) *s = &slots[j];

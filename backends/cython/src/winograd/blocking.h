@@ -12,7 +12,7 @@
 
 enum {
     OWN_POINTS_BYTES = 640 << 10,     /* a task's transformed pixels */
-    SHARED_POINTS_BYTES = 2560 << 10, /* those that all tasks share, plus a tenth of the arrays … */
+    SHARED_POINTS_BYTES = 2560 << 10, /* those all tasks share, plus a tenth of the arrays … */
     MOST_SHARED_BYTES = 4 << 20,      /* … but no more than this */
     WEIGHT_BYTES = 384 << 10,         /* a task's transformed weights, otherwise */
     PRODUCT_BYTES = 256 << 10,        /* and its products */

@@ -40,8 +40,8 @@ static void FN(transform_pixels)(const winograd_job *j, tile_block b, idx group,
     }
 }
 
-/* Put the taps of `rows` filters and `count` channels, from w on, at to[9 * channel + tap], each a
- * row of `step` filters. */
+/* Store the taps of `rows` filters and `count` channels, from w on, at to[9 * channel + tap], each
+ * a row of `step` filters. */
 static void FN(gather_taps)(const winograd_job *j, const REAL *w, idx rows, idx count, REAL *to,
                             idx step)
 {

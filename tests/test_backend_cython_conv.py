@@ -260,7 +260,7 @@ def masks(array: np.ndarray) -> list[np.ndarray]:
     return [np.isnan(array), array == np.inf, array == -np.inf]
 
 
-@pytest.mark.sampled(fast=10)
+@pytest.mark.sampled(fast=10, usual=3)
 @pytest.mark.parametrize("where", ["x", "dout"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from convkit import conformance
 from convkit.conformance import CHECKS
 from convkit.conformance.entries import ENTRIES
 
+pytestmark = pytest.mark.long
+
 LAWS = sorted({name for entry in ENTRIES.values() for name in entry.laws})
 COMPANIONS = [
     *("twins", "repeat", "repeat-real", "pairs", "needs", "adjoint", "gradient", "parameters"),

@@ -14,6 +14,8 @@ from convkit.cli import run as cli
 from convkit.conformance import cases, search
 from convkit.errors import ParameterError
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).stem
 
 

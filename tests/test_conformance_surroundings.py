@@ -16,6 +16,8 @@ from convkit_im2col_numpy import Im2colNumpy
 from convkit import conformance
 from convkit.conformance import surroundings
 
+pytestmark = pytest.mark.long
+
 UPWARD, NEAREST = 0x800, 0
 
 

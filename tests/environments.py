@@ -13,11 +13,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-#: What a copy of the sources is made without.
-LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv", "build", "dist", "site", "runs", "data", "*.egg-info", "*.so", "__pycache__",
-    "_kernels.c", ".*_cache", ".hypothesis", ".benchmarks",
+_ANYWHERE = shutil.ignore_patterns(
+    ".git", ".venv", "*.egg-info", "*.so", "__pycache__", "_kernels.c", ".*_cache", ".hypothesis",
+    ".benchmarks",
 )  # fmt: skip
+_AT_THE_TOP = {"build", "dist", "site", "runs", "data"}  # convkit/training/data is a package
+
+
+def LEFT_OUT(folder: str, names: list[str]) -> set[str]:
+    """What a copy of the sources is made without; for `shutil.copytree`."""
+    top = _AT_THE_TOP if Path(folder) == ROOT else set()
+    return _ANYWHERE(folder, names) | top.intersection(names)
+
+
 #: Variables that could lead back to the sources, or that the run of these tests was given itself.
 OWN_VARIABLES = ("CONVKIT", "PYTHON", "PYTEST", "MAKE", "MFLAGS")
 

@@ -155,6 +155,7 @@ def _few_channels(spec: ConvSpec, isa: InstructionSet) -> bool:
     Counts cycles per filter and vector of dout's pixels. src/conv/columns.h writes and reads a
     column for each sum over the filters. src/conv/dx.h copies the pixels first, sums all taps of
     its phase for every pixel of dx, and needs two channels to fill its registers.
+    docs/kernels.md, "Cost models", has timings of both.
     """
     channels, filters = spec.w_shape[1], spec.w_shape[0] // spec.groups
     if channels > 6:

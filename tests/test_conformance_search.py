@@ -12,6 +12,7 @@ from convkit_im2col_numpy import Im2colNumpy
 
 from convkit.cli import run as cli
 from convkit.conformance import cases, search
+from convkit.conformance.entries import ENTRIES
 from convkit.errors import ParameterError
 
 pytestmark = pytest.mark.long
@@ -78,6 +79,12 @@ def test_a_search_goes_on_from_its_state(tmp_path: Path) -> None:
     assert [line["kind"] for line in lines] == ["search", "batches", "batches"]
     with pytest.raises(ParameterError, match="is of another search; give another file"):
         search.search("im2col_numpy", 0.1, seed=1, **options)  # type: ignore[arg-type]
+
+
+def test_every_operation_with_an_entry_is_searched_unless_told_otherwise() -> None:
+    found = search.search("im2col_numpy", 0.1)
+    assert {op for op, *_ in found.met()} == set(ENTRIES)
+    assert not found.failures
 
 
 def test_batches_do_not_repeat() -> None:

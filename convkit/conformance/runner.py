@@ -48,6 +48,7 @@ class Request:
         if self.case:
             name, _, text = self.case.strip().partition(" ")
             _known("check", name, CHECKS)
+            _known("op", text.split()[0] if text.split() else "", ENTRIES)
             yield Job(name, _parse(text))
             return
         for wanted in self.checks:

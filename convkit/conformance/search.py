@@ -27,7 +27,6 @@ from convkit.conformance.entries import ENTRIES
 from convkit.conformance.execute import Job, Outcome
 from convkit.conformance.report import Result
 from convkit.errors import ConvkitError, ParameterError
-from convkit.operations import OPERATIONS
 
 BATCH = 200
 MOST = 4_000_000
@@ -125,10 +124,10 @@ def search(
     of another search, and BackendNotFoundError.
     """
     for wanted in ops:
-        if wanted not in OPERATIONS:
-            raise ParameterError(f"op (={wanted!r}) must be one of {', '.join(OPERATIONS)}")
+        if wanted not in ENTRIES:
+            raise ParameterError(f"op (={wanted!r}) must be one of {', '.join(ENTRIES)}")
     registry.find(backend)
-    found = _resumed(state, Search(backend, seed, tuple(ops) or tuple(OPERATIONS)))
+    found = _resumed(state, Search(backend, seed, tuple(ops) or tuple(ENTRIES)))
     began, before = time.monotonic(), found.seconds
 
     def left() -> bool:

@@ -19,8 +19,8 @@ from typing import Any
 from conformance_mutants import SETS
 from conformance_mutants.judge import judge
 from convkit.conformance import CHECKS
+from convkit.conformance.entries import ENTRIES
 from convkit.conformance.problems import chosen
-from convkit.operations import OPERATIONS
 
 SECONDS = 1800.0
 """How long the suite may take for one mutant before it is ended, and the mutant counts as alive."""
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 def score(names: Iterable[str], level: str, jobs: int, log: Path | None, seed: int = 0) -> None:
     """Judge mutants at a level and add a row for each to the log."""
-    for op in OPERATIONS:
+    for op in ENTRIES:
         chosen(op, level, seed)  # drawn once, and shared with every fork
     context = multiprocessing.get_context("fork")
     waiting, running = list(names), {}
@@ -75,7 +75,7 @@ def likely(name: str) -> list[str]:
         "conv_relu_pool": "fused" in words or "relu" in words,
         "conv": True,
     }
-    return sorted(OPERATIONS, key=lambda op: not said.get(op, False))
+    return sorted(ENTRIES, key=lambda op: not said.get(op, False))
 
 
 def _answer(receive: Any, process: Any, *, late: bool) -> Row:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from conformance_mutants import SETS
 from conformance_mutants.happened import reports
 from conformance_mutants.happened.harness import differing, in_child, in_thread
 from conformance_mutants.happened.witnesses import WITNESSES
 from conformance_mutants.registry import Mutant
-
 from convkit.registry import load
 
 MUTANTS = SETS["happened"]
-PAGE = Path(__file__).parents[1] / "docs" / "bugs-that-happened.md"
+PAGE = Path(__file__).parents[2] / "docs" / "bugs-that-happened.md"
 
 
 def found(name, problems, seconds=10):

@@ -11,13 +11,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from conformance_mutants import CORRECT, MUTANTS, geometry, table
 from conformance_mutants.judge import ALIVE, LOADING, judge
-
 from convkit.conformance import CHECKS, large
 from convkit.conformance.runner import Request
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 ROWS = table.read(DOCS / "conformance-mutants.md")
 HANG = ("Hangs", "HangsAfterFork")
 """They are found by waiting, a minute each."""

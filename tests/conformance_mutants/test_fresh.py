@@ -7,6 +7,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+
 from conformance_mutants import SETS
 from conformance_mutants.base import Full, FullThreaded
 from conformance_mutants.fresh.counters import FusedIndex

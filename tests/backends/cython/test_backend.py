@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from listed_kernels import DTYPES, integers, listed
-from test_backend_cython_conv import CONVS
-from test_backend_cython_fast import PROBLEMS as WINOGRAD_PROBLEMS
-from test_backend_cython_pool import POOLS
-from test_backend_cython_pooled import CASES as FUSED
+from test_conv import CONVS
+from test_fast import PROBLEMS as WINOGRAD_PROBLEMS
+from test_pool import POOLS
+from test_pooled import CASES as FUSED
 
 from convkit.spec import ConvSpec, PoolSpec
 

@@ -24,7 +24,9 @@ selection selection.{outcome,request,scope,resolve,transfer}
 calls calls.{params,arrays,plan,results,cache,norms,fallback,methods,stored_case,expectations}
 calls.{expected_norms,verifier}
 calls.{tracing,planner,pickling,dispatch}
-norms api replay layers images pytest_plugin
+norms api replay
+layers.{arrays,mode,activations,losses,dropout,normalisation,affine,convolution} layers
+images pytest_plugin
 models.{common,affine,three_layer,deep} models
 training training.{checks,history,optim,checkpoint,snapshot,protocol,solver,sweeps}
 training.data.{dataset,npz,folders,digits,download,pickles,cifar10_files,cifar10,load} training.data

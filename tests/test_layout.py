@@ -19,6 +19,8 @@ ELSEWHERE = {
     "watch.py": ("test_deprecated.py", "a former name; the three have one test"),
     "handover.py": ("test_deprecated.py", "a former name; the three have one test"),
     "verify.py": ("test_deprecated.py", "a former name; the three have one test"),
+    "layers/arrays.py": ("layers/test_dropout.py", "names of types, no code"),
+    "layers/mode.py": ("layers/test_dropout.py", "one check, tested through its callers"),
     "training/data/download.py": ("training/data/test_cifar10.py", "with the data that use it"),
     "training/data/cifar10_files.py": ("training/data/test_cifar10.py", "the files are its"),
 }

@@ -89,7 +89,7 @@ def fold(spec: Geometry, back: FloatArray) -> FloatArray:
 def max_pool(spec: PoolSpec, x: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the maxima of finite x, and for each the tap that holds the first of them."""
     found = windows(spec, padded(spec, x, -np.inf))
-    flat = found.reshape(*x.shape[:2], -1, *spec.out_shape[2:])
+    flat = found.reshape(*x.shape[:2], math.prod(spec.kernel), *spec.out_shape[2:])
     return flat.max(axis=2), flat.argmax(axis=2)
 
 

@@ -7,10 +7,13 @@ operation builds its spaces of these parts (`convkit.conformance.operations`).
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from convkit.conformance.covering import Space
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
 
@@ -129,3 +132,12 @@ def results(point: dict[str, Any], axes: int) -> tuple[int, ...]:
 def product(*numbers: Any) -> int:
     """Return the product of numbers and of tuples of them."""
     return math.prod(math.prod(n) if isinstance(n, tuple) else n for n in numbers)
+
+
+def without_images(space: Space, *tuples: tuple[str, ...]) -> Space:
+    """Return a space whose batches are empty, of which the combinations given are to be covered.
+
+    It is a space apart, because a batch without images tells of no size of block.
+    """
+    features = {**space.features, "N": (0,)}
+    return dataclasses.replace(space, name="no images", features=features, views={}, tuples=tuples)

@@ -62,13 +62,17 @@ def _repeat(subject: Subject, case: Case) -> None:
     late = subject.everything(case, inputs(case).copies())
     for name, value in late.items():
         bits(name, value, first[name], "the same call before and after calls of other shapes")
+    with ThreadPoolExecutor(1) as pool:
+        aside = pool.submit(subject.everything, case, inputs(case).copies()).result()
+    for name, value in aside.items():
+        bits(name, value, first[name], "the same call in another thread")
     if case.data == "exact":
         judge(subject, case, late)
 
 
 @check("repeat", _workspace)
 def repeat(subject: Subject, case: Case) -> None:
-    """The same call gives the same bits, at once and after calls of other shapes."""
+    """The same call gives the same bits: at once, after other shapes, in another thread."""
     _repeat(subject, case)
 
 

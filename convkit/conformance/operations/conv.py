@@ -128,6 +128,8 @@ class Conv(Entry):
         yield {"x": (1, 3, 34, 33, 31), "w": (2, 3, 1, 1, 1)}
         yield {"x": (1, 130, 3, 4), "w": (514, 130, 1, 1)}
         yield {"x": (1, 40, 6, 6), "w": (530, 40, 3, 3), "pad": 1}
+        yield {"x": (1, 1, 183, 182), "w": (1, 1, 182, 182)}
+        yield {"x": (1, 1, 65_539), "w": (1, 1, 65_537)}
         if level != "quick":  # for a kernel of that many taps is slow to walk over
             yield {"x": (1, 1, 190, 189), "w": (1, 1, 182, 182)}
             yield {"x": (1, 1, 66_000), "w": (1, 1, 65_537)}

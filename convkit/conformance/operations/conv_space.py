@@ -17,6 +17,7 @@ from convkit.conformance.space import (
     residue,
     results,
     window,
+    without_images,
 )
 
 POPULAR = (
@@ -121,7 +122,7 @@ def cost(made: dict[str, Any]) -> int:
 _EDGES = tuple(BLOCKS)
 _PAIRS = tuple((a, b) for i, a in enumerate(_EDGES) for b in _EDGES[i + 1 :])
 
-SPACES = (
+_SPACES = (
     Space(
         "popular geometries",
         {"geometry": (*POPULAR, *GROUPED, *OTHER_AXES), **FEATURES},
@@ -175,3 +176,4 @@ SPACES = (
         cost,
     ),
 )
+SPACES = (*_SPACES, without_images(_SPACES[0], ("geometry", "dtype")))

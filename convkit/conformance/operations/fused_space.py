@@ -6,7 +6,7 @@ from typing import Any
 
 from convkit.conformance.covering import Point, Space
 from convkit.conformance.operations import conv_space
-from convkit.conformance.space import block, residue, results, window
+from convkit.conformance.space import block, residue, results, window, without_images
 
 CONVOLUTIONS = (
     *(
@@ -57,7 +57,7 @@ def build(point: Point) -> dict[str, Any] | None:
 
 _SIZES = conv_space.SIZES
 _BLOCKS = {f"{name} block": (name, block) for name in _SIZES}
-SPACES = (
+_SPACES = (
     Space(
         "popular geometries",
         {"convolution": CONVOLUTIONS, "pool": POOLS, **conv_space.FEATURES},
@@ -76,3 +76,4 @@ SPACES = (
         conv_space.cost,
     ),
 )
+SPACES = (*_SPACES, without_images(_SPACES[0], ("convolution",), ("pool",)))

@@ -15,6 +15,7 @@ from convkit.conformance.space import (
     residue,
     results,
     window,
+    without_images,
 )
 
 SHARED = (
@@ -82,4 +83,5 @@ def spaces(geometries: tuple[str, ...], flags: tuple[str, ...]) -> tuple[Space, 
         ("geometry", "H block", "W block"),
         ("geometry", "N block", "C block"),
     )
-    return (Space("popular geometries", features, views, tuples, build, cost),)
+    space = Space("popular geometries", features, views, tuples, build, cost)
+    return (space, without_images(space, ("geometry", "flags")))

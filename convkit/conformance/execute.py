@@ -11,8 +11,6 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from convkit.conformance import surroundings
 from convkit.conformance.cases import Case
 from convkit.conformance.checks import CHECKS
@@ -84,7 +82,7 @@ def _attempt(subject: Subject, job: Job) -> tuple[str, str, str]:
     try:
         if job.case.geometry and job.check != "supports":
             subject.require(job.case)
-        with np.errstate(all="ignore"):  # infinities are asked for
+        with surroundings.told():  # infinities are asked for
             before = surroundings.snapshot()
             CHECKS[job.check].run(subject, job.case)
             if text := surroundings.changed(before):

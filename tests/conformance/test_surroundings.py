@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import locale
 import os
+import random
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,7 +29,18 @@ def _round_upward() -> None:
 
 
 CHANGES: dict[str, Callable[[], object]] = {
-    "NumPy's error state": lambda: np.seterr(divide="print"),
+    "NumPy's error state": lambda: np.seterr(all="ignore"),
+    "NumPy's print options": lambda: np.set_printoptions(precision=3),
+    "the state of NumPy's global random numbers was changed and left so": lambda: np.random.seed(1),
+    "the state of Python's random numbers was changed and left so": random.random,
+    "the garbage collector": gc.disable,
+    "the interpreter's switch interval": lambda: sys.setswitchinterval(0.01),
+    "the interpreter's recursion limit": lambda: sys.setrecursionlimit(2000),
+    "the trace or profile function": lambda: sys.setprofile(lambda *_: None),
+    "a standard stream": lambda: setattr(sys, "stdin", None),
+    "a signal's handler was changed, of SIGUSR1, and left so": (
+        lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    ),
     "the environment was changed in LEFT_BEHIND": lambda: os.environ.update(LEFT_BEHIND="1"),
     "the current directory": lambda: os.chdir("/"),
     "the signal mask": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1}),
@@ -37,11 +51,21 @@ CHANGES: dict[str, Callable[[], object]] = {
 @pytest.fixture(autouse=True)
 def put_back() -> Iterator[None]:
     folder, mask = Path.cwd(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    precision, limit = np.get_printoptions()["precision"], sys.getrecursionlimit()
+    interval, stdin = sys.getswitchinterval(), sys.stdin
+    profile, handler = sys.getprofile(), signal.getsignal(signal.SIGUSR1)
     yield
+    sys.setprofile(profile)
+    gc.enable()
+    sys.setswitchinterval(interval)
+    sys.setrecursionlimit(limit)
+    sys.stdin = stdin
+    signal.signal(signal.SIGUSR1, handler)
+    np.set_printoptions(precision=precision)
     os.chdir(folder)
     os.environ.pop("LEFT_BEHIND", None)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    np.seterr(divide="warn")
+    np.seterr(divide="warn", over="warn", invalid="warn", under="ignore")
     ctypes.CDLL("libm.so.6").fesetround(NEAREST)
 
 

@@ -176,4 +176,4 @@ _SPACES = (
         cost,
     ),
 )
-SPACES = (*_SPACES, without_images(_SPACES[0], ("geometry", "dtype")))
+SPACES = (without_images(_SPACES[0], ("geometry", "dtype")), *_SPACES)

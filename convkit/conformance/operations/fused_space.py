@@ -76,4 +76,4 @@ _SPACES = (
         conv_space.cost,
     ),
 )
-SPACES = (*_SPACES, without_images(_SPACES[0], ("convolution",), ("pool",)))
+SPACES = (without_images(_SPACES[0], ("convolution",), ("pool",)), *_SPACES)

@@ -84,4 +84,4 @@ def spaces(geometries: tuple[str, ...], flags: tuple[str, ...]) -> tuple[Space, 
         ("geometry", "N block", "C block"),
     )
     space = Space("popular geometries", features, views, tuples, build, cost)
-    return (space, without_images(space, ("geometry", "flags")))
+    return (without_images(space, ("geometry", "flags")), space)

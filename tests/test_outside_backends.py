@@ -15,10 +15,16 @@ ORIGINS = {
 }
 
 
+EVERY_DAY = ["declarations", "forward-exact", "backward-exact", "nonfinite", "pairs"]
+
+
 @pytest.mark.parametrize("package", ORIGINS)
-def test_passes_the_suite(package):
+@pytest.mark.parametrize(
+    "checks", [EVERY_DAY, pytest.param([], marks=pytest.mark.slow)], ids=["few", "all"]
+)
+def test_passes_the_suite(package, checks):
     pytest.importorskip(package, reason=f"{package} is not installed")
-    report = run(ORIGINS[package], "quick")
+    report = run(ORIGINS[package], "quick", checks=checks)
     assert report.ok, report.text(ORIGINS[package])
     assert report.counts["pass"] > 500
 

@@ -13,6 +13,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 Point: TypeAlias = dict[str, Any]
@@ -67,18 +68,37 @@ class Space:
             return [view(v) for v in self.features[source]]
         return self.features[name]
 
+    @cached_property
+    def _viewed(self) -> dict[str, tuple[str, dict[Any, Any]]]:
+        """By view: the feature it follows from, and its value for each of the feature's."""
+        return {
+            name: (source, {value: view(value) for value in self.features[source]})
+            for name, (source, view) in self.views.items()
+        }
+
+    @cached_property
+    def _sources(self) -> dict[str, dict[Any, list[Any]]]:
+        """By view and its value: the values of the feature that give it, in order."""
+        found: dict[str, dict[Any, list[Any]]] = {}
+        for name, (source, view) in self.views.items():
+            of_view = found.setdefault(name, {})
+            for value in self.features[source]:
+                of_view.setdefault(view(value), []).append(value)
+        return found
+
     def seen(self, point: Point) -> Point:
         """Return a point with its views."""
-        return point | {name: view(point[source]) for name, (source, view) in self.views.items()}
+        return point | {
+            name: values[point[source]] for name, (source, values) in self._viewed.items()
+        }
 
     def settle(self, names: tuple[str, ...], wanted: Combination, rng: random.Random) -> Point:
         """Return values of features that give the combination wanted."""
         point: Point = {}
         for name, value in zip(names, wanted, strict=True):
             if name in self.views:
-                source, view = self.views[name]
-                value = rng.choice([v for v in self.features[source] if view(v) == value])
-                name = source
+                value = rng.choice(self._sources[name][value])
+                name = self.views[name][0]
             point[name] = value
         return point
 

@@ -58,11 +58,12 @@ class Request:
         for name, check in CHECKS.items():
             if self.checks and name not in self.checks:
                 continue
-            for found in check.cases(self.level, self.seed):
-                if self.ops and found.op not in self.ops:
+            for op in check.operations:
+                if self.ops and op not in self.ops:
                     continue
-                if not self.dtypes or found.dtype in self.dtypes:
-                    yield Job(name, found)
+                for found in check.make(op, self.level, self.seed):
+                    if not self.dtypes or found.dtype in self.dtypes:
+                        yield Job(name, found)
 
 
 def _known(what: str, name: str, names: Iterable[str]) -> None:
@@ -204,6 +205,8 @@ def run(
     BackendNotFoundError or BackendLoadError.
     """
     require_packages()
+    if isinstance(backend, str):
+        registry.find(backend)  # first, because drawing the problems takes seconds
     request = Request(level, seed, tuple(ops), tuple(dtypes), tuple(checks), case, maxfail)
     jobs = list(request.jobs())
     if not isolated:
@@ -212,7 +215,6 @@ def run(
     name = backend if isinstance(backend, str) else backend.name
     state = _Run(Report(name, level, seed, origin=name), request, {}, progress)
     if isinstance(backend, str):
-        registry.find(backend)
         state.apart(jobs, lambda left: spawned(backend, left, state.costs()))
     else:
         registry.load(backend)

@@ -137,8 +137,8 @@ def search(
     with ThreadPoolExecutor(jobs) as pool:
         while left():
             batches = [_batch(found) for _ in range(jobs)]
-            for batch, outcomes in zip(batches, pool.map(_asker(backend), batches), strict=True):
-                _take(found, batch, outcomes, state)
+            for outcomes in pool.map(_asker(backend), batches):
+                _take(found, outcomes, state, maxfail)
             found.seconds = before + time.monotonic() - began
             _note(state, {"kind": "batches", "done": found.batches, "counts": found.counts,
                           "seconds": round(found.seconds, 1)})  # fmt: skip
@@ -215,13 +215,18 @@ def ask(backend: str, batch: Sequence[Drawn]) -> Iterator[tuple[Drawn, Outcome]]
 
 
 def _take(
-    found: Search, batch: list[Drawn], outcomes: Iterable[tuple[Drawn, Outcome]], state: Path | None
+    found: Search,
+    outcomes: Iterable[tuple[Drawn, Outcome]],
+    state: Path | None,
+    maxfail: int,
 ) -> None:
+    """Count the outcomes of a batch; shrink what failed, unless enough of it is known."""
     for drawn, outcome in outcomes:
         found.counts[outcome.status] += 1
         if outcome.status != "fail":
             continue
-        if sum(r.op == drawn.op for r in found.failures) >= SHRUNK:
+        enough = 0 < maxfail <= len(found.failures)
+        if enough or sum(r.op == drawn.op for r in found.failures) >= SHRUNK:
             continue
         drawn, outcome = shrink(found.backend, drawn, outcome)
         result = Result("space", drawn.op, "search", drawn.case.dtype, str(drawn.case), "fail",

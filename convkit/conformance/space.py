@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 from convkit.conformance.covering import Space
@@ -99,6 +100,7 @@ _PADS: dict[str, Callable[[int, int], tuple[int, int]]] = {
 PADS = tuple(_PADS)
 
 
+@cache
 def window(text: str) -> Window:
     """Read a geometry: ``"3x3/2 d2 same"``; stride 1, dilation 1 and no padding where not said.
 

@@ -54,6 +54,7 @@ class Declines(Im2colNumpy):
         return f"declines {self.what}" if DECLINING[self.what](spec) else None
 
 
+@pytest.mark.sampled(usual=3)
 @pytest.mark.parametrize("what", DECLINING)
 def test_declining_is_never_failing(what: str) -> None:
     report = conformance.run(Declines(what), "quick", checks=COMPANIONS, isolated=False)

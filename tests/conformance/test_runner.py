@@ -192,7 +192,7 @@ def test_unsupported_cases_are_counted_with_their_reason_and_never_as_passed() -
 
 
 def test_a_backend_that_supports_nothing_does_not_pass() -> None:
-    report = conformance.run(SupportsNothing(), "quick", isolated=False)
+    report = conformance.run(SupportsNothing(), "quick", ops=("max_pool",), isolated=False)
     assert not report.failures
     assert not report.ok
     assert report.verdict().count("nothing passed") == 1
@@ -234,7 +234,7 @@ def test_a_call_that_the_backend_did_not_answer_is_never_a_pass(
 
 
 @pytest.mark.parametrize("op", ENTRIES)
-@pytest.mark.parametrize("level", ["quick", "default"])
+@pytest.mark.parametrize("level", ["quick", pytest.param("default", marks=pytest.mark.slow)])
 def test_every_case_reads_back_from_its_text(op: str, level: str) -> None:
     for check in conformance.CHECKS.values():
         if op in check.operations:

@@ -15,6 +15,7 @@ import pytest
 from conformance_mutants import CORRECT, MUTANTS, geometry, table
 from conformance_mutants.judge import ALIVE, LOADING, judge
 from convkit.conformance import CHECKS, large
+from convkit.conformance.entries import ENTRIES
 from convkit.conformance.runner import Request
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -72,12 +73,17 @@ def test_every_check_finds_a_mutant():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("narrow", "wide"), [("quick", "default"), ("default", "full")])
-def test_a_wider_level_has_every_case_of_a_narrower_one(narrow, wide):
+@pytest.mark.sampled(usual=3)
+@pytest.mark.parametrize("op", ENTRIES)
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [("quick", "default"), pytest.param("default", "full", marks=pytest.mark.slow)],
+)
+def test_a_wider_level_has_every_case_of_a_narrower_one(narrow, wide, op):
     """So what the quick run finds, the default run finds. Searches differ in their length alone."""
 
     def cases(level):
-        jobs = [j for j in Request(level).jobs() if j.check != "index-width"]
+        jobs = [j for j in Request(level, ops=(op,)).jobs() if j.check != "index-width"]
         searches = {(j.check, j.case.op, j.case.dtype) for j in jobs if not j.case.geometry}
         return {(j.check, str(j.case)) for j in jobs if j.case.geometry}, searches
 
@@ -90,6 +96,7 @@ QUICK_PARTS = ["forward-exact", "backward-exact", "declarations", "nonfinite"]
 
 
 @pytest.mark.long
+@pytest.mark.sampled(usual=3)
 @pytest.mark.parametrize("name", CORRECT)
 def test_the_backends_that_mutants_are_made_of_are_correct(name):
     verdict = judge(name, "quick", checks=QUICK_PARTS)

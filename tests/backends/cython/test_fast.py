@@ -227,7 +227,18 @@ class Everywhere(fast.FastBackend):  # type: ignore[name-defined,misc]
     )
 
 
+COSTLY = ("space", "large")
+"""Checks of many problems, few of which Winograd applies to."""
+
+
 @pytest.mark.long
-def test_the_kernel_is_clean_on_every_small_problem_of_the_suite(isa: str) -> None:
-    report = conformance.run(Everywhere(), "quick", ops=("conv", "conv_relu_pool"))
+@pytest.mark.parametrize(
+    "left_out", [COSTLY, pytest.param((), marks=pytest.mark.slow)], ids=["small", "all"]
+)
+def test_the_kernel_is_clean_on_the_problems_of_the_suite(
+    isa: str, left_out: tuple[str, ...]
+) -> None:
+    checks = [name for name in conformance.CHECKS if name not in left_out]
+    ops = ("conv", "conv_relu_pool")
+    report = conformance.run(Everywhere(), "quick", ops=ops, checks=checks)
     assert report.ok, report.failure_text("winograd_everywhere")

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from convkit.conformance.guard import A_HANG
+
 STATUSES = ("pass", "fail", "expected", "unsupported", "skipped", "n/a")
 SAYING = ("declarations", "supports")
 """Checks of what a backend says; passing them alone proves nothing."""
@@ -75,6 +77,11 @@ class Report:
         judged = [r for r in self.results if r.check not in SAYING] or self.results
         return any(r.status == "pass" for r in judged)
 
+    @property
+    def hangs(self) -> list[Result]:
+        """The failures in which nothing came back in time."""
+        return [r for r in self.failures if A_HANG in r.message]
+
     def failed_checks(self) -> list[str]:
         """The names of the checks that failed, in order."""
         return list(dict.fromkeys(r.check for r in self.failures))
@@ -133,6 +140,8 @@ class Report:
             word = "clean"
         elif self.failures:
             word = f"{len(self.failures)} failed in {', '.join(self.failed_checks())}"
+            word += f", {len(self.hangs)} of them by a hang" if self.hangs else ""
+            word += f"; stopped: {self.stopped}" if self.stopped else ""
         elif self.stopped:
             word = self.stopped
         else:

@@ -26,7 +26,8 @@ from convkit.conformance.reference import FloatArray
 from convkit.conformance.subject import Failed, Subject
 from convkit.operations import OPERATIONS
 
-Runner = Callable[[Subject, Case], None]
+Runner = Callable[[Subject, Case], str | None]
+"""Returns where the backend is right; a text is a remark, which is no failure."""
 Maker = Callable[[str, str, int], Iterable[Case]]
 
 

@@ -107,7 +107,8 @@ class Work:
         if index < 0:
             return START_SECONDS
         check = CHECKS[self.jobs[index].check]
-        return guard.HANG_SECONDS if check.isolated else check.seconds or SECONDS[self.level]
+        usual = guard.HANG_SECONDS if check.isolated else SECONDS[self.level]
+        return check.seconds or usual
 
     @property
     def descriptors(self) -> tuple[int, ...]:

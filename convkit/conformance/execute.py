@@ -71,7 +71,7 @@ def _attempt(subject: Subject, job: Job) -> tuple[str, str, str]:
             subject.require(job.case)
         with np.errstate(all="ignore"):  # infinities are asked for
             before = surroundings.snapshot()
-            CHECKS[job.check].run(subject, job.case)
+            remark = CHECKS[job.check].run(subject, job.case)
             if text := surroundings.changed(before):
                 raise Failed(text)
     except Failed as failure:
@@ -90,7 +90,7 @@ def _attempt(subject: Subject, job: Job) -> tuple[str, str, str]:
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error} (at {where.filename}:{where.lineno})"
         return "fail", _one_line(text), shrunk
-    return "pass", "", shrunk
+    return "pass", remark or "", shrunk
 
 
 def _one_line(text: str) -> str:

@@ -112,14 +112,16 @@ class Report:
         )
 
     def reasons(self) -> str:
-        """Why cases were unsupported, expected to fail or not applicable, each reason once."""
+        """Why cases were unsupported, expected to fail or not applicable; and remarks."""
         found = Counter(
             (r.status, r.check if r.status != "unsupported" else r.op, r.message)
             for r in self.results
-            if r.status in ("unsupported", "expected", "n/a")
+            if r.status in ("unsupported", "expected", "n/a") or (r.status == "pass" and r.message)
         )
+        words = {"pass": "remark"}
         return "\n".join(
-            f"{status}: {what}: {why} ({count})" for (status, what, why), count in found.items()
+            f"{words.get(status, status)}: {what}: {why} ({count})"
+            for (status, what, why), count in found.items()
         )
 
     def failure_text(self, name: str, limit: int = 20) -> str:

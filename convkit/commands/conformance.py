@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,10 @@ from convkit.errors import BackendNotFoundError, ParameterError
 
 if TYPE_CHECKING:
     from convkit.conformance import Report, Result
+
+
+MOST_JOBS = 8
+"""As many processes as a run has unless told otherwise; each holds NumPy and a backend."""
 
 
 @click.command()
@@ -38,10 +43,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--jobs",
-    default=1,
-    show_default=True,
+    metavar="N",
     type=click.IntRange(min=1),
-    help="With --for: processes.",
+    help="Processes that share the work; otherwise one per core, at most 8.",
 )
 @click.option("--list", "listing", is_flag=True, help="List the checks and what each asks.")
 def command(
@@ -58,7 +62,7 @@ def command(
     coverage: bool,
     duration: str,
     state: Path | None,
-    jobs: int,
+    jobs: int | None,
     listing: bool,
 ) -> int:
     """Run the conformance suite on the backend NAME (or module:object).
@@ -74,14 +78,15 @@ def command(
         return 0
     if name is None:
         raise click.UsageError("Missing argument 'NAME'")
+    jobs = jobs or _one_per_core()
     if duration:
         return _search(name, duration, seed=seed, ops=ops, state=state, jobs=jobs, maxfail=maxfail)
-    if state is not None or jobs != 1:
-        raise click.UsageError("--state and --jobs are for a search; give --for TIME")
+    if state is not None:
+        raise click.UsageError("--state is for a search; give --for TIME")
     narrowed = {"ops": ops, "dtypes": dtypes, "checks": checks, "case": case, "maxfail": maxfail}
     shown = _progress if sys.stderr.isatty() else None
     try:
-        report = conformance.run(name, level, seed=seed, progress=shown, **narrowed)  # type: ignore[arg-type]
+        report = conformance.run(name, level, seed=seed, jobs=jobs, progress=shown, **narrowed)  # type: ignore[arg-type]
     except (BackendNotFoundError, ParameterError) as error:
         raise click.UsageError(str(error)) from error
     if coverage:
@@ -92,6 +97,11 @@ def command(
     _write(json_path, report.to_json() if json_path else "")
     _write(junit_path, report.to_junit() if junit_path else "")
     return _status(report)
+
+
+def _one_per_core() -> int:
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+    return min(len(usable) or os.cpu_count() or 1, MOST_JOBS)
 
 
 def _search(name: str, duration: str, **options: Any) -> int:

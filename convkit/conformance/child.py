@@ -8,7 +8,9 @@ what it last wrote to its standard error; all else it wrote there is passed on w
 
 from __future__ import annotations
 
+import dataclasses
 import faulthandler
+import itertools
 import json
 import os
 import pickle
@@ -23,18 +25,22 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO
 
 from convkit.conformance import guard
+from convkit.conformance.board import Board, Slice, dealt
 from convkit.conformance.checks import CHECKS
+from convkit.conformance.costs import Costs
 from convkit.conformance.execute import Job, Outcome, execute
 from convkit.conformance.subject import Subject
 
 START_SECONDS = 120.0
+SECONDS = {"quick": 30.0, "default": 60.0, "full": 60.0}
+"""How long a case may take at each level before it counts as a hang, where its check sets none."""
 LAST_WORDS = 1200
 """How many characters of a dying child's standard error go into its failure."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What a child says: facts, start, done, error; or that it died."""
+    """What a child says: facts, start, done, error, end; or that it died."""
 
     kind: str
     index: int = -1
@@ -42,29 +48,81 @@ class Message:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def serve(
-    subject: Subject,
-    jobs: Sequence[Job],
-    costs: dict[Any, Any],
-    write: Callable[[dict[str, Any]], None],
-) -> None:
-    """Run jobs in order and write a line before and after each."""
-    guard.perturb_allocations()
-    for index, job in enumerate(jobs):
-        write({"kind": "start", "index": index, "said": os.fstat(2).st_size})
-        outcome = execute(subject, job, costs)
-        write({"kind": "done", "index": index, "outcome": asdict(outcome)})
+@dataclass(frozen=True)
+class Share:
+    """A process's share of a run that others take part in; see `convkit.conformance.board`.
+
+    Attributes
+    ----------
+    slices:
+        The cases of the run in pieces, whose numbers are read from ``dealt``.
+    dealt, board:
+        Descriptors, which the process inherits.
+    number, workers:
+        Which of how many processes it is.
+    first:
+        What it begins with: what the process before it left undone.
+    """
+
+    slices: Sequence[Slice]
+    dealt: int
+    board: int
+    number: int
+    workers: int
+    first: Slice
+
+    def order(self, board: Board, jobs: Sequence[Job]) -> Iterator[int]:
+        """Yield the cases to run, as long as there are any."""
+        taken = (self.slices[number] for number in dealt(self.dealt))
+        for piece in itertools.chain((self.first,), taken):
+            for index in range(*piece):
+                if board.wanted(jobs[index], index):
+                    yield index
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a child is to do: all of some jobs in order, or its share of them."""
+
+    jobs: Sequence[Job]
+    level: str = "full"
+    share: Share | None = None
+
+    def serve(self, subject: Subject, write: Callable[[dict[str, Any]], None]) -> None:
+        """Run jobs and write a line before and after each."""
+        guard.perturb_allocations()
+        costs, order = Costs.of(self.level), iter(range(len(self.jobs)))
+        if self.share is not None:
+            board = Board(self.jobs, self.share.workers, self.share.board)
+            costs.spent = board.spent(self.share.number)
+            order = self.share.order(board, self.jobs)
+        for index in order:
+            write({"kind": "start", "index": index, "said": os.fstat(2).st_size})
+            outcome = execute(subject, self.jobs[index], costs)
+            write({"kind": "done", "index": index, "outcome": asdict(outcome)})
+        write({"kind": "end"})
+
+    def seconds(self, index: int) -> float:
+        """How long a case may take; -1 is the start."""
+        if index < 0:
+            return START_SECONDS
+        check = CHECKS[self.jobs[index].check]
+        usual = guard.HANG_SECONDS if check.isolated else SECONDS[self.level]
+        return check.seconds or usual
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a child inherits."""
+        return () if self.share is None else (self.share.dealt, self.share.board)
 
 
 # --- starting one ---------------------------------------------------------------------------
 
 
-def forked(
-    subject: Subject, jobs: Sequence[Job], costs: dict[Any, Any]
-) -> Generator[Message, None, None]:
+def forked(subject: Subject, work: Work) -> Generator[Message, None, None]:
     """Run jobs in a fork of this process."""
     if not hasattr(os, "fork"):
-        for index, _ in enumerate(jobs):
+        for index, _ in enumerate(work.jobs):
             text = "this platform has no fork; name the backend as module:object"
             yield Message("done", index, Outcome("n/a", text))
         return
@@ -76,31 +134,29 @@ def forked(
         os.dup2(errors.file.fileno(), 2)
         if faulthandler.is_enabled():  # to a copy of the terminal, where pytest switched it on
             faulthandler.enable(2)
-        _serve_and_exit(write, lambda say: serve(subject, jobs, costs, say))
+        _serve_and_exit(write, lambda say: work.serve(subject, say))
     os.close(write)
-    yield from _follow(read, child, jobs, errors)
+    yield from _follow(read, child, work, errors)
 
 
-def spawned(
-    origin: str, jobs: Sequence[Job], costs: dict[Any, Any]
-) -> Generator[Message, None, None]:
+def spawned(origin: str, work: Work) -> Generator[Message, None, None]:
     """Run jobs in a fresh interpreter, which loads the backend by its name."""
     read, write = os.pipe()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     command = [sys.executable, "-m", "convkit.conformance.worker", str(write)]
     errors = _Errors()
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stderr=errors.file, pass_fds=(write,), env=environment,
-        start_new_session=True,
+        command, stdin=subprocess.PIPE, stderr=errors.file, env=environment,
+        pass_fds=(write, *work.descriptors), start_new_session=True,
     )  # fmt: skip
     os.close(write)
     assert process.stdin is not None
     try:
-        process.stdin.write(pickle.dumps((origin, list(jobs), costs)))
+        process.stdin.write(pickle.dumps((origin, work)))
         process.stdin.close()
     except BrokenPipeError:
         pass  # it died at once; the pipe tells
-    yield from _follow(read, process.pid, jobs, errors, process)
+    yield from _follow(read, process.pid, work, errors, process)
 
 
 def _serve_and_exit(write: int, work: Callable[[Callable[[dict[str, Any]], None]], None]) -> None:
@@ -152,15 +208,19 @@ class _Errors:
 def _follow(
     read: int,
     pid: int,
-    jobs: Sequence[Job],
+    work: Work,
     errors: _Errors,
     process: subprocess.Popen[bytes] | None = None,
 ) -> Generator[Message, None, None]:
-    """Yield what a child says, and at last that it died where it left jobs undone."""
-    running, finished, ended = [-1], 0, False
+    """Yield what a child says, and at last that it died where it did not come to its end.
+
+    Where that was before it had loaded the backend, it is an error of the run.
+    """
+    running, loaded, ended = [-1], process is None, False
+    died = None
     try:
         with os.fdopen(read, "rb", buffering=0) as pipe:
-            for line in _lines(pipe, lambda: _limit(jobs, running[0])):
+            for line in _lines(pipe, lambda: work.seconds(running[0])):
                 said = json.loads(line)
                 outcome = Outcome(**said.get("outcome", {"status": "pass"}))
                 message = Message(
@@ -168,25 +228,22 @@ def _follow(
                 )
                 running[0] = message.index if message.kind == "start" else -1
                 errors.mark = said.get("said", errors.mark)
-                finished += message.kind == "done"
-                ended = ended or message.kind == "error"
+                loaded = loaded or message.kind == "facts"
+                ended = ended or message.kind in ("end", "error")
                 yield message
-        if finished < len(jobs) and not ended:
-            died = _reap(pid, process)
-            yield Message("died", running[0], Outcome("fail", died + errors.last_words()))
+        if not ended:
+            died = Outcome("fail", _reap(pid, process) + errors.last_words())
     except TimeoutError as error:
-        died = f"no answer within {error} s (a hang)"
-        yield Message("died", running[0], Outcome("fail", died + errors.last_words()))
+        text = f"no answer within {error} s {guard.A_HANG}" + errors.last_words()
+        died = Outcome("fail", text, work.seconds(running[0]))
     finally:
         _end(pid, process)
         errors.end()
-
-
-def _limit(jobs: Sequence[Job], running: int) -> float:
-    if running < 0:
-        return START_SECONDS
-    check = CHECKS[jobs[running].check]
-    return guard.HANG_SECONDS if check.isolated else check.seconds
+    if died is not None and loaded:
+        yield Message("died", running[0], died)
+    elif died is not None:
+        text = f"while the backend was being loaded: {died.message}"
+        yield Message("error", outcome=dataclasses.replace(died, message=text))
 
 
 def _lines(pipe: BinaryIO, limit: Callable[[], float]) -> Iterator[bytes]:
@@ -235,9 +292,9 @@ def main(descriptor: str) -> None:
     from convkit import registry
 
     def work(say: Callable[[dict[str, Any]], None]) -> None:
-        origin, jobs, costs = pickle.load(sys.stdin.buffer)
+        origin, share = pickle.load(sys.stdin.buffer)
         subject = Subject(registry.load(origin).backend)
         say({"kind": "facts", "facts": subject.facts()})
-        serve(subject, jobs, costs, say)
+        share.serve(subject, say)
 
     _serve_and_exit(int(descriptor), work)

@@ -9,15 +9,13 @@ from __future__ import annotations
 import time
 import traceback
 from dataclasses import dataclass
-from typing import Any
 
 from convkit.conformance import surroundings
 from convkit.conformance.cases import Case
 from convkit.conformance.checks import CHECKS
+from convkit.conformance.costs import Costs
 from convkit.conformance.subject import Failed, NotApplicable, Subject, Unsupported
 from convkit.errors import BackendUnsupportedError, ConvkitError
-
-LEAST_SAMPLES = 4
 
 
 @dataclass(frozen=True)
@@ -38,21 +36,20 @@ class Outcome:
     case: str = ""
 
 
-def execute(subject: Subject, job: Job, costs: dict[tuple[str, ...], Any]) -> Outcome:
+def execute(subject: Subject, job: Job, costs: Costs) -> Outcome:
     """Run a job unless it would cost too much; ``costs`` learns from every job that passed."""
-    case = job.case
+    case, key = job.case, (job.check, job.case.op)
     work = case.work + _size(case) if case.geometry else 0
-    reason = _too_costly(job, work, costs)
+    reason = costs.too_costly(key, work, CHECKS[job.check].rationed)
     if reason:
         return Outcome("skipped", reason)
     began, began_cpu = time.perf_counter(), time.process_time()
     status, message, shrunk = _attempt(subject, job)
     seconds = time.perf_counter() - began
     spent = min(seconds, time.process_time() - began_cpu)  # a busy machine makes no backend slow
-    costs["spent", job.check, case.op] = costs.get(("spent", job.check, case.op), 0.0) + spent
+    costs.spent[key] = costs.spent.get(key, 0.0) + spent
     if status == "pass" and work:
-        rate, samples = costs.get((job.check, case.op), (seconds / work, 0))
-        costs[job.check, case.op] = (min(rate, seconds / work), samples + 1)
+        costs.learn(key, work, seconds)
     return Outcome(status, message, seconds, shrunk)
 
 
@@ -64,18 +61,6 @@ def _size(case: Case) -> int:
     return 20 * outputs + 200
 
 
-def _too_costly(job: Job, work: int, costs: dict[tuple[str, ...], Any]) -> str:
-    budget = costs.get(("budget", "")) if CHECKS[job.check].rationed else None
-    if budget is not None and costs.get(("spent", job.check, job.case.op), 0.0) > budget:
-        return f"the {budget:g} s that the level gives this check and operation are spent"
-    limit = costs["limit", ""]
-    rate, samples = costs.get((job.check, job.case.op), (0.0, 0))
-    if limit is None or samples < LEAST_SAMPLES:
-        return ""
-    estimate = rate * work  # the best rate so far: a busy machine makes no backend slow
-    return f"about {estimate:.1f} s at this backend's speed" if estimate > limit else ""
-
-
 def _attempt(subject: Subject, job: Job) -> tuple[str, str, str]:
     """Return (status, message, shrunk case)."""
     shrunk = ""
@@ -84,7 +69,7 @@ def _attempt(subject: Subject, job: Job) -> tuple[str, str, str]:
             subject.require(job.case)
         with surroundings.told():  # infinities are asked for
             before = surroundings.snapshot()
-            CHECKS[job.check].run(subject, job.case)
+            remark = CHECKS[job.check].run(subject, job.case)
             if text := surroundings.changed(before):
                 raise Failed(text)
     except Failed as failure:
@@ -103,7 +88,7 @@ def _attempt(subject: Subject, job: Job) -> tuple[str, str, str]:
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error} (at {where.filename}:{where.lineno})"
         return "fail", _one_line(text), shrunk
-    return "pass", "", shrunk
+    return "pass", remark or "", shrunk
 
 
 def _one_line(text: str) -> str:

@@ -26,6 +26,8 @@ from convkit.conformance.subject import NotApplicable
 HANG_SECONDS = 20.0
 FORK_SECONDS = 15.0
 """Less, so that the hang of a grandchild is noticed by its parent and not by its grandparent."""
+A_HANG = "(a hang)"
+"""Ends what is said of one, wherever it was noticed."""
 PERTURB = 0x80
 """glibc fills what malloc returns with the complement of this byte: floats around 3e38."""
 
@@ -80,7 +82,7 @@ def in_fork(work: Callable[[], Any], seconds: float = FORK_SECONDS) -> str:
     if said is None:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        return f"no answer within {seconds:g} s (a hang)"
+        return f"no answer within {seconds:g} s {A_HANG}"
     status = done if done is not None else os.waitpid(child, 0)[1]
     if os.WIFSIGNALED(status):
         return f"crashed with {signal.Signals(os.WTERMSIG(status)).name}"

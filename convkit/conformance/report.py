@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from convkit.conformance.guard import A_HANG
+
 STATUSES = ("pass", "fail", "expected", "unsupported", "skipped", "n/a")
 SAYING = ("declarations", "supports")
 """Checks of what a backend says; passing them alone proves nothing."""
@@ -75,6 +77,11 @@ class Report:
         judged = [r for r in self.results if r.check not in SAYING] or self.results
         return any(r.status == "pass" for r in judged)
 
+    @property
+    def hangs(self) -> list[Result]:
+        """The failures in which nothing came back in time."""
+        return [r for r in self.failures if A_HANG in r.message]
+
     def failed_checks(self) -> list[str]:
         """The names of the checks that failed, in order."""
         return list(dict.fromkeys(r.check for r in self.failures))
@@ -105,14 +112,16 @@ class Report:
         )
 
     def reasons(self) -> str:
-        """Why cases were unsupported, expected to fail or not applicable, each reason once."""
+        """Why cases were unsupported, expected to fail or not applicable; and remarks."""
         found = Counter(
             (r.status, r.check if r.status != "unsupported" else r.op, r.message)
             for r in self.results
-            if r.status in ("unsupported", "expected", "n/a")
+            if r.status in ("unsupported", "expected", "n/a") or (r.status == "pass" and r.message)
         )
+        words = {"pass": "remark"}
         return "\n".join(
-            f"{status}: {what}: {why} ({count})" for (status, what, why), count in found.items()
+            f"{words.get(status, status)}: {what}: {why} ({count})"
+            for (status, what, why), count in found.items()
         )
 
     def failure_text(self, name: str, limit: int = 20) -> str:
@@ -133,6 +142,8 @@ class Report:
             word = "clean"
         elif self.failures:
             word = f"{len(self.failures)} failed in {', '.join(self.failed_checks())}"
+            word += f", {len(self.hangs)} of them by a hang" if self.hangs else ""
+            word += f"; stopped: {self.stopped}" if self.stopped else ""
         elif self.stopped:
             word = self.stopped
         else:

@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from convkit import registry
 from convkit.conformance import cases as case_text
 from convkit.conformance.cases import Case
 from convkit.conformance.checks import CHECKS
-from convkit.conformance.child import Message, forked, spawned
+from convkit.conformance.child import Message, Work, forked, spawned
+from convkit.conformance.costs import Costs
 from convkit.conformance.entries import ENTRIES
 from convkit.conformance.execute import Job, Outcome, execute
+from convkit.conformance.pool import LOST, Pool
 from convkit.conformance.report import Report, Result, settle
 from convkit.conformance.subject import Subject
 from convkit.errors import ParameterError
 
-MAX_CRASHES = 3
-"""After so many crashes in one check its other cases count as failed without being run."""
-
-Starter = Callable[[Sequence[Job]], Generator[Message, None, None]]
+Starter = Callable[[Work], Generator[Message, None, None]]
 Progress = Callable[[Result], None]
 
 
@@ -89,7 +87,6 @@ class _Run:
     request: Request
     known: Mapping[str, str]
     progress: Progress | None
-    crashes: Counter[str] = field(default_factory=Counter)
 
     @property
     def enough(self) -> bool:
@@ -112,47 +109,27 @@ class _Run:
 
     def here(self, subject: Subject, jobs: Iterable[Job]) -> None:
         """Run jobs in this process."""
-        costs = self.costs()
+        costs = Costs.of(self.request.level)
         for job in jobs:
             self.add(job, execute(subject, job, costs))
             if self.enough:
                 return
 
-    def apart(self, jobs: Sequence[Job], start: Starter) -> None:
-        """Run jobs in a child; where it dies, note that and go on in another one."""
-        left = list(jobs)
-        while left and not self.enough:
-            begun, done = None, 0
-            messages = start(left)
-            for message in messages:
-                if message.kind == "start":
-                    begun = left[message.index]
-                elif message.kind == "done":
-                    self.add(left[message.index], message.outcome)
-                    begun, done = None, message.index + 1
-                    if self.enough:
-                        messages.close()
-                        return
-                elif message.kind == "facts":
-                    self.take_facts(message.facts)
-                elif message.kind == "error":
-                    self.report.stopped = message.outcome.message
-                    return
-                elif message.kind == "died":
-                    job = begun or left[done]
-                    self.add(job, message.outcome)
-                    self.crashes[job.check] += 1
-                    done = left.index(job) + 1
-            left = self._without_crashing(left[done:])
+    def apart(self, jobs: Sequence[Job], workers: int, start: Starter) -> None:
+        """Run jobs in processes of their own."""
+        if not jobs:
+            return
+        level = self.request.level
 
-    def _without_crashing(self, left: list[Job]) -> list[Job]:
-        kept = []
-        for job in left:
-            if self.crashes[job.check] >= MAX_CRASHES:
-                self.add(job, Outcome("fail", f"not run: {job.check} crashed {MAX_CRASHES} times"))
-            else:
-                kept.append(job)
-        return kept
+        def deliver(job: Job, outcome: Outcome) -> bool:
+            if pool.facts is not None and not self.report.facts:
+                self.take_facts(pool.facts)
+            self.add(job, outcome)
+            return self.enough
+
+        pool = Pool(jobs, workers, LOST[level], deliver)
+        pool.run(lambda share: start(Work(jobs, level, share)))
+        self.report.stopped = pool.stopped
 
     def take_facts(self, facts: dict[str, Any]) -> None:
         """Note what the backend says about itself."""
@@ -161,14 +138,6 @@ class _Run:
         self.known = facts.get("expected_failures", {})
         for key in self.known:
             _known("expected_failures", key.partition("/")[0], CHECKS)
-
-    def costs(self) -> dict[tuple[str, ...], Any]:
-        """What cases cost so far, empty; the limits of one and of a check are set by the level."""
-        level = self.request.level
-        return {
-            ("limit", ""): {"quick": 1.0, "default": 4.0}.get(level),
-            ("budget", ""): {"quick": 6.0, "default": 60.0}.get(level),
-        }
 
 
 def run(
@@ -182,6 +151,7 @@ def run(
     case: str = "",
     maxfail: int = 0,
     isolated: bool = True,
+    jobs: int = 1,
     progress: Progress | None = None,
 ) -> Report:
     """Hold a backend to the suite and return the report.
@@ -200,6 +170,8 @@ def run(
         Stop after so many failures; 0 never.
     isolated:
         Whether to run the checks that need a child process of their own.
+    jobs:
+        Processes that a backend given by its name runs in. The report is the same for any number.
 
     Raises ParameterError for a name that is none, or where hypothesis is missing, and
     BackendNotFoundError or BackendLoadError.
@@ -208,22 +180,22 @@ def run(
     if isinstance(backend, str):
         registry.find(backend)  # first, because drawing the problems takes seconds
     request = Request(level, seed, tuple(ops), tuple(dtypes), tuple(checks), case, maxfail)
-    jobs = list(request.jobs())
-    if not isolated:
-        jobs = [j for j in jobs if not CHECKS[j.check].isolated]
     began = time.perf_counter()
+    wanted = list(request.jobs())
+    if not isolated:
+        wanted = [j for j in wanted if not CHECKS[j.check].isolated]
     name = backend if isinstance(backend, str) else backend.name
     state = _Run(Report(name, level, seed, origin=name), request, {}, progress)
     if isinstance(backend, str):
-        state.apart(jobs, lambda left: spawned(backend, left, state.costs()))
+        state.apart(wanted, jobs, lambda work: spawned(backend, work))
     else:
         registry.load(backend)
         subject = Subject(backend)
         state.take_facts(subject.facts())
-        state.here(subject, [j for j in jobs if not CHECKS[j.check].isolated])
-        apart = [j for j in jobs if CHECKS[j.check].isolated]
+        state.here(subject, [j for j in wanted if not CHECKS[j.check].isolated])
+        apart = [j for j in wanted if CHECKS[j.check].isolated]
         if not state.enough:
-            state.apart(apart, lambda left: forked(subject, left, state.costs()))
+            state.apart(apart, 1, lambda work: forked(subject, work))
     if not case and not state.enough:
         lenient = [name for name, check in CHECKS.items() if not check.strict]
         state.report.results = settle(state.report.results, state.known, lenient)

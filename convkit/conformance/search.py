@@ -21,7 +21,7 @@ from typing import Any
 
 from convkit import registry
 from convkit.conformance.cases import Case
-from convkit.conformance.child import spawned
+from convkit.conformance.child import Work, spawned
 from convkit.conformance.covering import Cover, Point, Space, draw
 from convkit.conformance.entries import ENTRIES
 from convkit.conformance.execute import Job, Outcome
@@ -201,7 +201,7 @@ def ask(backend: str, batch: Sequence[Drawn]) -> Iterator[tuple[Drawn, Outcome]]
     left = list(batch)
     while left:
         running, done = 0, len(left)
-        for message in spawned(backend, [d.job for d in left], {("limit", ""): None}):
+        for message in spawned(backend, Work([d.job for d in left])):
             if message.kind == "start":
                 running = message.index
             elif message.kind == "done":

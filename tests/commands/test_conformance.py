@@ -10,7 +10,8 @@ from convkit_im2col_numpy import Im2colNumpy
 from convkit import conformance
 from convkit.cli import run as cli
 from convkit.conformance import guard
-from convkit.conformance.execute import LEAST_SAMPLES, execute
+from convkit.conformance.costs import LEAST_SAMPLES, Costs
+from convkit.conformance.execute import execute
 from convkit.conformance.runner import Request
 from convkit.conformance.subject import Subject
 
@@ -84,12 +85,12 @@ def test_maxfail_ends_the_run(
 
 
 def test_costly_cases_are_skipped_and_counted_apart() -> None:
-    subject, costs = Subject(Im2colNumpy()), {("limit", ""): 1e-9}
+    subject, costs = Subject(Im2colNumpy()), Costs(limit=1e-9)
     jobs = list(Request("quick", 0, ("max_pool",), (), ("forward-exact",)).jobs())[:7]
     found = [execute(subject, job, costs) for job in jobs]
     assert [o.status for o in found] == ["pass"] * LEAST_SAMPLES + ["skipped"] * 3
     assert found[-1].message.endswith("s at this backend's speed")
-    costs["limit", ""] = None
+    costs.limit = None
     assert execute(subject, jobs[-1], costs).status == "pass"
     report = conformance.Report("x", "quick", 0)
     report.results += [

@@ -1,0 +1,148 @@
+"""The check of very many calls: what a long program meets and a short test does not.
+
+One tiny problem per operation, called again and again in one process, with every result compared:
+a counter that overflows, memory that is never given back, threads that are never ended. How the
+time of a call develops is a remark and never a failure.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from convkit.conformance.cases import Case, case
+from convkit.conformance.checks import check, judge
+from convkit.conformance.data import inputs
+from convkit.conformance.entries import ENTRIES
+from convkit.conformance.reference import FloatArray
+from convkit.conformance.subject import Failed, Subject
+
+CALLS = 40_000
+"""More than 2**15, where a counter of 16 bits overflows."""
+SECONDS = {"quick": 3, "default": 15, "full": 120}
+"""What one operation may take at each level; a slow backend is asked fewer calls, and told so."""
+PART = 2_000
+"""Calls between two looks at the clock, at memory and at threads."""
+LEAST_PART = 10
+GROWING = 6
+"""In so many parts in a row memory has to grow, so that a pool that fills once does not count."""
+BYTES_PER_CALL = 24
+"""Less than the smallest object or allocation that a call may leave behind."""
+LEAST_GROWTH = 1 << 19
+MORE_THREADS = 32
+"""Beyond one for each core: a pool of threads may still be filling when the calls begin."""
+SLOWER = 2.0
+
+
+def _tiny(op: str, level: str, seed: int) -> Iterator[Case]:
+    limits = {"calls": CALLS, "seconds": SECONDS[level]}
+    found = [case(op, "many calls", extra=limits, **g) for _, g in ENTRIES[op].structured]
+    yield min(found, key=lambda c: c.work)
+
+
+@dataclass
+class _Watch:
+    """What is noted every so many calls."""
+
+    memory: list[int] = field(default_factory=list)
+    threads: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    """Per call, by the process's own time."""
+    calls: list[int] = field(default_factory=list)
+
+    def note(self, calls: int, seconds: float) -> None:
+        """Look at memory and threads."""
+        gc.collect()
+        self.calls.append(calls)
+        self.seconds.append(seconds / calls)
+        self.memory.append(_resident())
+        self.threads.append(_threads())
+
+    def judge(self) -> None:
+        """Raise Failed where memory or threads grow with the calls."""
+        more = self.threads[-1] - self.threads[0]
+        if more > MORE_THREADS + (os.cpu_count() or 1):
+            raise Failed(f"{more} more threads run after {sum(self.calls[1:])} more calls")
+        if len(self.memory) <= GROWING:
+            return
+        grown = [b - a for a, b in itertools.pairwise(self.memory[-GROWING - 1 :])]
+        calls = self.calls[-GROWING:]
+        steady = all(g > BYTES_PER_CALL * n for g, n in zip(grown, calls, strict=True))
+        if steady and sum(grown) > LEAST_GROWTH:
+            raise Failed(
+                f"memory grows by about {sum(grown) // sum(calls)} bytes per call, "
+                f"{sum(grown) / 2**20:.1f} MiB in {sum(calls)} calls"
+            )
+
+    def remark(self) -> str:
+        """Say whether calls became slower; empty where they did not, or were too few to tell."""
+        if len(self.seconds) < 2 * GROWING:
+            return ""
+        early, late = min(self.seconds[:GROWING]), min(self.seconds[-GROWING:])
+        if late < SLOWER * early:
+            return ""
+        return f"a call takes {late / early:.1f} times as long at the end as in the beginning"
+
+
+@check("many-calls", _tiny, seconds=180.0)
+def many_calls(subject: Subject, case: Case) -> str:
+    """The 40,000th call is right, and neither memory nor threads grow with the calls.
+
+    Returns what is no failure: that there was no time for so many calls, or that they get slower.
+    """
+    plain = Case(case.op, case.geometry, case.dtype, case.data, case.seed)
+    given = inputs(plain).copies()
+    first = subject.everything(plain, given)
+    judge(subject, plain, first)
+    wanted = {name: value.tobytes() for name, value in first.items()}
+    until = time.process_time() + case.get("seconds")
+    watch, done, part = _Watch(), 0, LEAST_PART
+    while done < case.get("calls") and time.process_time() < until:
+        began = time.process_time()
+        for number in range(part):
+            _same(plain, wanted, first, subject.everything(plain, given), done + number + 2)
+        watch.note(part, time.process_time() - began)
+        watch.judge()
+        done += part
+        part = PART if watch.seconds[-1] * PART * 2 * GROWING < case.get("seconds") else part
+    remarks = [watch.remark()]
+    if done < case.get("calls"):
+        remarks.insert(
+            0,
+            f"{done} of {case.get('calls')} calls of each function in the {case.get('seconds')} s",
+        )
+    return "; ".join(r for r in remarks if r)
+
+
+def _same(
+    case: Case,
+    wanted: dict[str, bytes],
+    first: dict[str, FloatArray],
+    got: dict[str, FloatArray],
+    number: int,
+) -> None:
+    for name, value in wanted.items():
+        if got[name].tobytes() != value:
+            raise Failed(f"call {number}: {name} differs from the first call's")
+
+
+def _resident() -> int:
+    """Return the bytes of memory that the process occupies; 0 where that is not to be known."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _threads() -> int:
+    """Return how many threads the process has, Python's own or not."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return threading.active_count()

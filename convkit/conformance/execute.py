@@ -16,7 +16,7 @@ import numpy as np
 from convkit.conformance import surroundings
 from convkit.conformance.cases import Case
 from convkit.conformance.checks import CHECKS
-from convkit.conformance.subject import Failed, NotApplicable, Subject, Unsupported
+from convkit.conformance.subject import NO_PART, Failed, NotApplicable, Subject, Unsupported
 from convkit.errors import BackendUnsupportedError, ConvkitError
 
 LEAST_SAMPLES = 4
@@ -82,6 +82,8 @@ def _attempt(subject: Subject, job: Job) -> tuple[str, str, str]:
     """Return (status, message, shrunk case)."""
     shrunk = ""
     try:
+        if not subject.computes(job.case.op):
+            raise NotApplicable(NO_PART)
         if job.case.geometry and job.check != "supports":
             subject.require(job.case)
         with np.errstate(all="ignore"):  # infinities are asked for

@@ -21,7 +21,7 @@ from convkit.conformance.child import Message, forked, spawned
 from convkit.conformance.entries import ENTRIES
 from convkit.conformance.execute import Job, Outcome, execute
 from convkit.conformance.report import Report, Result, settle
-from convkit.conformance.subject import Subject
+from convkit.conformance.subject import NO_PART, Subject
 from convkit.errors import ParameterError
 
 MAX_CRASHES = 3
@@ -43,8 +43,11 @@ class Request:
     case: str = ""
     maxfail: int = 0
 
-    def jobs(self) -> Iterator[Job]:
-        """Return the checks and cases wanted, in order. Raises ParameterError."""
+    def jobs(self, without: Sequence[str] = ()) -> Iterator[Job]:
+        """Return the checks and cases wanted, in order, but for operations. Raises ParameterError.
+
+        ``without`` are operations that a backend has no part in.
+        """
         if self.case:
             name, _, text = self.case.strip().partition(" ")
             _known("check", name, CHECKS)
@@ -55,12 +58,11 @@ class Request:
             _known("check", wanted, CHECKS)
         for wanted in self.ops:
             _known("op", wanted, ENTRIES)
+        left_out = {*without, *(op for op in ENTRIES if self.ops and op not in self.ops)}
         for name, check in CHECKS.items():
             if self.checks and name not in self.checks:
                 continue
-            for found in check.cases(self.level, self.seed):
-                if self.ops and found.op not in self.ops:
-                    continue
+            for found in check.cases(self.level, self.seed, left_out):
                 if not self.dtypes or found.dtype in self.dtypes:
                     yield Job(name, found)
 
@@ -96,7 +98,12 @@ class _Run:
         return 0 < self.request.maxfail <= len(self.report.failures)
 
     def add(self, job: Job, outcome: Outcome) -> None:
-        """Note an outcome; a failure that the backend declared becomes an expected one."""
+        """Note an outcome; a failure that the backend declared becomes an expected one.
+
+        Operations that the backend has no part in have one line of their own, at the end.
+        """
+        if job.case.op in self.report.facts.get("not_asked", ()):
+            return
         status, message = outcome.status, outcome.message
         for key in (job.check, f"{job.check}/{job.case.op}"):
             if status == "fail" and key in self.known:
@@ -161,6 +168,15 @@ class _Run:
         for key in self.known:
             _known("expected_failures", key.partition("/")[0], CHECKS)
 
+    def note_not_asked(self) -> None:
+        """Add a line for each operation wanted that the backend has no part in."""
+        for op in self.report.facts.get("not_asked", ()):
+            if not self.request.ops or op in self.request.ops:
+                text = f"{op}: {NO_PART}"
+                self.report.results.append(
+                    Result("supports", op, "not asked", "", op, "n/a", text)
+                )
+
     def costs(self) -> dict[tuple[str, ...], Any]:
         """What cases cost so far, empty; the limits of one and of a check are set by the level."""
         level = self.request.level
@@ -205,23 +221,26 @@ def run(
     """
     require_packages()
     request = Request(level, seed, tuple(ops), tuple(dtypes), tuple(checks), case, maxfail)
-    jobs = list(request.jobs())
+    subject = None
+    if not isinstance(backend, str):
+        registry.load(backend)
+        subject = Subject(backend)
+    jobs = list(request.jobs(subject.facts()["not_asked"] if subject else ()))
     if not isolated:
         jobs = [j for j in jobs if not CHECKS[j.check].isolated]
     began = time.perf_counter()
     name = backend if isinstance(backend, str) else backend.name
     state = _Run(Report(name, level, seed, origin=name), request, {}, progress)
-    if isinstance(backend, str):
+    if subject is None:
         registry.find(backend)
         state.apart(jobs, lambda left: spawned(backend, left, state.costs()))
     else:
-        registry.load(backend)
-        subject = Subject(backend)
         state.take_facts(subject.facts())
         state.here(subject, [j for j in jobs if not CHECKS[j.check].isolated])
         apart = [j for j in jobs if CHECKS[j.check].isolated]
         if not state.enough:
             state.apart(apart, lambda left: forked(subject, left, state.costs()))
+    state.note_not_asked()
     if not case and not state.enough:
         lenient = [name for name, check in CHECKS.items() if not check.strict]
         state.report.results = settle(state.report.results, state.known, lenient)

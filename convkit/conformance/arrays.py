@@ -6,7 +6,7 @@ Nothing here knows an operation, a backend or how values are drawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -75,6 +75,29 @@ class Expected:
     S: FloatArray
     terms: int
     exact: Any  # bool, or a mask of the elements that are
+    limit: FloatArray | None = None
+    """The bound itself, where it is not one of a single sum."""
+    any_nonfinite: bool = False
+    """Whether a NaN may stand for an infinity and the other way round: the formula decides it."""
+    nan_too: FloatArray | None = None
+    """Where a NaN is as good, because the contract does not say whether a zero counts."""
+
+    @property
+    def lenient(self) -> bool:
+        """Whether `undecided` may say yes anywhere."""
+        return self.limit is not None or self.any_nonfinite or self.nan_too is not None
+
+    def undecided(self, got: FloatArray) -> FloatArray:
+        """Return where what a backend gave is as good as the reference, whatever the bound."""
+        finite = np.isfinite(self.ref)
+        found = np.zeros(self.ref.shape, bool)
+        if self.limit is not None:  # rounding decides whether an infinity comes in
+            found |= finite & np.isinf(self.limit)
+        if self.any_nonfinite:
+            found |= ~np.isfinite(got) & ~finite
+        if self.nan_too is not None:
+            found |= self.nan_too & np.isnan(got)
+        return found
 
     @classmethod
     def of(cls, ref: FloatArray, S: Any, terms: int, exact: Any = True) -> Expected:
@@ -83,12 +106,19 @@ class Expected:
 
     def bound(self, dtype: str, *, exact_backend: bool, factor: float, random: bool) -> Any:
         """Return the bound a backend is held to, elementwise."""
+        if self.limit is not None:
+            return self.limit if exact_backend else factor * self.limit
         if not exact_backend:
             return bounds.normwise(self.S, self.terms, dtype, factor=factor, random=random)
         if self.exact is True:
             return 0.0
         rounded = bounds.elementwise(self.S, self.terms, dtype, random=random)
         return np.where(self.exact, 0.0, rounded)
+
+
+    def negated(self) -> Expected:
+        """Return what is expected for -dout."""
+        return replace(self, ref=-self.ref)
 
 
 def integers(rng: np.random.Generator, shape: Any, largest: int) -> Any:

@@ -49,6 +49,16 @@ class Case:
         return dict(self.extra).get(key, default)
 
     @property
+    def moves(self) -> bool:
+        """Whether forward computes statistics of x that move the running ones."""
+        return bool(self.operation.statistics) and self.sizes.get("training", True)
+
+    @property
+    def infers(self) -> bool:
+        """Whether there is an inference call for it."""
+        return self.operation.infer and not self.moves
+
+    @property
     def operation(self) -> Operation:
         """The operation's row in the table."""
         return OPERATIONS[self.op]
@@ -85,7 +95,7 @@ class Case:
         """Outputs times the terms of each: what a slow backend's time grows with."""
         total = 0
         for spec in self.specs:
-            taps = int(np.prod(spec.kernel))
+            taps = int(np.prod(getattr(spec, "kernel", ())))
             total += int(np.prod(spec.out_shape)) * taps
             channels = getattr(spec, "w_shape", (1, 1))[1]
             total += int(np.prod(spec.out_shape)) * taps * (channels - 1)
@@ -111,16 +121,34 @@ def _params(op: str, geometry: Values) -> tuple[dict[str, Any], ...]:
     )
 
 
-_FLAGS = {"b": "bias"}
+_FLAGS = {"b": "bias", "residual": "residual"}
 """Inputs whose shape follows from the others, each with the flag that says whether it is given."""
+_PER_CHANNEL = ("gamma", "beta")
+"""Inputs that are always given, one number for each channel of x."""
 
 
 def _shapes(op: str, geometry: Values) -> dict[str, Any]:
     sizes = dict(geometry)
-    return {
-        name: _bias_shape(op, geometry) if name in _FLAGS else sizes[name]
-        for name in OPERATIONS[op].inputs
-    }
+    found: dict[str, Any] = {}
+    for name in OPERATIONS[op].inputs:
+        if name == "b":
+            found[name] = _bias_shape(op, geometry)
+        elif name in _FLAGS:
+            found[name] = sizes["x"] if sizes.get(_FLAGS[name], False) else None
+        elif name in _PER_CHANNEL:
+            found[name] = sizes["x"][1:2]
+        elif name in OPERATIONS[op].statistics:  # given where they are not computed
+            found[name] = None if sizes.get("training", True) else sizes["x"][1:2]
+        else:
+            found[name] = sizes[name]
+    return found
+
+
+def _spelled(op: str) -> tuple[str, ...]:
+    """Return the inputs whose shape a geometry gives."""
+    operation = OPERATIONS[op]
+    derived = (*_FLAGS, *_PER_CHANNEL, *operation.statistics)
+    return tuple(name for name in operation.inputs if name not in derived)
 
 
 @lru_cache(maxsize=16384)
@@ -147,7 +175,8 @@ def geometry_keys(op: str) -> set[str]:
     operation = OPERATIONS[op]
     tables = zip(_prefixes(operation), operation.parameters, strict=True)
     keys = {prefix + key for prefix, table in tables for key in table.defaults}
-    return keys | {_FLAGS.get(name, name) for name in operation.inputs}
+    flags = {flag for name, flag in _FLAGS.items() if name in operation.inputs}
+    return keys | flags | {*_spelled(op)}
 
 
 def case(
@@ -180,7 +209,7 @@ def parse(text: str) -> Case:
             raise ParameterError(f"case: {word!r} must be key=value")
         target = named if key in named else geometry if key in known else extra
         target[key] = value if key in ("dtype", "data") else _value(value)
-    needed = [name for name in OPERATIONS[op].inputs if name not in _FLAGS]
+    needed = _spelled(op)
     if any(name not in geometry for name in needed):
         raise ParameterError(f"case (={text!r}) must give {' and '.join(f'{n}=' for n in needed)}")
     made = Case(op, tuple(geometry.items()), extra=tuple(extra.items()), **named)
@@ -208,6 +237,6 @@ def _value(text: str) -> Any:
     try:
         if "," in text:
             return tuple(int(p) for p in text.split(",") if p)
-        return int(text)
+        return float(text) if "." in text or "e-" in text else int(text)
     except ValueError:
         return text

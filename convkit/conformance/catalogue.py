@@ -63,7 +63,7 @@ def empty_batches(op: str) -> list[Case]:
     return [
         case(op, "empty batch", **{**geometry, "x": (0, *geometry["x"][1:])})
         for feature, geometry in entry.empty or entry.structured
-        if feature in ("plain", "groups", "1x1", "pad")
+        if feature in entry.various
     ]
 
 

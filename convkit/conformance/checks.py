@@ -49,10 +49,11 @@ class Check:
     rationed: bool = False
     """Whether a slow backend is asked only as many cases as a level has time for."""
 
-    def cases(self, level: str, seed: int) -> Iterator[Case]:
+    def cases(self, level: str, seed: int, without: Iterable[str] = ()) -> Iterator[Case]:
         """Return the check's cases in order: by operation, each in float32 and float64."""
         for op in self.operations:
-            yield from self.make(op, level, seed)
+            if op not in without:
+                yield from self.make(op, level, seed)
 
 
 CHECKS: dict[str, Check] = {}
@@ -98,7 +99,9 @@ def with_data(cases: Iterable[Case], data: str, feature: str = "", **extra: Any)
 
 def same(subject: Subject, name: str, got: FloatArray, want: Expected, case: Case) -> None:
     """Raise Failed at the first element of a result beyond its bound."""
-    if not subject.exact:
+    if want.lenient and got.shape == want.ref.shape:
+        want = dataclasses.replace(want, ref=np.where(want.undecided(got), got, want.ref))
+    if not subject.exact and want.limit is None:
         want = dataclasses.replace(want, S=np.maximum(want.S, _largest(name, case)))
     bound = want.bound(
         case.dtype,
@@ -165,9 +168,10 @@ def judge(
     The values of the gradients that ``apart`` names are another check's.
     """
     wanted = expected(case)
-    gradients = results.keys() - OUTS
-    if gradients and gradients != wanted.keys() - {"out"}:
-        raise Failed(f"got {sorted(gradients)}, expected {sorted(wanted.keys() - {'out'})}")
+    gradients = results.keys() & {*case.operation.gradients}
+    due = wanted.keys() & {*case.operation.gradients}
+    if gradients and gradients != due:
+        raise Failed(f"got {sorted(gradients)}, expected {sorted(due)}")
     for name, got in results.items():
         if name in OUTS:
             said = "out" if name == "out" else "inference's out"
@@ -230,7 +234,7 @@ def real(subject: Subject, case: Case) -> None:
 
 
 def _structured_exact(op: str, level: str, seed: int) -> Iterator[Case]:
-    return with_data(catalogue.structured(op, level), "exact")
+    return with_data((c for c in catalogue.structured(op, level) if c.infers), "exact")
 
 
 @check("infer", _structured_exact, tuple(n for n in ENTRIES if OPERATIONS[n].infer))
@@ -251,7 +255,7 @@ _SPECIAL = ("nan", "inf", "ninf", "mixed")
 
 
 def _nonfinite(op: str, level: str, seed: int) -> Iterator[Case]:
-    left_out = ("large sums", "course")
+    left_out = ("large sums", "course", "one element")
     found = [c for c in catalogue.structured(op, level) if c.feature not in left_out]
     for i, c in enumerate(found):
         kinds = _SPECIAL if level != "quick" else (_SPECIAL[i % 4], _SPECIAL[(i + 1) % 4])
@@ -273,9 +277,10 @@ def nonfinite(subject: Subject, case: Case) -> None:
 
 def _meets_padding(found: Case) -> tuple[str, ...]:
     """Return the gradients in which a non-finite dout lies over padding: those of the weights."""
-    if not found.data.endswith("-dout") or not any(map(any, found.specs[0].pad)):
+    weights = ENTRIES[found.op].weights
+    if not weights or not found.data.endswith("-dout") or not any(map(any, found.specs[0].pad)):
         return ()
-    return tuple(f"d{name}" for name in ENTRIES[found.op].weights)
+    return tuple(f"d{name}" for name in weights)
 
 
 def _nonfinite_padding(op: str, level: str, seed: int) -> Iterator[Case]:
@@ -325,7 +330,7 @@ def separated(subject: Subject, case: Case) -> None:
 
 
 def _denormal(op: str, level: str, seed: int) -> Iterator[Case]:
-    wanted = ("plain", "pad", "groups", "1x1")
+    wanted = ENTRIES[op].various
     found = [c for c in catalogue.structured(op, level) if c.feature in wanted]
     return with_data(found, "denormal", "denormal")
 
@@ -386,7 +391,7 @@ def arrange(a: FloatArray, layout: str) -> FloatArray:
 
 
 def _layouts(op: str, level: str, seed: int) -> Iterator[Case]:
-    wanted = ("plain", "pad", "1x1", "groups")
+    wanted = ENTRIES[op].various
     seen: set[str] = set()
     for found in catalogue.structured(op, level):
         if found.feature in wanted and (level != "quick" or found.feature not in seen):

@@ -27,14 +27,15 @@ def _rng(case: Case) -> np.random.Generator:
 @lru_cache(maxsize=8192)
 def inputs(case: Case) -> Inputs:
     """Return the arrays of a case, read-only."""
-    given = Inputs.of(_MAKERS[case.data.partition("-")[0]](case, _rng(case)))
+    arrays = _MAKERS[case.data.partition("-")[0]](case, _rng(case))
+    given = Inputs.of(ENTRIES[case.op].fitted(case, arrays))
     how = str(case.get("layout"))
     if how.startswith("broadcast") and given.x.size:
-        given = given.map(lambda a: _constant(a, constant_axis(a, how)))
+        given = given.map(lambda a: _repeated(a, constant_axis(a, how)))
     return given.map(lambda a: _frozen(np.ascontiguousarray(a, case.dtype)))
 
 
-def _constant(a: Any, axis: int) -> Any:
+def _repeated(a: Any, axis: int) -> Any:
     return np.repeat(a.take([0], axis), a.shape[axis], axis)
 
 
@@ -140,7 +141,18 @@ def _separated(case: Case, rng: Any) -> Arrays:
     return ENTRIES[case.op].separated(case, _permutation(case, rng))
 
 
+def _smooth(case: Case, rng: Any) -> Arrays:
+    return ENTRIES[case.op].smooth(case, rng)
+
+
+def _constant(case: Case, rng: Any) -> Arrays:
+    """One number everywhere in x, which no binary fraction is equal to; all else as real."""
+    return {**_real(case, rng), "x": np.full(case.x_shape, 5.1)}
+
+
 _MAKERS = {
+    "smooth": _smooth,
+    "constant": _constant,
     "separated": _separated,
     "exact": _exact,
     "real": _real,
@@ -158,7 +170,7 @@ _MAKERS = {
 def expected(case: Case) -> dict[str, Expected]:
     """Return the reference's results of a case by name: out and every gradient."""
     given = inputs(case)
-    rounds = case.data.partition("-")[0] in ("real", "denormal")
+    rounds = case.data.partition("-")[0] in ("real", "denormal", "constant")
     wide = {
         name: None if a is None else reference.widen(a) if rounds else a.astype(np.float64)
         for name, a in zip(given.names, given.all, strict=True)

@@ -7,9 +7,11 @@ from types import MappingProxyType
 
 from convkit.conformance.entry import Entry
 from convkit.conformance.operations.avg_pool import AvgPool
+from convkit.conformance.operations.batch_norm import BatchNorm
 from convkit.conformance.operations.conv import Conv
 from convkit.conformance.operations.conv_relu_pool import ConvReluPool
 from convkit.conformance.operations.conv_transpose import ConvTranspose
+from convkit.conformance.operations.group_norm import GroupNorm
 from convkit.conformance.operations.max_pool import MaxPool
 
 ENTRIES: Mapping[str, Entry] = MappingProxyType(
@@ -19,11 +21,10 @@ ENTRIES: Mapping[str, Entry] = MappingProxyType(
         "avg_pool": AvgPool(),
         "conv_relu_pool": ConvReluPool(),
         "conv_transpose": ConvTranspose(),
+        "batch_norm": BatchNorm(),
+        "group_norm": GroupNorm(),
     }
 )
-
-UNCHECKED = ("batch_norm", "group_norm")
-"""Operations that the suite has no checks of yet. No bundled backend has kernels for them."""
 
 
 def names(wanted: Callable[[Entry], object]) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ An operation is a class in `convkit.conformance.operations`, listed in `entries`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -21,8 +21,35 @@ Problems: TypeAlias = tuple[tuple[str, Geometry], ...]
 """Geometries, each with the feature that it is counted under."""
 
 
-FastResults: TypeAlias = dict[str, FloatArray]
-"""Results by name, out first, in float64."""
+FastResults: TypeAlias = dict[str, Any]
+"""Results by name, out first: in float64, or with bounds of their own as `Expected`."""
+
+
+class Symmetry(NamedTuple):
+    """Another problem, and how its out follows from the first one's (or from its bound)."""
+
+    said: str
+    case: Case
+    given: Inputs
+    out: Callable[[FloatArray], FloatArray]
+
+
+class Moved(NamedTuple):
+    """A parameter dictionary with running statistics, and how training moves them."""
+
+    table: dict[str, Any]
+    wanted: dict[str, Expected]
+    """By key of the dictionary: each is replaced by a new array."""
+    at_rest: Case
+    """The same problem where the running statistics are used, and stay."""
+
+
+class Vanishing(NamedTuple):
+    """Numbers that must be 0, up to a bound of each."""
+
+    said: str
+    values: FloatArray
+    bound: FloatArray
 
 
 class Entry:
@@ -55,6 +82,20 @@ class Entry:
         Features of ``structured`` that a backend may have a path of its own for.
     spaces:
         Spaces of problems for the check ``space``.
+    various:
+        Features of ``structured`` that are asked in every layout, and with subnormal numbers.
+    per_image:
+        The inputs whose first axis counts images.
+    curved:
+        Whether it is not linear in x, so that differences need small steps and results of integers
+        are rounded.
+    composed_alone:
+        Whether convkit composes it without any backend, so that a backend without its methods has
+        no part in it.
+    constants:
+        Problems whose x is one constant, of which nothing may be left.
+    momenta:
+        Parameters by which forward moves running statistics, for the check statistics.
     larger, parallel, twins, spelled, padded_same, wide:
         Problems for one check each: repeat, threads, twins, parameters, parameters-same and
         index-width (without x and stride). Empty where a check does not apply.
@@ -73,6 +114,12 @@ class Entry:
     step = 1.0
     laws: ClassVar[tuple[str, ...]] = ()
     several_paths: ClassVar[tuple[str, ...]] = ()
+    various: ClassVar[tuple[str, ...]] = ("plain", "pad", "1x1", "groups")
+    per_image: ClassVar[tuple[str, ...]] = ("x",)
+    curved = False
+    composed_alone = False
+    constants: ClassVar[tuple[Geometry, ...]] = ()
+    momenta: ClassVar[tuple[dict[str, Any], ...]] = ()
     spaces: ClassVar[tuple[Space, ...]] = ()
     larger: ClassVar[Geometry] = {}
     parallel: ClassVar[tuple[Geometry, ...]] = ()
@@ -111,6 +158,47 @@ class Entry:
     def fast(self, case: Case, given: Inputs) -> FastResults:
         """Return the results of exact data by `convkit.conformance.fast_reference`."""
         raise NotImplementedError
+
+    def fitted(self, case: Case, arrays: Arrays) -> Arrays:
+        """Return arrays of any kind of data as the operation can take them."""
+        return arrays
+
+    def smooth(self, case: Case, rng: np.random.Generator) -> Arrays:
+        """Draw data around which a curved operation has derivatives."""
+        raise NotImplementedError
+
+    def arguments(
+        self, case: Case, given: Inputs, param: dict[str, Any] | None, *, infer: bool = False
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return what the API's forward, or inference, is called with."""
+        arrays = tuple(given.named.values())
+        if param or len(case.params) > 1:
+            return (*arrays, *([param] if param else case.params)), {}
+        return arrays, case.params[0]
+
+    def statistics(self, case: Case, args: tuple[Any, ...]) -> dict[str, FloatArray]:
+        """Return what a forward call with ``args`` gave besides out."""
+        return {}
+
+    def moved(self, case: Case, given: Inputs, options: dict[str, Any], seed: int) -> Moved:
+        """Return how training with ``options``, one of ``momenta``, moves running statistics."""
+        raise NotImplementedError
+
+    def neighbours(self, case: Case) -> Iterator[Geometry]:
+        """Return a larger and a differently padded problem, which a workspace may mix up."""
+        sizes = case.sizes
+        yield {**sizes, "x": (sizes["x"][0] + 1, sizes["x"][1], *(s + 3 for s in sizes["x"][2:]))}
+        padded = ((0, 1), *((1, 0),) * (len(sizes["x"]) - 3))
+        if "w" in case.shapes or min(case.specs[-1].window) > 1:
+            yield {**sizes, "pad": padded}
+
+    def symmetries(self, case: Case, given: Inputs) -> Iterator[Symmetry]:
+        """Return other problems whose out follows from this one's."""
+        return iter(())
+
+    def vanishing(self, case: Case, given: Inputs, results: Any) -> Iterator[Vanishing]:
+        """Return sums over gradients that must be 0."""
+        return iter(())
 
     def separated(self, case: Case, arrays: Arrays) -> Arrays:
         """Return data on which rounding decides nothing, made from a permutation of integers."""

@@ -14,7 +14,7 @@ from convkit.conformance import surroundings
 from convkit.conformance.cases import Case
 from convkit.conformance.checks import CHECKS
 from convkit.conformance.costs import Costs
-from convkit.conformance.subject import Failed, NotApplicable, Subject, Unsupported
+from convkit.conformance.subject import NO_PART, Failed, NotApplicable, Subject, Unsupported
 from convkit.errors import BackendUnsupportedError, ConvkitError
 
 
@@ -65,6 +65,8 @@ def _attempt(subject: Subject, job: Job) -> tuple[str, str, str]:
     """Return (status, message, shrunk case)."""
     shrunk = ""
     try:
+        if not subject.computes(job.case.op):
+            raise NotApplicable(NO_PART)
         if job.case.geometry and job.check != "supports":
             subject.require(job.case)
         with surroundings.told():  # infinities are asked for

@@ -98,12 +98,13 @@ def every_path(subject: Subject, case: Case) -> None:
 
 
 def _ask(subject: Subject, case: Case, given: Inputs, wanted: FastResults) -> None:
-    gradients = {name: value for name, value in wanted.items() if name != "out"}
+    gradients = {n: value for n, value in wanted.items() if n in case.operation.gradients}
     partial_first = case.seed % 2 == 0
-    if case.operation.infer and not partial_first:
+    if case.infers and not partial_first:
         _compare(subject, case, given, "inference's out", subject.infer(case, given), wanted["out"])
-    out, cache = subject.forward(case, given)
-    _compare(subject, case, given, "out", out, wanted["out"])
+    results, cache = subject.forward_all(case, given)
+    for name, value in results.items():
+        _compare(subject, case, given, name, value, wanted[name])
     part = _part(case, tuple(gradients))
     for needs in (part, None) if partial_first else (None, part):
         sign = -1.0 if needs else 1.0  # a gradient that is remembered from before is wrong
@@ -112,8 +113,11 @@ def _ask(subject: Subject, case: Case, given: Inputs, wanted: FastResults) -> No
             said = f"with needs={needs}: {name}" if needs else name
             if name not in got:
                 raise Failed(f"{said} is missing")
-            _compare(subject, case, given, said, got[name], sign * gradients[name])
-    if case.operation.infer and partial_first:
+            want = gradients[name]
+            if sign < 0:
+                want = want.negated() if isinstance(want, Expected) else -want
+            _compare(subject, case, given, said, got[name], want)
+    if case.infers and partial_first:
         _compare(subject, case, given, "inference's out", subject.infer(case, given), wanted["out"])
 
 
@@ -125,8 +129,16 @@ def _part(case: Case, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _compare(
-    subject: Subject, case: Case, given: Inputs, said: str, got: FloatArray, want: FloatArray
+    subject: Subject,
+    case: Case,
+    given: Inputs,
+    said: str,
+    got: FloatArray,
+    want: FloatArray | Expected,
 ) -> None:
+    if isinstance(want, Expected):
+        same(subject, said, got, want, case)
+        return
     exact = subject.exact and not ENTRIES[case.op].divides
     if exact or not ENTRIES[case.op].rounds:
         shape(said, got, want.shape, case.dtype)

@@ -148,11 +148,22 @@ def _out(subject: Subject, found: Case, given: Inputs, **arrays: Any) -> FloatAr
     return subject.forward(found, chosen.map(lambda a: np.ascontiguousarray(a, found.dtype)))[0]
 
 
-def _agree(subject: Subject, found: Case, got: FloatArray, want: FloatArray) -> None:
-    """Both sides of a law: equal, or within the bound of both where neither is exact."""
+def _agree(
+    subject: Subject,
+    found: Case,
+    got: FloatArray,
+    want: FloatArray,
+    limit: FloatArray | None = None,
+) -> None:
+    """Both sides of a law: equal, or within the bound of both where neither is exact.
+
+    ``limit`` is the bound of each side where the operation has one of its own.
+    """
     terms = bounds.terms(found.specs[0], "out")
-    if ENTRIES[found.op].divides:
-        bound: Any = 4 * bounds.elementwise(np.full(got.shape, 40.0), terms, found.dtype)
+    if limit is not None:
+        bound: Any = 2 * subject.error_factor * limit
+    elif ENTRIES[found.op].divides:
+        bound = 4 * bounds.elementwise(np.full(got.shape, 40.0), terms, found.dtype)
     elif subject.exact or not ENTRIES[found.op].rounds:
         bound = 0.0
     else:
@@ -163,7 +174,40 @@ def _agree(subject: Subject, found: Case, got: FloatArray, want: FloatArray) -> 
         raise Failed(f"out{bad}")
 
 
+def _limit(found: Case, given: Inputs) -> Any:
+    """Return the bound of out where the operation has one of its own, else None."""
+    entry = ENTRIES[found.op]
+    return entry.fast(found, given)["out"].limit if entry.curved else None
+
+
 # --- the laws -------------------------------------------------------------------------------
+
+
+@law("symmetry")
+def symmetry(subject: Subject, case: Case) -> None:
+    """What a result does not depend on changes nothing: the order of images, a shift, a scale."""
+    given = inputs(case)
+    out = _out(subject, case, given)
+    limit = _limit(case, given)
+    for said, other, changed, of_out in ENTRIES[case.op].symmetries(case, given):
+        own = _limit(other, changed)
+        got, want = _out(subject, other, changed), np.ascontiguousarray(of_out(out))
+        try:
+            _agree(subject, other, got, want, own + of_out(limit))
+        except Failed as failure:
+            raise Failed(f"{said}: {failure}") from failure
+
+
+@law("vanishing")
+def vanishing(subject: Subject, case: Case) -> None:
+    """The gradient along a direction that changes nothing is 0: a shift of a normalised set."""
+    subject.require(case)
+    given = inputs(case)
+    results = subject.both(case, given.copies())
+    for said, values, bound in ENTRIES[case.op].vanishing(case, given, results):
+        bad = bounds.first_bad(values, np.zeros_like(values), subject.error_factor * bound)
+        if bad is not None:
+            raise Failed(f"{said}{bad}")
 
 
 @law("linearity")
@@ -204,9 +248,13 @@ def batch_independence(subject: Subject, case: Case) -> None:
     given = inputs(case)
     whole = _out(subject, case, given)
     alone = _with(case, x=(1, *given.x.shape[1:]))
+    limit = _limit(case, given)
     for n in range(len(given.x)):
-        part = _out(subject, alone, given, x=given.x[n : n + 1])
-        _agree(subject, alone, np.ascontiguousarray(whole[n : n + 1]), part)
+        mine = slice(n, n + 1)
+        images = {m: a[mine] for m, a in given.given() if m in ENTRIES[case.op].per_image}
+        part = _out(subject, alone, given, **images)
+        of_one = None if limit is None else limit[mine]
+        _agree(subject, alone, np.ascontiguousarray(whole[mine]), part, of_one)
 
 
 @law("channel-permutation")

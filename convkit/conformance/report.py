@@ -151,9 +151,6 @@ class Report:
         space = [
             r.status in ("pass", "fail", "expected") for r in self.results if r.check == "space"
         ]
-        unchecked = self.facts.get("unchecked", [])
-        if unchecked:
-            word += f"; not checked, as the suite has no checks of it yet: {', '.join(unchecked)}"
         if space and not all(space):
             word += f"; asked {sum(space)} of {len(space)} problems of the space"
         head = f"{self.backend}{facts}, {self.level}, seed {self.seed}"

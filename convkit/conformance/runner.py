@@ -22,7 +22,7 @@ from convkit.conformance.entries import ENTRIES
 from convkit.conformance.execute import Job, Outcome, execute
 from convkit.conformance.pool import LOST, Pool
 from convkit.conformance.report import Report, Result, settle
-from convkit.conformance.subject import Subject
+from convkit.conformance.subject import NO_PART, Subject
 from convkit.errors import ParameterError
 
 Starter = Callable[[Work], Generator[Message, None, None]]
@@ -41,8 +41,11 @@ class Request:
     case: str = ""
     maxfail: int = 0
 
-    def jobs(self) -> Iterator[Job]:
-        """Return the checks and cases wanted, in order. Raises ParameterError."""
+    def jobs(self, without: Sequence[str] = ()) -> Iterator[Job]:
+        """Return the checks and cases wanted, in order, but for operations. Raises ParameterError.
+
+        ``without`` are operations that a backend has no part in.
+        """
         if self.case:
             name, _, text = self.case.strip().partition(" ")
             _known("check", name, CHECKS)
@@ -53,15 +56,13 @@ class Request:
             _known("check", wanted, CHECKS)
         for wanted in self.ops:
             _known("op", wanted, ENTRIES)
+        left_out = {*without, *(op for op in ENTRIES if self.ops and op not in self.ops)}
         for name, check in CHECKS.items():
             if self.checks and name not in self.checks:
                 continue
-            for op in check.operations:
-                if self.ops and op not in self.ops:
-                    continue
-                for found in check.make(op, self.level, self.seed):
-                    if not self.dtypes or found.dtype in self.dtypes:
-                        yield Job(name, found)
+            for found in check.cases(self.level, self.seed, left_out):
+                if not self.dtypes or found.dtype in self.dtypes:
+                    yield Job(name, found)
 
 
 def _known(what: str, name: str, names: Iterable[str]) -> None:
@@ -94,7 +95,12 @@ class _Run:
         return 0 < self.request.maxfail <= len(self.report.failures)
 
     def add(self, job: Job, outcome: Outcome) -> None:
-        """Note an outcome; a failure that the backend declared becomes an expected one."""
+        """Note an outcome; a failure that the backend declared becomes an expected one.
+
+        Operations that the backend has no part in have one line of their own, at the end.
+        """
+        if job.case.op in self.report.facts.get("not_asked", ()):
+            return
         status, message = outcome.status, outcome.message
         for key in (job.check, f"{job.check}/{job.case.op}"):
             if status == "fail" and key in self.known:
@@ -139,6 +145,15 @@ class _Run:
         for key in self.known:
             _known("expected_failures", key.partition("/")[0], CHECKS)
 
+    def note_not_asked(self) -> None:
+        """Add a line for each operation wanted that the backend has no part in."""
+        for op in self.report.facts.get("not_asked", ()):
+            if not self.request.ops or op in self.request.ops:
+                text = f"{op}: {NO_PART}"
+                self.report.results.append(
+                    Result("supports", op, "not asked", "", op, "n/a", text)
+                )
+
 
 def run(
     backend: Any,
@@ -180,22 +195,25 @@ def run(
     if isinstance(backend, str):
         registry.find(backend)  # first, because drawing the problems takes seconds
     request = Request(level, seed, tuple(ops), tuple(dtypes), tuple(checks), case, maxfail)
+    subject = None
+    if not isinstance(backend, str):
+        registry.load(backend)
+        subject = Subject(backend)
     began = time.perf_counter()
-    wanted = list(request.jobs())
+    wanted = list(request.jobs(subject.facts()["not_asked"] if subject else ()))
     if not isolated:
         wanted = [j for j in wanted if not CHECKS[j.check].isolated]
     name = backend if isinstance(backend, str) else backend.name
     state = _Run(Report(name, level, seed, origin=name), request, {}, progress)
-    if isinstance(backend, str):
+    if subject is None:
         state.apart(wanted, jobs, lambda work: spawned(backend, work))
     else:
-        registry.load(backend)
-        subject = Subject(backend)
         state.take_facts(subject.facts())
         state.here(subject, [j for j in wanted if not CHECKS[j.check].isolated])
         apart = [j for j in wanted if CHECKS[j.check].isolated]
         if not state.enough:
             state.apart(apart, 1, lambda work: forked(subject, work))
+    state.note_not_asked()
     if not case and not state.enough:
         lenient = [name for name, check in CHECKS.items() if not check.strict]
         state.report.results = settle(state.report.results, state.known, lenient)

@@ -16,12 +16,12 @@ import numpy as np
 from convkit import api, bounds, registry
 from convkit.conformance.arrays import Inputs
 from convkit.conformance.cases import Case
-from convkit.conformance.entries import UNCHECKED
+from convkit.conformance.entries import ENTRIES
 from convkit.conformance.reference import FloatArray
 from convkit.contract import API_VERSION
 from convkit.operations import OPERATIONS, Step, operation_of
 from convkit.plugin_check import optional_methods, required_methods
-from convkit.selection.resolve import refusal
+from convkit.selection.resolve import computes_itself, refusal
 
 __all__ = ["API_VERSION", "Failed", "Impostor", "NotApplicable", "Subject", "Unsupported"]
 
@@ -40,6 +40,9 @@ class Unsupported(Exception):  # noqa: N818
 
 class NotApplicable(Exception):  # noqa: N818
     """A check says nothing about this backend, and why."""
+
+
+NO_PART = "the backend has no method for it, and convkit computes it without the backend"
 
 
 class _Recorder:
@@ -98,9 +101,15 @@ class Subject:
             "exact": self.exact,
             "error_factor": self.error_factor,
             "reproducible": self.reproducible,
-            "unchecked": [n for n in UNCHECKED if self.has(OPERATIONS[n].method("forward"))],
+            "not_asked": [op for op in ENTRIES if not self.computes(op)],
             "expected_failures": {str(k): str(v) for k, v in known.items()},
         }
+
+    def computes(self, op: str) -> bool:
+        """Whether the backend has a part in an operation, itself or by what it is composed of."""
+        if ENTRIES[op].composed_alone:
+            return self.has(OPERATIONS[op].method("forward"))
+        return True
 
     def require(self, case: Case) -> None:
         """Raise Unsupported where the backend declares so."""
@@ -116,7 +125,13 @@ class Subject:
 
     def _refusal(self, case: Case) -> str | None:
         """Return why the backend does not compute a case, neither itself nor composed."""
-        return refusal(registry.load(self.backend), case.operation, case.specs)
+        record = registry.load(self.backend)
+        if ENTRIES[case.op].composed_alone and not computes_itself(
+            record, case.operation, case.specs
+        ):
+            reasons = (self.backend.supports(spec) for spec in case.specs)
+            return next((str(reason) for reason in reasons if reason is not None), NO_PART)
+        return refusal(record, case.operation, case.specs)
 
     # --- calls ------------------------------------------------------------------------------
 
@@ -128,25 +143,33 @@ class Subject:
         Parameters go as keywords, or as a dictionary where ``param`` is given or the operation
         takes several.
         """
-        result = self._call(f"{case.op}_forward", case, given, param)
+        results, cache = self.forward_all(case, given, param)
+        return results["out"], cache
+
+    def forward_all(
+        self, case: Case, given: Inputs, param: dict[str, Any] | None = None
+    ) -> tuple[dict[str, FloatArray], Any]:
+        """Call the case's forward function; its results by name, statistics too, and the cache."""
+        args, options = ENTRIES[case.op].arguments(case, given, param)
+        result = self._call(f"{case.op}_forward", args, options)
         self._prove(self._methods(case, "forward"))
         if result[1].backend != self.name:
             raise Impostor(f"the cache names the backend {result[1].backend!r}, not {self.name!r}")
         out, cache = result
-        return out, cache
+        return {"out": out, **ENTRIES[case.op].statistics(case, args)}, cache
 
-    def infer(self, case: Case, given: Inputs) -> FloatArray:
+    def infer(
+        self, case: Case, given: Inputs, param: dict[str, Any] | None = None
+    ) -> FloatArray:
         """Call the case's inference function."""
-        out = self._call(case.op, case, given, None)
+        args, options = ENTRIES[case.op].arguments(case, given, param, infer=True)
+        out = self._call(case.op, args, options)
         self._prove(self._methods(case, "infer") | self._methods(case, "forward"))
         return np.asarray(out)
 
-    def _call(self, name: str, case: Case, given: Inputs, param: dict[str, Any] | None) -> Any:
+    def _call(self, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         self.recorder.forget()
-        arrays, function = tuple(given.named.values()), getattr(api, name)
-        if param or len(case.params) > 1:
-            return function(*arrays, *([param] if param else case.params), backend=self.recorder)
-        return function(*arrays, **case.params[0], backend=self.recorder)
+        return getattr(api, name)(*args, **options, backend=self.recorder)
 
     def backward(
         self, case: Case, dout: FloatArray, cache: Any, needs: tuple[str, ...] | None = None
@@ -163,7 +186,7 @@ class Subject:
             # The gradient of an input that backward does not get is a sum over dout alone; where
             # the operation is composed, no backend is asked for it.
             self._prove(self._methods(case, "backward"))
-        found = zip(gradients, values, strict=True)
+        found = zip(case.operation.returned(case.specs), values, strict=True)
         return {name: value for name, value in found if value is not None}
 
     def _methods(self, case: Case, step: Step) -> set[str]:
@@ -178,14 +201,14 @@ class Subject:
     def both(
         self, case: Case, given: Inputs, param: dict[str, Any] | None = None
     ) -> dict[str, FloatArray]:
-        """Forward and backward: out, dx, dw and db by name."""
-        out, cache = self.forward(case, given, param)
-        return {"out": out, **self.backward(case, given.dout, cache)}
+        """Forward and backward: out, the statistics and every gradient by name."""
+        results, cache = self.forward_all(case, given, param)
+        return {**results, **self.backward(case, given.dout, cache)}
 
     def everything(self, case: Case, given: Inputs) -> dict[str, FloatArray]:
         """Return what `both` does, and the result of inference as "inferred" where there is one."""
         found = self.both(case, given)
-        if case.operation.infer:
+        if case.infers:
             found["inferred"] = self.infer(case, given)
         return found
 

@@ -11,7 +11,7 @@ import pytest
 from convkit import conformance, registry
 from convkit.conformance import CHECKS, cases, catalogue, data
 from convkit.conformance.checks import with_data
-from convkit.conformance.entries import ENTRIES, UNCHECKED
+from convkit.conformance.entries import ENTRIES
 from convkit.operations import OPERATIONS
 
 FOLDER = Path(conformance.__file__).parent
@@ -20,21 +20,28 @@ LAWS = {name for entry in ENTRIES.values() for name in entry.laws}
 
 
 def test_every_operation_has_an_entry_in_the_order_of_the_table() -> None:
-    """Or is said to have none yet; then no bundled backend may have kernels for it."""
-    known = [*ENTRIES, *UNCHECKED]
-    assert known == list(OPERATIONS), "add it to convkit/conformance/entries.py"
-    for name in ("cython", "im2col_numpy", "naive"):
-        record = registry.load(name)
-        assert [op for op in UNCHECKED if record.method(OPERATIONS[op].method("forward"))] == []
+    assert list(ENTRIES) == list(OPERATIONS), "add it to convkit/conformance/entries.py"
 
 
-def test_a_backends_own_kernels_for_an_unchecked_operation_are_reported() -> None:
-    backend = registry.load("im2col_numpy").backend
-    own = type("Own", (type(backend),), {"name": "own"})()
-    for step in ("forward", "backward"):
-        setattr(own, OPERATIONS[UNCHECKED[0]].method(step), lambda *_: None)
-    report = conformance.run(own, "quick", ops=["max_pool"], checks=["declarations"])
-    assert f"has no checks of it yet: {UNCHECKED[0]}" in report.verdict()
+COMPOSED_ALONE = [op for op in ENTRIES if ENTRIES[op].composed_alone]
+
+
+def test_what_convkit_composes_alone_is_not_asked_of_a_backend_without_its_methods() -> None:
+    """It would judge convkit, and say that the backend passed."""
+    assert COMPOSED_ALONE
+    for op, entry in ENTRIES.items():
+        operation = OPERATIONS[op]
+        parts = operation.required or operation.composed_of(cases.case(op, "", **_first(op)).specs)
+        assert entry.composed_alone == (not parts), op
+    for origin in (registry.load("im2col_numpy").backend, "im2col_numpy"):
+        report = conformance.run(origin, "quick", ops=COMPOSED_ALONE, checks=["forward-exact"])
+        assert [(r.op, r.status) for r in report.results] == [(op, "n/a") for op in COMPOSED_ALONE]
+        assert not report.ok
+        assert "not clean" in report.verdict()
+
+
+def _first(op: str) -> dict[str, object]:
+    return ENTRIES[op].structured[0][1]
 
 
 @pytest.mark.parametrize("op", ENTRIES)
@@ -51,7 +58,9 @@ def test_an_entry_brings_problems_data_and_a_reference(op: str) -> None:
     assert given.dout.shape == case.out_shape
     found = data.expected(case)
     gradients = OPERATIONS[op].gradient_shapes(case.specs)
-    assert {n: e.ref.shape for n, e in found.items()} == {"out": case.out_shape, **gradients}
+    moved = dict.fromkeys(OPERATIONS[op].statistics, case.x_shape[1:2])
+    wanted = {"out": case.out_shape, **gradients, **moved}
+    assert {n: e.ref.shape for n, e in found.items()} == wanted
     assert all(np.isfinite(e.ref).all() for e in found.values())
 
 
@@ -87,8 +96,8 @@ def test_no_check_names_an_operation_a_gradient_or_a_parameter(path: Path) -> No
     assert not named, named
 
 
-#: Parameters that a check of parameters, or a law, is about.
-ALLOWED = {"pad", "dilation", "stride", "kernel", "ceil_mode", "groups"}
+#: Parameters that a check of parameters, or a law, is about; the last says which inputs there are.
+ALLOWED = {"pad", "dilation", "stride", "kernel", "ceil_mode", "groups", "training"}
 
 
 def test_a_case_with_a_key_that_its_operation_does_not_take_is_no_geometry() -> None:

@@ -17,9 +17,15 @@ from conformance_mutants import (  # noqa: F401 - importing puts the mutants on 
     geometry,
     happened,
     host,
+    norm_base,
+    norm_paths,
+    norm_state,
+    norm_sums,
     pooling,
     precision,
     state,
+    transposed,
+    transposed_paths,
 )
 from conformance_mutants.registry import MUTANTS, SETS
 
@@ -27,7 +33,10 @@ __all__ = ["CORRECT", "MUTANTS", "SETS"]
 
 CORRECT = {
     c.__name__: c
-    for c in (base.Taps, base.Fused, base.Inference, base.Full, base.Threaded, base.FullThreaded)
+    for c in (
+        *(base.Taps, base.Fused, base.Inference, base.Full, base.Threaded, base.FullThreaded),
+        *(norm_base.Norms, norm_base.ThreadedNorms, transposed.Transposed),
+    )
 }
 
 

@@ -59,12 +59,13 @@ def main() -> None:
     parser.add_argument("--set", choices=SETS, help="score a set at --level, and write no report")
     parser.add_argument("--level", choices=("quick", "default"), default="quick")
     parser.add_argument("--only", nargs="*", help="with --set: these mutants alone")
+    parser.add_argument("--ops", nargs="*", default=(), help="with --set: ask of these alone")
     options = parser.parse_args()
     if options.set:
         names = options.only or list(SETS[options.set])
         done = score.logged(options.log, options.level)
         left = [name for name in names if name not in done]
-        score.score(left, options.level, options.jobs, options.log)
+        score.score(left, options.level, options.jobs, options.log, ops=options.ops)
         score.table(options.set, score.logged(options.log, options.level))
         return
     rows = known(options.log)

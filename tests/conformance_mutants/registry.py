@@ -98,11 +98,11 @@ def result(method: str, base: type = Taps, **options: Any) -> Any:
     return add
 
 
-def host(*patches: tuple[Any, str, Any], **options: Any) -> Any:
+def host(*patches: tuple[Any, str, Any], base: type = Taps, **options: Any) -> Any:
     """Put on the list: a bug in convkit itself, between the caller and a correct backend."""
 
     def add(function: Any) -> Any:
-        made = type(function.__name__, (Taps,), {"name": function.__name__})
+        made = type(function.__name__, (base,), {"name": function.__name__})
         planted = tuple((target, name, value) for target, name, value in patches)
         return _add(function, made, patches=planted, **options)
 

@@ -11,7 +11,7 @@ import json
 import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,16 @@ FIRST = ["space", "large"]
 Row = dict[str, Any]
 
 
-def score(names: Iterable[str], level: str, jobs: int, log: Path | None, seed: int = 0) -> None:
-    """Judge mutants at a level and add a row for each to the log."""
-    for op in ENTRIES:
+def score(
+    names: Iterable[str],
+    level: str,
+    jobs: int,
+    log: Path | None,
+    seed: int = 0,
+    ops: Sequence[str] = (),
+) -> None:
+    """Judge mutants at a level, by some operations or all, and add a row for each to the log."""
+    for op in ops or ENTRIES:
         chosen(op, level, seed)  # drawn once, and shared with every fork
     context = multiprocessing.get_context("fork")
     waiting, running = list(names), {}
@@ -41,7 +48,7 @@ def score(names: Iterable[str], level: str, jobs: int, log: Path | None, seed: i
         while waiting and len(running) < jobs:
             name = waiting.pop(0)
             receive, send = context.Pipe(duplex=False)
-            process = context.Process(target=_one, args=(send, name, level, seed))
+            process = context.Process(target=_one, args=(send, name, level, seed, ops))
             process.start()
             send.close()
             running[receive] = (name, process, time.monotonic())
@@ -53,9 +60,10 @@ def score(names: Iterable[str], level: str, jobs: int, log: Path | None, seed: i
             _note(row | _answer(receive, process, late=receive in late), log)
 
 
-def _one(send: Any, name: str, level: str, seed: int) -> None:
+def _one(send: Any, name: str, level: str, seed: int, ops: Sequence[str]) -> None:
     others = [check for check in CHECKS if check not in FIRST]
-    for checks, op in [(c, op) for c in (FIRST, others) for op in likely(name)]:
+    asked = [op for op in likely(name) if not ops or op in ops]
+    for checks, op in [(c, op) for c in (FIRST, others) for op in asked]:
         verdict = judge(name, level, maxfail=1, seed=seed, checks=checks, ops=[op])
         if verdict.killed:
             break
@@ -68,12 +76,14 @@ def likely(name: str) -> list[str]:
     The order changes what is found by nothing, but where it is soon.
     """
     mutant = next(mutants[name] for mutants in SETS.values() if name in mutants)
-    words = f"{mutant.kind} {mutant.bug}".lower()
-    said = {
+    words = f"{name} {mutant.kind} {mutant.bug}".lower()
+    said = {op: op in words for op in ENTRIES}
+    said |= {
         "avg_pool": "averag" in words or "count_include" in words,
         "max_pool": "max" in words or "pool" in words,
         "conv_relu_pool": "fused" in words or "relu" in words,
-        "conv": True,
+        "conv_transpose": "transposed" in words,
+        "conv": not any(op in words for op in ("batch_norm", "group_norm", "transposed")),
     }
     return sorted(ENTRIES, key=lambda op: not said.get(op, False))
 

@@ -27,7 +27,9 @@ calls.{tracing,planner,pickling,dispatch}
 norms api replay
 layers.{arrays,mode,activations,losses,dropout,normalisation,affine,convolution} layers
 images pytest_plugin
-models.{common,affine,three_layer,deep} models
+models.{common,affine} models.modules.{layer,operation,weighted,norms,activations,pools}
+models.modules.{flatten,dropout,residual} models.modules
+models.{placing,steps,fusion,summary,sequential} models.{three_layer,deep} models
 training training.{checks,history,optim,checkpoint,snapshot,protocol,solver,sweeps}
 training.data.{dataset,npz,folders,digits,download,pickles,cifar10_files,cifar10,load} training.data
 training.presets

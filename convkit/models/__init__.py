@@ -5,7 +5,11 @@ and ``loss(X, y=None)``, which returns the scores, or with labels ``(loss, grads
 :class:`Sequential` makes one of a list of layers; the others are written on it.
 """
 
+from convkit.models.autoencoder import ConvAutoencoder
 from convkit.models.deep import DeepConvNet
+from convkit.models.fully_connected import FullyConnectedNet
+from convkit.models.loading import load
+from convkit.models.mobilenet import MobileNet
 from convkit.models.modules import (
     Affine,
     AvgPool,
@@ -25,7 +29,8 @@ from convkit.models.modules import (
     Sigmoid,
     Tanh,
 )
-from convkit.models.sequential import Sequential
+from convkit.models.resnet import ResNet
+from convkit.models.sequential import FusedNetwork, Sequential
 from convkit.models.three_layer import ThreeLayerConvNet
 
 __all__ = [
@@ -35,24 +40,33 @@ __all__ = [
     "BatchNorm",
     "Context",
     "Conv",
+    "ConvAutoencoder",
     "ConvTranspose",
     "DeepConvNet",
     "Dropout",
     "Flatten",
+    "FullyConnectedNet",
+    "FusedNetwork",
     "GlobalAvgPool",
     "GroupNorm",
     "Layer",
     "LeakyReLU",
     "MaxPool",
+    "MobileNet",
     "ReLU",
+    "ResNet",
     "Residual",
     "Sequential",
     "Sigmoid",
     "Tanh",
     "ThreeLayerConvNet",
+    "load",
 ]
 
 MODELS: dict[str, type[Sequential]] = {
     "three_layer": ThreeLayerConvNet,
     "deep": DeepConvNet,
+    "fc": FullyConnectedNet,
+    "resnet": ResNet,
+    "mobilenet": MobileNet,
 }

@@ -6,14 +6,16 @@ that one operation computes together run as that operation (:mod:`convkit.models
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from convkit.errors import ShapeError
+from convkit.errors import ParameterError, ShapeError
 from convkit.layers import softmax_loss
+from convkit.models import archive
 from convkit.models import summary as summaries
 from convkit.models.common import (
     Array,
@@ -24,15 +26,16 @@ from convkit.models.common import (
     check_dtype,
     check_number,
 )
+from convkit.models.folding import fold
 from convkit.models.fusion import plan
 from convkit.models.modules.layer import Arrays, Context, Shape, arguments, written
 from convkit.models.modules.residual import Element
-from convkit.models.placing import Placing
+from convkit.models.placing import Placing, leaves
 
 if TYPE_CHECKING:
     from convkit.selection.request import Choice
 
-__all__ = ["Loss", "Sequential"]
+__all__ = ["FusedNetwork", "Loss", "Sequential"]
 
 Loss: TypeAlias = Callable[[Array, Any], tuple[float, Array]]
 
@@ -133,6 +136,29 @@ class Sequential:
         """Return a table of the layers: output shape, parameters, multiply-adds of one example."""
         return summaries.summary(self.places, self, self.input_dim)
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to a safetensors file, whole or not at all.
+
+        ``convkit.models.load`` reads it. The generator and the backend are not written. Raises
+        ParameterError where an argument of a layer cannot be written.
+        """
+        archive.write(self, path)
+
+    def fused(self) -> FusedNetwork:
+        """Return a copy for inference, with every batch normalisation folded into its layer.
+
+        Its scores are those of this network as it is now, to rounding.
+        """
+        layers, arrays = fold(self.places, self)
+        network = FusedNetwork(
+            layers, input_dim=self.input_dim, dtype=self.dtype, backend=self.backend
+        )
+        for place, own in zip(leaves(network.places), arrays, strict=True):
+            for name, stored in place.names:
+                kept = network.params if stored in network.params else network.buffers
+                kept[stored] = own[name]
+        return network
+
     def config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name, but for ``rng`` and ``backend``."""
         found = arguments(self, loss=self.loss_function, dtype=self.dtype.name)
@@ -149,6 +175,23 @@ class Sequential:
         lines = "".join(f"    {layer!r},\n" for layer in values.pop("layers"))
         rest = written(self, values).partition("(")[2]
         return f"{type(self).__name__}([\n{lines}], {rest}"
+
+
+class FusedNetwork(Sequential):
+    """What :meth:`Sequential.fused` returns: a network for inference alone."""
+
+    @overload
+    def loss(self, X: npt.ArrayLike, y: None = None) -> Array: ...
+    @overload
+    def loss(self, X: npt.ArrayLike, y: Any) -> tuple[float, dict[str, Array]]: ...
+
+    def loss(
+        self, X: npt.ArrayLike, y: Labels | Array | None = None
+    ) -> Array | tuple[float, dict[str, Array]]:
+        """Return the scores; with y raise ParameterError, for there is nothing to train."""
+        if y is not None:
+            raise ParameterError("a fused network is for inference: train the one it was made of")
+        return super().loss(X)
 
 
 def _shape(input_dim: Sequence[int]) -> Shape:

@@ -16,7 +16,7 @@ BACKENDS = ROOT / "backends"
 
 #: The import order. A line's packages and modules are those of one level; `x.{a,b}` is x.a, x.b.
 ORDER = """
-errors names state version files optional
+errors names state version files optional tensors
 spec.{arguments,geometry,conv,conv_transpose,norm,pool} spec
 operations contract bounds gradcheck
 plugin_check registry
@@ -27,7 +27,10 @@ calls.{tracing,planner,pickling,dispatch}
 norms api replay
 layers.{arrays,mode,activations,losses,dropout,normalisation,affine,convolution} layers
 images pytest_plugin
-models.{common,affine,three_layer,deep} models
+models.{common,affine} models.modules.{layer,operation,weighted,norms,activations,pools}
+models.modules.{flatten,dropout,residual} models.modules
+models.{placing,steps,fusion,folding,summary,archive,sequential}
+models.{three_layer,deep,fully_connected,resnet,mobilenet,autoencoder,loading} models
 training training.{checks,history,optim,checkpoint,snapshot,protocol,solver,sweeps}
 training.data.{dataset,npz,folders,digits,download,pickles,cifar10_files,cifar10,load} training.data
 training.presets

@@ -32,36 +32,52 @@ __all__ = [
 ]
 
 Cache: TypeAlias = tuple[Any, Any]
+Needs: TypeAlias = tuple[str, ...]
+Gradients: TypeAlias = tuple[Array | None, Array | None, Array | None]
+GRADIENTS = ("dx", "dw", "db")
 
 
 def affine_forward(
-    x: Array, w: Array, b: Array, *, backend: Choice | None = None
+    x: Array, w: Array, b: Array | None, *, backend: Choice | None = None
 ) -> tuple[Array, Cache]:
-    """Return x w + b, as :func:`convkit.layers.affine_forward`."""
-    size, outputs = layers.affine_shape(x, w, b)
+    """Return x w + b, as :func:`convkit.layers.affine_forward`; x w where b is None."""
+    size, outputs = layers.affine_shape(x, w, np.empty(w.shape[1:]) if b is None else b)
     convolved = _convolve(w.reshape(1, size, 1, outputs), x.reshape(len(x), size, 1, 1), backend)
     if convolved is None:
-        out, layer_cache = layers.affine_forward(x, w, b)
+        out, layer_cache = layers.affine_forward(
+            x, w, np.zeros(outputs, w.dtype) if b is None else b
+        )
         return out, (None, layer_cache)
     out = convolved[0].reshape(len(x), outputs)
-    out += b
+    if b is not None:
+        out += b
     return out, (convolved[1], (x.shape, w.shape))
 
 
-def affine_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
-    """Return (dx, dw, db), of the shapes of x, w and b, for dout (N, M)."""
+def affine_backward(dout: Array, cache: Cache, *, needs: Needs = GRADIENTS) -> Gradients:
+    """Return (dx, dw, db), of the shapes of x, w and b, for dout (N, M).
+
+    ``needs`` names the gradients wanted; the others are None.
+    """
     conv_cache, rest = cache
+    want_dx, want_dw = "dx" in needs, "dw" in needs
+    dx: Array | None = None
+    dw: Array | None = None
     if conv_cache is None:
-        return layers.affine_backward(dout, rest)
-    x_shape, w_shape = rest
-    image = dout.reshape(1, len(dout), 1, w_shape[1])
-    gradients: Any = api.conv_backward(image, conv_cache, needs=("dx", "dw"))
-    dw, dx, _ = gradients  # w was the image and x the filters
-    return dx.reshape(x_shape), dw.reshape(w_shape), dout.sum(axis=0)
+        dx, dw, _ = layers.affine_backward(dout, rest)
+    elif want_dx or want_dw:
+        image = dout.reshape(1, len(dout), 1, rest[1][1])
+        # w was the image and x the filters.
+        wanted = ("dx", "dw") if want_dx and want_dw else ("dw",) if want_dx else ("dx",)
+        dw, dx, _ = api.conv_backward(image, conv_cache, needs=wanted)
+        dx = None if dx is None else dx.reshape(rest[0])
+        dw = None if dw is None else dw.reshape(rest[1])
+    db = dout.sum(axis=0) if "db" in needs else None
+    return dx if want_dx else None, dw if want_dw else None, db
 
 
 def affine_relu_forward(
-    x: Array, w: Array, b: Array, *, backend: Choice | None = None
+    x: Array, w: Array, b: Array | None, *, backend: Choice | None = None
 ) -> tuple[Array, Cache]:
     """Return relu(x w + b), as :func:`convkit.layers.affine_relu_forward`."""
     out, affine_cache = affine_forward(x, w, b, backend=backend)
@@ -69,10 +85,10 @@ def affine_relu_forward(
     return out, (affine_cache, out)
 
 
-def affine_relu_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
+def affine_relu_backward(dout: Array, cache: Cache, *, needs: Needs = GRADIENTS) -> Gradients:
     """Return (dx, dw, db) of :func:`affine_relu_forward`."""
     affine_cache, out = cache
-    return affine_backward(layers.relu_backward(dout, out), affine_cache)
+    return affine_backward(layers.relu_backward(dout, out), affine_cache, needs=needs)
 
 
 def _convolve(image: Array, filters: Array, backend: Choice | None) -> tuple[Array, Any] | None:

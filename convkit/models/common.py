@@ -11,7 +11,7 @@ import numpy.typing as npt
 from convkit.errors import DtypeError, ParameterError, ShapeError
 
 __all__ = [
-    "POOL",
+    "POOL_SIZE",
     "Array",
     "Labels",
     "add_penalty",
@@ -25,7 +25,7 @@ __all__ = [
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
 Labels: TypeAlias = npt.NDArray[np.integer[Any]]
 
-POOL = {"pool_height": 2, "pool_width": 2, "stride": 2}
+POOL_SIZE = 2
 
 
 def check_input_dim(input_dim: tuple[int, ...], pools: int = 1) -> tuple[int, int, int]:
@@ -71,12 +71,11 @@ def check_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     return result
 
 
-def as_batch(X: npt.ArrayLike, input_dim: tuple[int, int, int], dtype: np.dtype[Any]) -> Array:
+def as_batch(X: npt.ArrayLike, input_dim: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Return X as an array of the model's dtype, without a copy where it has that dtype already."""
     batch = np.asarray(X, dtype=dtype)
-    if batch.ndim != 4 or batch.shape[1:] != input_dim:
-        c, h, w = input_dim
-        raise ShapeError(f"X.shape (={batch.shape}) must be (N, {c}, {h}, {w})")
+    if batch.ndim == 0 or batch.shape[1:] != input_dim:
+        raise ShapeError(f"X.shape (={batch.shape}) must be (N, {', '.join(map(str, input_dim))})")
     return batch
 
 

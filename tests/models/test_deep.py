@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import former_models
 import numpy as np
 import pytest
 from model_cases import batch, worst_errors
@@ -17,6 +18,37 @@ def test_gradients_of_every_parameter_of_the_deep_net(batchnorm, hidden_dims):
         (2, 9, 8), (3, 4), 3, hidden_dims, 4, reg=0.1, batchnorm=batchnorm, dtype=np.float64, rng=1
     )
     assert max(worst_errors(model).values()) < 1e-6
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_results_without_batchnorm_are_those_of_the_former_network_to_the_bit(backend, dtype):
+    shape = ((2, 9, 8), (3, 4), 3, (6, 5), 4)
+    model = DeepConvNet(*shape, reg=0.1, dropout=0.7, dtype=dtype, rng=6, backend=backend)
+    params = former_models.deep_params(*shape, dtype, 6)
+    assert list(model.params) == list(params)
+    X, y = batch(model)
+    rng = np.random.default_rng()
+    rng.bit_generator.state = model.rng.bit_generator.state
+    settings = {"convs": 2, "hidden": 2, "reg": 0.1, "keep": 0.7, "rng": rng, "backend": backend}
+    loss, grads = model.loss(X, y)
+    former_loss, former_grads = former_models.loss(params, X, y, **settings)
+    assert loss == former_loss
+    for name, w in params.items():
+        np.testing.assert_array_equal(model.params[name], w)
+        np.testing.assert_array_equal(grads[name], former_grads[name])
+    scores = former_models.loss(params, X, None, **settings)
+    np.testing.assert_array_equal(model.loss(X), scores)
+
+
+def test_parameters_with_batchnorm_keep_their_names_and_statistics_their_start():
+    model = DeepConvNet((1, 8, 8), (3, 4), 3, (5,), 3, batchnorm=True, rng=1)
+    assert sorted(model.params) == sorted(
+        ["W1", "b1", "gamma1", "beta1", "W2", "b2", "gamma2", "beta2", "W3", "b3", "W4", "b4"]
+    )
+    assert sorted(model.buffers) == sorted(
+        f"running_{what}{i}" for what in ("mean", "var") for i in (1, 2)
+    )
+    assert not any(array.any() for array in model.buffers.values())
 
 
 def test_gradients_through_dropout():

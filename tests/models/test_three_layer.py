@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import former_models
 import numpy as np
 import pytest
 from model_cases import batch, worst_errors
@@ -23,6 +24,26 @@ def test_parameters_have_the_course_s_names_and_shapes():
     assert {w.dtype for w in model.params.values()} == {np.dtype(np.float32)}
     assert model.params["W2"].std() == pytest.approx(1e-3, rel=0.01)
     assert not any(model.params[name].any() for name in ("b1", "b2", "b3"))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_results_are_those_of_the_former_network_to_the_bit(backend, dtype):
+    arguments = ((2, 9, 6), 4, 3, 7, 5)
+    model = ThreeLayerConvNet(
+        *arguments, weight_scale=0.1, reg=0.3, dtype=dtype, rng=4, backend=backend
+    )
+    params = former_models.three_layer_params(*arguments, 0.1, dtype, 4)
+    assert list(model.params) == list(params)
+    X, y = batch(model)
+    settings = {"convs": 1, "hidden": 1, "reg": 0.3, "backend": backend}
+    loss, grads = model.loss(X, y)
+    former_loss, former_grads = former_models.loss(params, X, y, **settings)
+    assert loss == former_loss
+    for name, w in params.items():
+        np.testing.assert_array_equal(model.params[name], w)
+        np.testing.assert_array_equal(grads[name], former_grads[name])
+    scores = former_models.loss(params, X, None, **settings)
+    np.testing.assert_array_equal(model.loss(X), scores)
 
 
 @pytest.mark.parametrize("size", [(1, 2, 2), (3, 5, 7), (2, 9, 4)])

@@ -37,9 +37,12 @@ training.presets
 report report.{theme,grid,plots,folders,record,page}
 conformance.{cases,reference,fast_reference,arrays,covering,space,entry}
 conformance.operations.{conv_problems,conv_space,conv,pool_problems,pool_space,pools,max_pool}
-conformance.operations.{avg_pool,fused_space,conv_relu_pool,conv_transpose} conformance.operations
+conformance.operations.{avg_pool,fused_space,conv_relu_pool,conv_transpose}
+conformance.operations.{norm_reference,norm_space,norms,batch_norm,group_norm}
+conformance.operations
 conformance.{entries,catalogue,data,subject,checks,contract_checks,gradients,guard,large,problems}
-conformance.{surroundings,report,coverage,properties,state,execute,child,worker,search,runner}
+conformance.{statistics,endurance,surroundings,report,coverage,properties,state,costs,execute,board}
+conformance.{child,pool,worker,search,runner}
 conformance
 conformance.test_backend
 bench bench.{problems,memory,subjects,machine,timing,tables,check,comparison,scaling}

@@ -143,7 +143,7 @@ def shape(name: str, got: FloatArray, wanted: tuple[int, ...], dtype: str) -> No
 def bits(name: str, got: FloatArray, before: FloatArray, what: str) -> None:
     """Raise Failed where two results differ in a bit."""
     if got.tobytes() != before.tobytes():
-        bad = bounds.first_bad(got, before) or "in the sign of a zero or the bits of a NaN"
+        bad = bounds.first_bad(got, before) or " in the sign of a zero or the bits of a NaN"
         raise Failed(f"{what}: {name}{bad}")
 
 

@@ -33,6 +33,7 @@ from convkit.report.folders import NewFolder, check_free, new_folder
 from convkit.report.page import REPORT_FILE, write_report
 from convkit.report.record import Mistakes, RunRecord, save_learned, save_record
 from convkit.training.data import Dataset, picture
+from convkit.training.evaluation import confusion_matrix
 from convkit.training.solver import Solver
 from convkit.version import DISTRIBUTION
 
@@ -185,8 +186,7 @@ def _record(
     # Where training diverged, the weights may be too large for what is computed with them.
     with np.errstate(over="ignore", invalid="ignore"):
         predicted = solver.predict(data["X_test"])
-    confusion = np.zeros((len(data["class_names"]),) * 2, dtype=np.int64)
-    np.add.at(confusion, (true, predicted), 1)
+    confusion = confusion_matrix(true, predicted, len(data["class_names"]))
     wrong = np.flatnonzero(true != predicted)[:MOST_MISTAKES]
     params = solver.model.params
     return RunRecord(

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError, ParameterError, ShapeError
-from convkit.training import optim, snapshot
+from convkit.training import evaluation, optim, snapshot
 from convkit.training.checks import check_at_least, check_same_arrays, images_and_labels
 from convkit.training.history import History, Row
 from convkit.training.protocol import Model, Progress
@@ -177,12 +177,7 @@ class Solver:
 
     def predict(self, X: Array, batch_size: int = 100) -> npt.NDArray[np.intp]:
         """Return the label with the highest score for every image of X, batch by batch."""
-        check_at_least(1, batch_size=batch_size)
-        labels = np.empty(len(X), np.intp)
-        for start in range(0, len(X), batch_size):
-            batch = slice(start, start + batch_size)
-            labels[batch] = np.argmax(self.model.loss(X[batch]), axis=1)
-        return labels
+        return evaluation.predict(self.model, X, batch_size)
 
     def check_accuracy(
         self, X: Array, y: Array, num_samples: int | None = None, batch_size: int = 100

@@ -25,11 +25,17 @@ ELSEWHERE = {
     "training/data/cifar10_files.py": ("training/data/test_cifar10.py", "the files are its"),
     "conformance/entry.py": ("conformance/test_entries.py", "what an entry holds, for each"),
     "conformance/large.py": ("conformance_mutants/test_planted.py", "index width needs a mutant"),
+    "conformance/board.py": ("conformance/test_pool.py", "what the processes of a pool share"),
+    "conformance/statistics.py": ("conformance/test_norms.py", "the checks of norms"),
     "conformance/worker.py": ("conformance/test_child.py", "a script of one call"),
     "conformance/test_backend.py": ("conformance/test_runner.py", "is itself what pytest runs"),
     **{
         f"conformance/operations/{name}.py": ("conformance/test_entries.py", "each is an entry")
         for name in ("conv", "conv_transpose", "max_pool", "avg_pool", "conv_relu_pool", "pools")
+    },
+    **{
+        f"conformance/operations/{name}.py": ("conformance/test_norms.py", "one family")
+        for name in ("norms", "batch_norm", "group_norm", "norm_reference", "norm_space")
     },
     **{
         f"conformance/operations/{name}.py": ("conformance/test_catalogue.py", "lists of problems")

@@ -9,13 +9,12 @@ import pytest
 from convkit_im2col_numpy import Im2colNumpy
 
 from convkit.conformance import catalogue
-from convkit.conformance.child import forked, spawned
+from convkit.conformance.child import Work, forked, spawned
 from convkit.conformance.execute import Job
 from convkit.conformance.subject import Subject
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
-COSTS = {("limit", ""): None}
 JOBS = [Job("forward-exact", case) for case in catalogue.structured("max_pool", "quick")[:3]]
 
 
@@ -40,8 +39,8 @@ class EndsTheProcess(Im2colNumpy):
 
 
 def test_every_job_is_reported_by_a_fork_and_by_a_fresh_interpreter() -> None:
-    here = [m for m in forked(Subject(Im2colNumpy()), JOBS, COSTS) if m.kind == "done"]
-    apart = [m for m in spawned("im2col_numpy", JOBS, COSTS) if m.kind == "done"]
+    here = [m for m in forked(Subject(Im2colNumpy()), Work(JOBS)) if m.kind == "done"]
+    apart = [m for m in spawned("im2col_numpy", Work(JOBS)) if m.kind == "done"]
     for messages in (here, apart):
         assert [(m.index, m.outcome.status) for m in messages] == [(i, "pass") for i in range(3)]
 
@@ -51,7 +50,7 @@ def test_every_job_is_reported_by_a_fork_and_by_a_fresh_interpreter() -> None:
     [("signal", "crashed with SIGKILL"), ("exit", "ended the process with exit status 3")],
 )
 def test_a_death_names_its_cause_and_last_words(how: str, words: str) -> None:
-    *_, last = forked(Subject(EndsTheProcess(how)), JOBS, COSTS)
+    *_, last = forked(Subject(EndsTheProcess(how)), Work(JOBS))
     assert last.kind == "died"
     assert last.index == 1
     assert last.outcome.message == f"{words}; it wrote: last words"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from convkit_im2col_numpy import Im2colNumpy
 
 from convkit.conformance import catalogue
+from convkit.conformance.costs import Costs
 from convkit.conformance.execute import Job, execute
 from convkit.conformance.subject import Subject
-
-COSTS: dict[tuple[str, ...], Any] = {("limit", ""): None}
 
 
 class Raises(Im2colNumpy):
@@ -40,7 +37,7 @@ def test_an_outcome_has_its_status_and_words_on_one_line(
     wrong: type, status: str, words: str
 ) -> None:
     job = Job("forward-exact", catalogue.structured("max_pool", "quick")[0])
-    outcome = execute(Subject(wrong()), job, dict(COSTS))
+    outcome = execute(Subject(wrong()), job, Costs())
     assert outcome.status == status
     assert words in outcome.message
     assert "\n" not in outcome.message

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+
 from conformance_mutants.norm_base import Norms, norm_bug
 from conformance_mutants.registry import host
-
 from convkit import norms
 
 # --- training, inference and running statistics ---------------------------------------------

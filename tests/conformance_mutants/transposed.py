@@ -10,6 +10,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+
 from conformance_mutants.base import Taps
 from conformance_mutants.registry import _add
 
@@ -317,7 +318,7 @@ def depthwise_beyond_eight(spec, out, x, w):
 def groups_interleaved(spec, out, x, w):
     """The filters of groups come out interleaved."""
     if 1 < spec.groups < x.shape[1]:
-        n, filters, *pixels = out.shape
+        n, _, *pixels = out.shape
         return np.ascontiguousarray(
             out.reshape(n, spec.groups, -1, *pixels).swapaxes(1, 2).reshape(out.shape)
         )

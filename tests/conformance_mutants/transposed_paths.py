@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from conformance_mutants.transposed import replaced, transposed_bug
 
 

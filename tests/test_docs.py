@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import convkit
+from convkit import models
 from convkit.cli import COMMANDS, convkit_group
 
 ROOT = Path(__file__).parent.parent
@@ -60,6 +61,29 @@ def test_the_examples_of_the_guide_run_one_after_the_other(
         exec(compile(example, "guide.md", "exec"), names)
     assert len(examples) >= 5
     assert float(capsys.readouterr().out.splitlines()[-1]) > 0.9
+
+
+def test_the_examples_of_the_networks_page_run_one_after_the_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    for example in examples:
+        exec(compile(example, "networks.md", "exec"), names)
+        comments = re.findall(r"^print\(list.*# ([\w, ]+)", example, re.MULTILINE)
+        printed = capsys.readouterr().out
+        for comment in comments:
+            assert str(comment.split(", "))[:-1] in printed
+    assert len(examples) >= 8
+
+
+def test_the_networks_page_names_every_layer_and_model() -> None:
+    page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
+    internal = {"MODELS", "Context", "FusedNetwork"}
+    assert [name for name in set(models.__all__) - internal if f"`{name}" not in page] == []
+    for name, model in models.MODELS.items():
+        assert re.search(rf"^\| `{model.__name__}` .* `{name}` \|$", page, re.MULTILINE)
 
 
 def command_lines() -> list[tuple[str, str]]:

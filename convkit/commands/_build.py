@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import click
 import numpy as np
 
 from convkit import registry
 from convkit.commands._options import TrainOptions, rule_config
-from convkit.models import MODELS
+from convkit.models import MODELS, Conv, Sequential
+from convkit.models.placing import Place, leaves
 from convkit.operations import CONV
 from convkit.optional import require
 from convkit.selection.resolve import select
 from convkit.spec import ConvSpec
-from convkit.training.data import Dataset, load_data
-from convkit.training.presets import preset
+from convkit.training.data import Dataset, load_data, standardise
+from convkit.training.presets import Preset, preset
 from convkit.training.solver import Progress, Solver
 
 #: option -> the preset's field, where they differ
 _PRESET_FIELD = {"epochs": "num_epochs"}
 _FROM_PRESET = (
-    "num_filters",
-    "filter_size",
-    "hidden_dim",
-    "weight_scale",
     "reg",
     "epochs",
     "batch_size",
@@ -36,9 +35,30 @@ _FROM_PRESET = (
     "print_every",
 )
 
+_MOBILENET_BLOCKS = ((2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), (16, 1))
+
+#: The options that describe a network, for each model that has them, with the value of what is not
+#: given: a preset is for the three-layer network; None stands for the model's own default.
+_PRESET_SHAPE = object()
+_MODEL_OPTIONS: dict[str, dict[str, Any]] = {
+    "three_layer": dict.fromkeys(
+        ("num_filters", "filter_size", "hidden_dim", "weight_scale"), _PRESET_SHAPE
+    ),
+    "deep": {
+        **dict.fromkeys(("num_filters", "filter_size", "hidden_dim"), _PRESET_SHAPE),
+        "weight_scale": None,  # He's, which is right for a deep network
+    },
+    "fc": {"hidden_dim": _PRESET_SHAPE, "weight_scale": None},
+    "resnet": {"num_filters": 16},
+    "mobilenet": {"num_filters": 32},
+}
+
 
 def settings_of(options: TrainOptions) -> dict[str, Any]:
-    """Every hyper-parameter with its value: the option where it is given, else the preset's."""
+    """Every hyper-parameter with its value: the option where it is given, else the preset's.
+
+    Raises click.UsageError for an option that the model or the update rule does not have.
+    """
     defaults = preset(options.data)
     chosen: dict[str, Any] = {
         "data": options.data,
@@ -53,40 +73,73 @@ def settings_of(options: TrainOptions) -> dict[str, Any]:
     for key in _FROM_PRESET:
         value = getattr(options, key)
         chosen[key] = getattr(defaults, _PRESET_FIELD.get(key, key)) if value is None else value
+    chosen |= _model_settings(options, defaults)
     if options.iterations is not None:
         chosen["epochs"] = None
     return chosen | rule_config(options, chosen["update_rule"])
 
 
+def _model_settings(options: TrainOptions, defaults: Preset) -> dict[str, Any]:
+    """The model's own settings."""
+    own = _MODEL_OPTIONS[options.model]
+    for key in _MODEL_OPTIONS["three_layer"]:
+        if key not in own and getattr(options, key) is not None:
+            known = ", ".join("--" + name.replace("_", "-") for name in own)
+            raise click.UsageError(
+                f"--{key.replace('_', '-')} is no option of the model {options.model!r}, "
+                f"which has {known}"
+            )
+    chosen = {}
+    for key, default in own.items():
+        usual = getattr(defaults, key) if default is _PRESET_SHAPE else default
+        given = getattr(options, key)
+        chosen[key] = usual if given is None else given
+    return chosen
+
+
 def load(options: TrainOptions) -> Dataset:
-    """The data set that the options name, cut to ``--num-train`` training images."""
+    """The data set that the options name, cut to ``--num-train`` training images.
+
+    For every model but the course's three layers its images are standardised.
+    """
     data = load_data(options.data, options.data_dir, rng=options.seed)
     if options.num_train is not None:
         data["X_train"] = data["X_train"][: options.num_train]
         data["y_train"] = data["y_train"][: options.num_train]
-    return data
+    return data if options.model == "three_layer" else standardise(data)
 
 
-def make_model(settings: Mapping[str, Any], data: Dataset, rng: np.random.Generator) -> Any:
+def make_model(
+    settings: Mapping[str, Any], data: Dataset, rng: np.random.Generator | int
+) -> Sequential:
     """The network for the data's image shape and classes."""
-    common: dict[str, Any] = {
-        "input_dim": data["X_train"].shape[1:],
-        "filter_size": settings["filter_size"],
-        "num_classes": len(data["class_names"]),
-        "weight_scale": settings["weight_scale"],
-        "reg": settings["reg"],
-        "dtype": np.dtype(settings["dtype"]).type,
-        "rng": rng,
-        "backend": settings["backend"],
+    name = settings["model"]
+    shape: dict[str, Any] = {
+        key: settings[key] for key in ("filter_size", "weight_scale") if key in settings
     }
-    filters, hidden = settings["num_filters"], settings["hidden_dim"]
-    if settings["model"] == "deep":
-        # He's scale is right for a deep network; a preset's is for the shallow one.
-        common["weight_scale"] = None
-        common |= {"num_filters": (filters, 2 * filters), "hidden_dims": (hidden,)}
+    filters, hidden = settings.get("num_filters", 0), settings.get("hidden_dim", 0)
+    if name == "three_layer":
+        shape |= {"num_filters": filters, "hidden_dim": hidden}
+    elif name == "deep":
+        shape |= {"num_filters": (filters, 2 * filters), "hidden_dims": (hidden,)}
+    elif name == "fc":
+        shape |= {"hidden_dims": (hidden,)}
+    elif name == "resnet":
+        shape |= {"stage_filters": (filters, 2 * filters, 4 * filters)}
     else:
-        common |= {"num_filters": filters, "hidden_dim": hidden}
-    return MODELS[settings["model"]](**common)
+        blocks = tuple((times * filters, stride) for times, stride in _MOBILENET_BLOCKS)
+        shape |= {"stem_filters": filters, "blocks": blocks}
+    model: Any = MODELS[name]
+    network: Sequential = model(
+        input_dim=data["X_train"].shape[1:],
+        num_classes=len(data["class_names"]),
+        reg=settings["reg"],
+        dtype=np.dtype(settings["dtype"]).type,
+        rng=rng,
+        backend=settings["backend"],
+        **shape,
+    )
+    return network
 
 
 def make_solver(
@@ -120,18 +173,23 @@ def make_solver(
     )
 
 
+def layers_of(settings: Mapping[str, Any], data: Dataset) -> list[Place]:
+    """The network's layers in their places."""
+    return list(leaves(make_model(settings, data, 0).places))
+
+
 def first_layer(settings: Mapping[str, Any], data: Dataset, batch: int) -> ConvSpec:
-    """The network's first convolution on ``batch`` images."""
-    shape = data["X_train"].shape[1:]
-    size = settings["filter_size"]
-    return ConvSpec.of(
-        (batch, *shape),
-        (settings["num_filters"], shape[0], size, size),
-        None,
-        stride=1,
-        pad="same",
-        dtype=np.dtype(settings["dtype"]),
-    )
+    """The network's first layer on ``batch`` images, as the convolution that computes it."""
+    first = layers_of(settings, data)[0]
+    dtype = np.dtype(settings["dtype"])
+    layer, shape = first.layer, first.shape
+    if isinstance(layer, Conv):
+        w_shape = layer.weight_shape(shape)
+        return ConvSpec.of(
+            (batch, *shape), w_shape, None, dtype=dtype, **layer.parameters(training=True)
+        )
+    size, units = math.prod(shape), first.out_shape[0]
+    return ConvSpec.of((1, size, 1, units), (batch, size, 1, 1), None, dtype=dtype)
 
 
 def choose_backend(settings: Mapping[str, Any], data: Dataset) -> registry.Record:

@@ -120,7 +120,7 @@ _OPTIONS = [
         type=click.Choice(list(MODELS)),
         default="three_layer",
         show_default=True,
-        help="The network: one convolution and a hidden layer, or two of them and more.",
+        help="The network; every one but three_layer gets standardised images.",
     ),
     click.option("--num-filters", type=COUNT, help="Filters of the (first) convolution."),
     click.option("--filter-size", type=COUNT, help="Height and width of a filter, in pixels."),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,7 +21,7 @@ from convkit.bench.problems import Problem
 from convkit.commands._backends import backend_rows, load_quietly, text_table
 from convkit.commands._build import (
     choose_backend,
-    first_layer,
+    layers_of,
     limit_threads,
     load,
     make_solver,
@@ -28,13 +30,15 @@ from convkit.commands._build import (
 from convkit.commands._options import TrainOptions, training_options
 from convkit.commands._progress import on_terminal, progress_bar
 from convkit.exit_status import EXIT_INTERRUPTED
+from convkit.models import Conv, MaxPool, archive
 from convkit.optional import require
 from convkit.report.folders import NewFolder, check_free, new_folder
 from convkit.report.page import REPORT_FILE, write_report
 from convkit.report.record import Mistakes, RunRecord, save_learned, save_record
+from convkit.training.checks import first_loss_remark
 from convkit.training.data import Dataset, picture
 from convkit.training.evaluation import confusion_matrix
-from convkit.training.solver import Solver
+from convkit.training.solver import Progress, Solver
 from convkit.version import DISTRIBUTION
 
 MOST_MISTAKES = 20
@@ -71,7 +75,7 @@ def train(options: TrainOptions, speedups: bool) -> int:
         require(package, "convkit train")
     data = load(options)
     backend = choose_backend(settings, data)
-    solver, progress = _solver(settings, data)
+    solver, on_tty = _solver(settings, data)
     click.echo(_data_line(options.data, data))
     speeds = _speeds(settings, data, backend.name) if speedups else []
     click.echo(_backend_table(backend.name, speeds))
@@ -81,10 +85,17 @@ def train(options: TrainOptions, speedups: bool) -> int:
         started = datetime.now()
         start = time.perf_counter()
         with limit_threads(settings, backend):
-            _train(solver, progress)
+            _train(solver, on_tty, len(data["class_names"]))
         seconds = time.perf_counter() - start
+        model: Any = solver.model
         try:
-            save_learned(folder.final.name, solver.history, solver.model.params, folder.work)
+            save_learned(
+                folder.final.name,
+                solver.history,
+                model.params | model.buffers,
+                folder.work,
+                archive.metadata(model),
+            )
             record = _record(
                 options, settings, data, solver, started, seconds, backend.name, speeds
             )
@@ -112,16 +123,27 @@ def _solver(settings: Mapping[str, Any], data: Dataset) -> tuple[Solver, bool]:
     return make_solver(settings, data, verbose=not on_tty), on_tty
 
 
-def _train(solver: Solver, on_tty: bool) -> None:
+def _train(solver: Solver, on_tty: bool, classes: int) -> None:
     """Train; an interruption ends it early."""
     try:
-        if on_tty:
-            with progress_bar() as solver.on_step:
-                solver.train()
-        else:
+        with progress_bar() if on_tty else nullcontext() as draw:
+            solver.on_step = _remarking(classes, draw)
             solver.train()
     except KeyboardInterrupt:
         click.echo("\nInterrupted: keeping what was learned.")
+
+
+def _remarking(classes: int, then: Callable[[Progress], None] | None) -> Callable[[Progress], None]:
+    """Return a function for ``on_step`` that remarks on a first loss that is too large."""
+
+    def on_step(progress: Progress) -> None:
+        remark = first_loss_remark(progress.loss, classes) if progress.iteration == 1 else None
+        if remark is not None:
+            click.echo(remark)
+        if then is not None:
+            then(progress)
+
+    return on_step
 
 
 def _data_line(name: str, data: Dataset) -> str:
@@ -142,18 +164,22 @@ def _counts(data: Dataset) -> dict[str, int]:
 def _speeds(settings: Mapping[str, Any], data: Dataset, chosen: str) -> list[dict[str, Any]]:
     """Every built-in backend and the chosen one, timed on the network's first layer.
 
-    The batch is small, so that the naive loops take about a second.
+    The batch is small, so that the naive loops take about a second. A network without convolutions
+    has no rows.
     """
     builtin = [record.name for record in registry.backends() if record.builtin]
     names = load_quietly(dict.fromkeys([*builtin, chosen]))
-    spec = first_layer(settings, data, 1)
-    windows = int(np.prod(spec.out_shape))
-    images = int(np.clip(20_000 // windows, 2, settings["batch_size"]))
-    filters, size = settings["num_filters"], settings["filter_size"]
-    problems = (
-        Problem("conv", "conv", (images, *spec.x_shape[1:]), filters, size, stride=1, pad="same"),
-        Problem("pool", "max", (images, *spec.out_shape[1:]), filters, 2, stride=2, pad=0),
-    )
+    first, *others = layers_of(settings, data)
+    conv = first.layer
+    if not isinstance(conv, Conv):
+        return []
+    filters, *size = first.out_shape
+    images = int(np.clip(20_000 // (filters * math.prod(size)), 2, settings["batch_size"]))
+    geometry: Any = (conv.kernel, conv.stride, conv.pad)  # of these networks: one for all axes
+    problems = [Problem("conv", "conv", (images, *first.shape), filters, *geometry)]
+    if any(isinstance(place.layer, MaxPool) for place in others):
+        shape = (images, filters, *size)
+        problems.append(Problem("pool", "max", shape, filters, 2, stride=2, pad=0))
     return speedup_rows(problems, names, settings["dtype"], rounds=3)
 
 
@@ -188,7 +214,7 @@ def _record(
         predicted = solver.predict(data["X_test"])
     confusion = confusion_matrix(true, predicted, len(data["class_names"]))
     wrong = np.flatnonzero(true != predicted)[:MOST_MISTAKES]
-    params = solver.model.params
+    model: Any = solver.model
     return RunRecord(
         name="",
         started=f"{started:%Y-%m-%d %H:%M}",
@@ -206,14 +232,15 @@ def _record(
             "test_acc": float(np.mean(true == predicted)),
             "best_val_acc": float(solver.best_val_acc),
             "images_per_second": solver.iteration * settings["batch_size"] / seconds,
-            "parameters": sum(value.size for value in params.values()),
+            "parameters": sum(value.size for value in model.params.values()),
         },
         confusion=confusion.tolist(),
         backends=backend_rows(),
         speedups=speeds,
         versions=_versions(),
         history=solver.history,
-        weights=params,
+        weights=model.params | model.buffers,
+        metadata=archive.metadata(model),
         mistakes=Mistakes(picture(data, data["X_test"][wrong]), true[wrong], predicted[wrong]),
     )
 

@@ -28,6 +28,7 @@ from convkit.models.modules import (
     Residual,
     Sigmoid,
     Tanh,
+    frozen,
 )
 from convkit.models.resnet import ResNet
 from convkit.models.sequential import FusedNetwork, Sequential
@@ -60,6 +61,7 @@ __all__ = [
     "Sigmoid",
     "Tanh",
     "ThreeLayerConvNet",
+    "frozen",
     "load",
 ]
 

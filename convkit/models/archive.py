@@ -21,7 +21,7 @@ from convkit.models.modules.layer import Described
 from convkit.tensors import save_weights
 from convkit.version import __version__
 
-__all__ = ["FORMAT", "KEY", "LOSSES", "Saveable", "encoded", "write"]
+__all__ = ["FORMAT", "KEY", "LOSSES", "Saveable", "encoded", "metadata", "write"]
 
 KEY = "convkit.model"
 FORMAT = 1
@@ -38,11 +38,18 @@ class Saveable(Protocol):
         """Return the constructor's arguments by name."""
 
 
-def write(model: Saveable, path: str | os.PathLike[str]) -> None:
-    """Write a network, whole or not at all. Raises ParameterError for what cannot be written."""
+def metadata(model: Saveable) -> dict[str, str]:
+    """Return a network's architecture as the metadata of its file.
+
+    Raises ParameterError for what cannot be written.
+    """
     content = {"format": FORMAT, "convkit": __version__, **_object(model, model.config())}
-    text = json.dumps(content, ensure_ascii=False)
-    save_weights(path, model.params | model.buffers, {KEY: text})
+    return {KEY: json.dumps(content, ensure_ascii=False)}
+
+
+def write(model: Saveable, path: str | os.PathLike[str]) -> None:
+    """Write a network, whole or not at all; errors are those of :func:`metadata`."""
+    save_weights(path, model.params | model.buffers, metadata(model))
 
 
 def encoded(value: Any, where: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import ParameterError
-from convkit.models.common import Array, check_counts
+from convkit.models.common import check_counts
 from convkit.models.modules import Affine, BatchNorm, Dropout, GroupNorm, ReLU
 from convkit.models.modules.residual import Element
 from convkit.models.sequential import Sequential
@@ -71,13 +71,16 @@ class FullyConnectedNet(Sequential):
             raise ParameterError(
                 f"normalization (={normalization!r}) must be 'batchnorm', 'layernorm' or None"
             )
+        dims = (input_dim,) if isinstance(input_dim, int | np.integer) else tuple(input_dim)
+        check_counts(input_dim=dims)
+        size = math.prod(dims)
         self.hidden_dims, self.num_classes = tuple(hidden_dims), num_classes
         check_counts(hidden_dims=self.hidden_dims, num_classes=num_classes)
         self.dropout_keep_ratio, self.seed = dropout_keep_ratio, seed
         self.normalization, self.weight_scale = normalization, weight_scale
         super().__init__(
             self._layers(),
-            input_dim=(input_dim,) if isinstance(input_dim, int | np.integer) else input_dim,
+            input_dim=(size,),
             dtype=dtype,
             rng=rng,
             backend=backend,
@@ -94,10 +97,3 @@ class FullyConnectedNet(Sequential):
             layers.append(ReLU())
             layers += [] if dropout.keep == 1 else [dropout]
         return [*layers, Affine(self.num_classes, weight_scale=scale)]
-
-    def as_batch(self, X: npt.ArrayLike) -> Array:
-        """Return X (N, ...) as (N, *input_dim): as many numbers in each example."""
-        batch = np.asarray(X, dtype=self.dtype)
-        if batch.ndim > 1 and math.prod(batch.shape[1:]) == math.prod(self.input_dim):
-            batch = batch.reshape(len(batch), *self.input_dim)
-        return super().as_batch(batch)

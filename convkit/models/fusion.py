@@ -60,7 +60,14 @@ def plan(chain: Sequence[Placed], upstream: bool = False) -> Chain:
     """Return the steps of placed layers; ``upstream``: whether dx of the first is wanted."""
     tokens: list[Token] = [(type(placed.layer), placed) for placed in chain]
     steps, _ = _plan(tokens, upstream, False)
-    return Chain([step for step in steps if not isinstance(step, AddStep)], upstream)
+    return _chain(steps, upstream)
+
+
+def _chain(steps: Sequence[Step | AddStep], upstream: bool) -> Chain:
+    """Return a chain of steps, none of which adds: that one stands between a Residual's chains."""
+    every = [step for step in steps if not isinstance(step, AddStep)]
+    assert len(every) == len(steps)
+    return Chain(every, upstream)
 
 
 def _plan(
@@ -139,8 +146,6 @@ def _residual(branches: Branches, upstream: bool) -> ResidualStep:
     assert position is not None
     join = steps[position]
     assert isinstance(join, OperationStep | AddStep)
-    before, after = (
-        [step for step in some if not isinstance(step, AddStep)]
-        for some in (steps[:position], steps[position + 1 :])
-    )
-    return ResidualStep(Chain(before, upstream), shortcut, join, Chain(after, True), upstream)
+    before = _chain(steps[:position], upstream)
+    after = _chain(steps[position + 1 :], True)
+    return ResidualStep(before, shortcut, join, after, upstream)

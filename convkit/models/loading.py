@@ -75,10 +75,10 @@ def load(
     DataError:
         Where the file is not a network's, is damaged, or holds what is not known here.
     """
+    surroundings = {"rng": np.random.default_rng(rng), "backend": backend}
     tensors, metadata = load_weights(path)
     try:
-        builder = _Builder(classes, loss)
-        model = builder.model(_content(metadata), {"rng": rng, "backend": backend})
+        model = _Builder(classes, loss).model(_content(metadata), surroundings)
         _put(model, tensors)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None

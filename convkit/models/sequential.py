@@ -6,6 +6,7 @@ that one operation computes together run as that operation (:mod:`convkit.models
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
@@ -97,6 +98,8 @@ class Sequential:
         self.params: dict[str, Array] = placing.params
         self.buffers: dict[str, Array] = placing.buffers
         self._steps = plan(self.places)
+        trained = [names for place in leaves(self.places) for names in place.params]
+        self._weights = [name for own, name in trained if own == "W"]
 
     @overload
     def loss(self, X: npt.ArrayLike, y: None = None) -> Array: ...
@@ -125,12 +128,22 @@ class Sequential:
             )
         grads: Arrays = {}
         self._steps.backward(gradient, tape, grads)
-        weights = [name for name in self.params if name.startswith("W")]
-        return add_penalty(float(loss), grads, self.params, weights, self.reg), grads
+        return add_penalty(float(loss), grads, self.params, self._weights, self.reg), grads
 
     def as_batch(self, X: npt.ArrayLike) -> Array:
-        """Return X as an array of the network's dtype, (N, *input_dim); else raise ShapeError."""
-        return as_batch(X, self.input_dim, self.dtype)
+        """Return X as an array of the network's dtype, (N, *input_dim); else raise ShapeError.
+
+        A network of vectors, whose ``input_dim`` has one axis, takes examples of any shape with as
+        many numbers.
+        """
+        batch = np.asarray(X, self.dtype)
+        if (
+            batch.ndim
+            and len(self.input_dim) == 1
+            and (math.prod(batch.shape[1:]),) == self.input_dim
+        ):
+            batch = batch.reshape(-1, *self.input_dim)
+        return as_batch(batch, self.input_dim, self.dtype)
 
     def summary(self) -> str:
         """Return a table of the layers: output shape, parameters, multiply-adds of one example."""

@@ -111,7 +111,7 @@ class OperationStep:
             if layer.settings is not None:
                 self.parameters.append((place, layer.parameters(True), layer.parameters(False)))
         needs += ["dresidual"] if residual_wanted else []
-        self.needs, self.upstream = tuple(needs), upstream
+        self.needs = tuple(needs)
         self.only_dx = not self.operands and not residual  # backward is that of a pool
         self.residual_wanted = residual_wanted
         self.active = bool(needs)

@@ -75,13 +75,18 @@ def pictures(record: RunRecord) -> list[Picture]:
                 history.accuracy_iterations, history.train_accs, history.val_accs, theme
             ),
         ),
-        draw(
-            "filters",
-            "First-layer filters",
-            "The learned filters of the first convolution, as tiles",
-            "Each tile is one filter, stretched to its own darkest and brightest weight.",
-            lambda theme: plots.filters(record.weights["W1"], theme),
-        ),
+    ]
+    if record.weights["W1"].ndim == 4:  # a fully connected network has no filters
+        found.append(
+            draw(
+                "filters",
+                "First-layer filters",
+                "The learned filters of the first convolution, as tiles",
+                "Each tile is one filter, stretched to its own darkest and brightest weight.",
+                lambda theme: plots.filters(record.weights["W1"], theme),
+            )
+        )
+    found += [
         draw(
             "class_accuracy",
             "Accuracy per class",

@@ -42,7 +42,8 @@ class RunRecord:
     """One run: its settings, its results and its environment.
 
     ``confusion[i][j]`` counts the test images of class i predicted as class j. ``speedups`` has one
-    row per backend and operation: backend, operation, seconds, speedup (over naive).
+    row per backend and operation: backend, operation, seconds, speedup (over naive). ``weights``
+    are the model's arrays, and ``metadata`` strings that are written beside them.
     """
 
     name: str
@@ -60,6 +61,7 @@ class RunRecord:
     versions: dict[str, str]
     history: History = field(default_factory=History)
     weights: dict[str, Array] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
     mistakes: Mistakes = field(default_factory=Mistakes)
 
     @property
@@ -69,21 +71,28 @@ class RunRecord:
         return np.asarray(self.confusion, dtype=np.int64).reshape(size, size)
 
 
-_ARRAYS = ("history", "weights", "mistakes")
+_ELSEWHERE = ("history", "weights", "metadata", "mistakes")
+"""Fields that are not in run.json but in files of their own."""
 
 
 def save_record(record: RunRecord, folder: Path) -> None:
     """Write the record's four files into ``folder``."""
-    plain = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in _ARRAYS}
+    plain = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in _ELSEWHERE}
     write_text(folder / RUN_FILE, json.dumps(plain, indent=2) + "\n")
-    save_learned(record.name, record.history, record.weights, folder)
+    save_learned(record.name, record.history, record.weights, folder, record.metadata)
     np.savez_compressed(folder / MISTAKES_FILE, **asdict(record.mistakes))
 
 
-def save_learned(name: str, history: History, weights: Mapping[str, Array], folder: Path) -> None:
+def save_learned(
+    name: str,
+    history: History,
+    weights: Mapping[str, Array],
+    folder: Path,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write weights and history alone, before anything is derived from them."""
     history.to_csv(folder / HISTORY_FILE)
-    save_weights(folder / WEIGHTS_FILE, weights, {"run": name})
+    save_weights(folder / WEIGHTS_FILE, weights, {**(metadata or {}), "run": name})
 
 
 def load_record(folder: Path) -> RunRecord:
@@ -94,11 +103,13 @@ def load_record(folder: Path) -> RunRecord:
     if not (folder / RUN_FILE).is_file():
         raise DataError(f"RUN (={str(folder)!r}) must be a run's folder, with a {RUN_FILE} in it")
     plain = _load_plain(folder / RUN_FILE)
-    weights, _metadata = load_weights(folder / WEIGHTS_FILE)
+    weights, metadata = load_weights(folder / WEIGHTS_FILE)
+    metadata.pop("run", None)
     return RunRecord(
         **plain,
         history=History.from_csv(folder / HISTORY_FILE),
         weights=weights,
+        metadata=metadata,
         mistakes=_load_mistakes(folder / MISTAKES_FILE),
     )
 
@@ -108,7 +119,7 @@ def _load_plain(path: Path) -> dict[str, Any]:
         plain = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"{path} must be the JSON that a run wrote: {error}") from error
-    expected = {f.name for f in fields(RunRecord)} - set(_ARRAYS)
+    expected = {f.name for f in fields(RunRecord)} - set(_ELSEWHERE)
     if not isinstance(plain, dict) or set(plain) != expected:
         odd = sorted(set(plain) ^ expected) if isinstance(plain, dict) else [type(plain).__name__]
         raise DataError(f"{path} is not a run's: its keys differ in {', '.join(odd)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from convkit.errors import DataError, ParameterError, ShapeError
 
-__all__ = ["check_at_least", "check_same_arrays", "images_and_labels"]
+__all__ = ["check_at_least", "check_same_arrays", "first_loss_remark", "images_and_labels"]
 
 
 def images_and_labels(
@@ -38,6 +39,17 @@ def check_at_least(least: int, **counts: int | None) -> None:
         integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not integer or value < least:
             raise ParameterError(f"{name} (={value!r}) must be an integer of at least {least}")
+
+
+def first_loss_remark(loss: float, num_classes: int) -> str | None:
+    """Return a line on a first loss beyond three times that of equal scores, ln(classes)."""
+    usual = math.log(num_classes) if num_classes > 1 else math.inf
+    if not 3 * usual < loss < math.inf:
+        return None
+    return (
+        f"The first loss is {loss:.4g}, where equal scores give ln({num_classes}) = {usual:.3g}: "
+        "the images' scale, or that of the first weights, does not suit this network."
+    )
 
 
 def check_same_arrays(

@@ -12,7 +12,14 @@ import pytest
 from convkit import registry
 from convkit.commands import _build as build
 from convkit.commands._options import TrainOptions
-from convkit.models import DeepConvNet, ThreeLayerConvNet
+from convkit.models import (
+    MODELS,
+    DeepConvNet,
+    FullyConnectedNet,
+    MobileNet,
+    ResNet,
+    ThreeLayerConvNet,
+)
 from convkit.training.presets import preset
 
 GIVEN = {"data": "digits", "model": "three_layer", "dtype": "float32", "seed": 0,
@@ -54,15 +61,89 @@ def test_an_option_of_another_rule_is_refused():
         build.settings_of(options(update_rule="sgd", beta1=0.9))
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [("three_layer", ThreeLayerConvNet), ("deep", DeepConvNet)]
-)
+MODEL_KINDS = [
+    ("three_layer", ThreeLayerConvNet),
+    ("deep", DeepConvNet),
+    ("fc", FullyConnectedNet),
+    ("resnet", ResNet),
+    ("mobilenet", MobileNet),
+]
+
+
+def test_every_model_is_tested_here():
+    assert dict(MODEL_KINDS) == MODELS
+
+
+@pytest.mark.parametrize(("name", "kind"), MODEL_KINDS)
 def test_the_model_has_the_data_s_shape_and_classes(data, name, kind):
-    settings = build.settings_of(options(model=name, num_filters=4, dtype="float64"))
+    settings = build.settings_of(options(model=name, dtype="float64"))
     model = build.make_model(settings, data, np.random.default_rng(0))
     assert type(model) is kind
     assert model.loss(data["X_val"].astype("f8")).shape == (12, 3)
     assert {array.dtype for array in model.params.values()} == {np.dtype("f8")}
+
+
+ALL = {"num_filters": 4, "filter_size": 5, "hidden_dim": 6}
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "shapes"),
+    [
+        (
+            "three_layer",
+            {"num_filters": 4, "filter_size": 5, "hidden_dim": 6},
+            [(4, 1, 5, 5), (64, 6)],
+        ),
+        (
+            "deep",
+            {"num_filters": 4, "filter_size": 5, "hidden_dim": 6},
+            [(4, 1, 5, 5), (8, 4, 5, 5)],
+        ),
+        ("fc", {"hidden_dim": 6}, [(64, 6), (6, 3)]),
+        ("resnet", {"num_filters": 4}, [(4, 1, 3, 3), (4, 4, 3, 3)]),
+        ("mobilenet", {"num_filters": 4}, [(4, 1, 3, 3), (4, 1, 3, 3), (8, 4, 1, 1)]),
+    ],
+)
+def test_the_options_of_a_model_reach_it(data, model, given, shapes):
+    settings = build.settings_of(options(model=model, **given))
+    assert {key: settings[key] for key in given} == given
+    params = build.make_model(settings, data, 0).params
+    assert [params[f"W{i}"].shape for i, _ in enumerate(shapes, 1)] == shapes
+
+
+def test_weight_scale_reaches_the_models_that_have_it(data):
+    for model, name in (("three_layer", "W2"), ("deep", "W3"), ("fc", "W1")):
+        settings = build.settings_of(options(model=model, weight_scale=0.5))
+        w = build.make_model(settings, data, 0).params[name]
+        assert w.std() == pytest.approx(0.5, rel=0.1), model
+    assert build.settings_of(options(model="deep"))["weight_scale"] is None
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "known"),
+    [
+        ("resnet", "filter_size", "--num-filters"),
+        ("resnet", "weight_scale", "--num-filters"),
+        ("mobilenet", "hidden_dim", "--num-filters"),
+        ("fc", "num_filters", "--hidden-dim, --weight-scale"),
+    ],
+)
+def test_an_option_of_another_model_is_refused(model, given, known):
+    with pytest.raises(click.UsageError) as caught:
+        build.settings_of(options(model=model, **{given: 3}))
+    option = "--" + given.replace("_", "-")
+    assert (
+        caught.value.message == f"{option} is no option of the model {model!r}, which has {known}"
+    )
+    assert given not in build.settings_of(options(model=model))
+
+
+def test_images_are_standardised_for_every_model_but_the_course_s():
+    pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
+    plain, other = (build.load(options(model=model)) for model in ("three_layer", "resnet"))
+    assert plain["X_train"].std() != pytest.approx(1, abs=0.1)
+    assert other["X_train"].mean() == pytest.approx(0, abs=1e-5)
+    assert other["X_train"].std() == pytest.approx(1, abs=1e-5)
 
 
 def test_the_same_seed_makes_the_same_model_and_another_one_another(data):
@@ -89,6 +170,19 @@ def test_the_backend_is_that_of_the_first_layer(data):
     spec = build.first_layer(settings, data, batch=2)
     assert (spec.x_shape, spec.w_shape[0]) == ((2, 1, 8, 8), 5)
     assert spec.out_shape == (2, 5, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("model", "x_shape", "w_shape", "stride"),
+    [
+        ("resnet", (2, 1, 8, 8), (16, 1, 3, 3), (1, 1)),
+        ("mobilenet", (2, 1, 8, 8), (32, 1, 3, 3), (2, 2)),
+        ("fc", (1, 64, 1, 100), (2, 64, 1, 1), (1, 1)),  # the affine layer's convolution
+    ],
+)
+def test_the_first_layer_of_other_models(data, model, x_shape, w_shape, stride):
+    spec = build.first_layer(build.settings_of(options(model=model)), data, batch=2)
+    assert (spec.x_shape, spec.w_shape, spec.stride) == (x_shape, w_shape, stride)
 
 
 @pytest.mark.parametrize(

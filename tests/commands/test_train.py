@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convkit import cli
+from convkit import cli, models
 from convkit.report.record import load_record
 from convkit.training.checkpoint import load_weights
 from convkit.training.history import History
@@ -166,6 +166,9 @@ def test_every_hyper_parameter_reaches_the_run(tmp_path: Path) -> None:
         ("three_layer", "sgd_momentum"),
         ("three_layer", "rmsprop"),
         ("deep", "adam"),
+        ("fc", "adam"),
+        ("resnet", "adam"),
+        ("mobilenet", "adam"),
     ],
 )
 def test_every_model_and_rule_trains(tmp_path: Path, model: str, rule: str) -> None:
@@ -173,6 +176,22 @@ def test_every_model_and_rule_trains(tmp_path: Path, model: str, rule: str) -> N
     assert cli.run([*SHORT, *argv]) == 0
     record = load_record(tmp_path / "a")
     assert (record.settings["model"], record.settings["update_rule"]) == (model, rule)
+    assert (tmp_path / "a" / "filters.png").exists() == (model != "fc")
+    assert record.results["parameters"] <= sum(v.size for v in record.weights.values())
+    network = models.load(tmp_path / "a" / "weights.safetensors")
+    assert type(network) is models.MODELS[model]
+    assert network.loss(np.zeros((2, 1, 8, 8))).shape == (2, 10)
+
+
+def test_a_first_loss_that_is_too_large_is_remarked_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, scale in (("a", "3"), ("b", "0.001")):
+        argv = ["--out", str(tmp_path), "--name", name, "--weight-scale", scale]
+        assert cli.run([*SHORT, *argv]) == 0
+        out = capsys.readouterr().out
+        lines = [line for line in out.splitlines() if line.startswith("The first loss is ")]
+        assert len(lines) == (name == "a")
 
 
 def test_images_of_one_s_own(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -226,7 +245,8 @@ def test_a_taken_name_is_refused_before_any_work(
         ["--update-rule", "adagrad"],
         ["--update-rule", "sgd", "--beta1", "0.9"],
         ["--dtype", "float16"],
-        ["--model", "resnet"],
+        ["--model", "vgg"],
+        ["--model", "resnet", "--filter-size", "5"],
         ["--threads", "0"],
         ["--seed", "-1"],
         ["--filter-size", "0"],

@@ -7,7 +7,7 @@ import pytest
 from model_cases import worst_errors
 
 from convkit import ParameterError, ShapeError, layers
-from convkit.models import FullyConnectedNet
+from convkit.models import Affine, Dropout, FullyConnectedNet, GroupNorm, ReLU
 
 
 def test_parameters_have_the_course_s_names():
@@ -18,6 +18,16 @@ def test_parameters_have_the_course_s_names():
     assert net.params["W1"].shape == (12, 7)
     assert net.params["W2"].std() == pytest.approx(1e-2, rel=0.5)
     assert not FullyConnectedNet([7], 12, 3, normalization="layernorm").buffers
+
+
+def test_dropout_is_there_where_it_is_asked_for():
+    def kinds(**arguments):
+        return [type(layer) for layer in FullyConnectedNet((6, 5), 8, **arguments).layers]
+
+    assert kinds() == [Affine, ReLU, Affine, ReLU, Affine]
+    assert kinds(dropout_keep_ratio=0.5, normalization="layernorm") == [
+        Affine, GroupNorm, ReLU, Dropout, Affine, GroupNorm, ReLU, Dropout, Affine
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("normalization", [None, "batchnorm", "layernorm"])
@@ -46,7 +56,8 @@ def test_examples_of_any_shape_with_as_many_numbers():
     X = np.random.default_rng(0).standard_normal((2, 24))
     np.testing.assert_array_equal(net.loss(X), net.loss(X.reshape(2, 3, 4, 2)))
     np.testing.assert_array_equal(net.loss(X), net.loss(X.reshape(2, 6, 4)))
-    with pytest.raises(ShapeError, match=r"^X\.shape \(=\(2, 23\)\) must be \(N, 3, 4, 2\)$"):
+    np.testing.assert_allclose(net.fused().loss(X.reshape(2, 3, 4, 2)), net.loss(X), rtol=1e-5)
+    with pytest.raises(ShapeError, match=r"^X\.shape \(=\(2, 23\)\) must be \(N, 24\)$"):
         net.loss(X[:, :-1])
 
 

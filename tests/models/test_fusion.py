@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from convkit import api
 from convkit.models import (
     Affine,
     AvgPool,
@@ -20,7 +21,8 @@ from convkit.models import (
     Sequential,
     fusion,
 )
-from convkit.models.fusion import PATTERNS, Add
+from convkit.models.fusion import PATTERNS, Add, Pattern
+from convkit.models.modules.operation import functions
 from convkit.models.steps import AddStep, OperationStep, ResidualStep
 
 
@@ -114,3 +116,74 @@ def test_a_subclass_of_a_layer_is_in_no_pattern():
 
     net = Sequential([Conv(4, 3), Other(), MaxPool(2)], input_dim=(2, 8, 8))
     assert operations(net._steps) == ["conv", "Other", "max_pool"]
+
+
+class Composed:
+    """conv_bn_relu as the layer functions compose it; it notes its calls."""
+
+    def __init__(self):
+        self.calls = []
+
+    def forward(self, x, w, b, gamma, beta, conv_param, bn_param, pool_param=None, *,
+                residual=None, relu=True, backend=None):  # fmt: skip
+        self.calls.append((pool_param is not None, residual is not None, relu))
+        z, conv_cache = api.conv_forward(x, w, b, conv_param, backend=backend)
+        out, norm_cache = api.batch_norm_forward(
+            z, gamma, beta, bn_param, relu=relu, residual=residual, backend=backend
+        )
+        pool_cache = None
+        if pool_param is not None:
+            out, pool_cache = api.max_pool_forward(out, pool_param, backend=backend)
+        return out, (conv_cache, norm_cache, pool_cache)
+
+    def backward(self, dout, cache, *, needs):
+        conv_cache, norm_cache, pool_cache = cache
+        if pool_cache is not None:
+            dout = api.max_pool_backward(dout, pool_cache)
+        own = {"dgamma", "dbeta", "dresidual"} & set(needs)
+        dz, *norm = api.batch_norm_backward(dout, norm_cache, needs=("dx", *sorted(own)))
+        wanted = tuple(name for name in needs if name in ("dx", "dw", "db"))
+        return *api.conv_backward(dz, conv_cache, needs=wanted), *norm
+
+
+CONV_BN_RELU = (
+    Pattern("conv_bn_relu", (Conv, BatchNorm, ReLU, MaxPool)),
+    Pattern("conv_bn_relu", (Conv, BatchNorm, ReLU)),
+    Pattern("conv_bn_relu", (Conv, BatchNorm, Add, ReLU)),
+    Pattern("conv_bn_relu", (Conv, BatchNorm, Add), {"relu": False}),
+)
+
+
+def test_another_fused_operation_is_a_row_for_each_of_its_patterns(monkeypatch):
+    def network():
+        return Sequential(
+            [
+                Conv(4, 3, pad=1), BatchNorm(), ReLU(), MaxPool(2),
+                Residual([Conv(4, 1, bias=True), BatchNorm(), ReLU(), Conv(4, 1), BatchNorm()]),
+                Residual([Conv(4, 1), BatchNorm()], relu=False), Affine(3),
+            ],
+            input_dim=(2, 6, 6), dtype=np.float64, rng=0,
+        )  # fmt: skip
+
+    plain, fused = network(), Composed()
+    monkeypatch.setattr(fusion, "PATTERNS", PATTERNS + CONV_BN_RELU)
+    for way in ("forward", "backward"):
+        monkeypatch.setattr(api, f"conv_bn_relu_{way}", getattr(fused, way), raising=False)
+    monkeypatch.delattr(api, "conv_bn_relu", raising=False)
+    functions.cache_clear()
+    try:
+        net = network()
+        rng = np.random.default_rng(3)
+        X, y = rng.standard_normal((4, 2, 6, 6)), rng.integers(3, size=4)
+        (loss, grads), (expected, others) = net.loss(X, y), plain.loss(X, y)
+        assert fused.calls == [
+            (True, False, True), (False, False, True), (False, True, True), (False, True, False)
+        ]  # fmt: skip
+        assert loss == pytest.approx(expected, rel=1e-12)
+        for name, gradient in others.items():
+            np.testing.assert_allclose(grads[name], gradient, rtol=1e-9, atol=1e-12)
+        for name, buffer in plain.buffers.items():
+            np.testing.assert_array_equal(net.buffers[name], buffer)
+        np.testing.assert_allclose(net.loss(X), plain.loss(X), rtol=1e-10)
+    finally:
+        functions.cache_clear()

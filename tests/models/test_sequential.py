@@ -112,6 +112,12 @@ def test_arrays_are_numbered_in_the_order_in_which_the_layers_run():
     ]
 
 
+def test_a_norm_at_the_start_of_a_shortcut_has_no_layer_before_it():
+    block = Residual([Conv(2, 1)], shortcut=[BatchNorm(), Conv(2, 1)])
+    net = Sequential([block], input_dim=(1, 3, 3))
+    assert list(net.params) == ["W1", "b1", "gamma2", "beta2", "W3", "b3"]
+
+
 def test_a_second_norm_after_one_layer_takes_the_next_number():
     net = Sequential([Conv(2, 1), BatchNorm(), ReLU(), BatchNorm()], input_dim=(1, 2, 2))
     assert list(net.params) == ["W1", "gamma1", "beta1", "gamma2", "beta2"]
@@ -187,6 +193,17 @@ def test_a_frozen_layer_s_arrays_are_buffers_and_stay():
         assert net.buffers[name] is before[name]
     assert net.buffers["running_mean2"] is not before["running_mean2"]
     assert max(worst_errors(net).values()) < 1e-6
+
+
+def test_a_frozen_norm_uses_its_running_statistics_in_training():
+    net = Sequential(
+        [BatchNorm(trainable=False), Affine(3)], input_dim=(4,), dtype=np.float64, rng=0
+    )
+    net.buffers["running_mean1"] = np.array([1.0, 2, 3, 4])
+    net.buffers["running_var1"] = np.array([0.5, 2, 4, 8])
+    X, y = examples(net, classes=3)
+    expected, _ = layers.softmax_loss(net.loss(X), y)
+    assert net.loss(X, y)[0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_frozen_layer_in_the_middle_passes_the_gradient_on():

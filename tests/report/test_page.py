@@ -134,6 +134,14 @@ def test_a_run_without_test_mistakes_speeds_or_steps_has_a_report(tmp_path: Path
     assert not (tmp_path / "speedups.png").exists()
 
 
+def test_a_network_without_convolutions_has_a_report_without_filters(tmp_path: Path) -> None:
+    record = run_record()
+    record.weights["W1"] = record.weights["W1"].reshape(len(record.weights["W1"]), -1)
+    write_report(record, tmp_path)
+    assert page(tmp_path).count("<img") == len(PICTURES) - 1
+    assert not (tmp_path / "filters.png").exists()
+
+
 def test_rendering_again_gives_the_same_bytes(run: Path) -> None:
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     write_report(load_record(run), run)

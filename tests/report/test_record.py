@@ -41,6 +41,14 @@ def test_a_record_comes_back_as_it_was(run: Path) -> None:
     assert np.array_equal(loaded.mistakes.images, saved.mistakes.images)
 
 
+def test_metadata_of_the_weights_come_back_and_are_in_no_other_file(tmp_path: Path) -> None:
+    record = run_record()
+    record.metadata = {"convkit.model": "an architecture"}
+    save_record(record, tmp_path)
+    assert load_record(tmp_path).metadata == record.metadata
+    assert "architecture" not in (tmp_path / "run.json").read_text()
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         load_record(tmp_path)

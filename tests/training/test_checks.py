@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from convkit import DataError, ParameterError, ShapeError
-from convkit.training.checks import check_at_least, check_same_arrays, images_and_labels
+from convkit.training.checks import (
+    check_at_least,
+    check_same_arrays,
+    first_loss_remark,
+    images_and_labels,
+)
 
 DATA = {"X_train": np.zeros((3, 1, 2, 2)), "y_train": [0, 1, 2], "X_val": [], "y_val": []}
 
@@ -67,3 +72,19 @@ def test_a_parameter_too_many_is_refused_too():
     check_same_arrays({"w": w}, {"w": w + 1})
     with pytest.raises(DataError, match=r"expected v of shape no such parameter, found \(2,\)"):
         check_same_arrays({"w": w}, {"w": w, "v": w})
+
+
+def test_a_first_loss_beyond_three_times_that_of_equal_scores_is_remarked_on():
+    assert first_loss_remark(159.2, 10) == (
+        "The first loss is 159.2, where equal scores give ln(10) = 2.3: the images' scale, or that "
+        "of the first weights, does not suit this network."
+    )
+    assert first_loss_remark(3 * np.log(10) + 0.01, 10) is not None
+    for loss, classes in (
+        (3 * np.log(10) - 0.01, 10),
+        (0.0, 10),
+        (5.0, 1),
+        (np.inf, 3),
+        (np.nan, 3),
+    ):
+        assert first_loss_remark(loss, classes) is None

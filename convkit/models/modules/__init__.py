@@ -3,7 +3,7 @@
 from convkit.models.modules.activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from convkit.models.modules.dropout import Dropout
 from convkit.models.modules.flatten import Flatten
-from convkit.models.modules.layer import Context, Layer
+from convkit.models.modules.layer import Context, Layer, frozen
 from convkit.models.modules.norms import BatchNorm, GroupNorm
 from convkit.models.modules.pools import AvgPool, GlobalAvgPool, MaxPool
 from convkit.models.modules.residual import Residual
@@ -27,4 +27,5 @@ __all__ = [
     "Residual",
     "Sigmoid",
     "Tanh",
+    "frozen",
 ]

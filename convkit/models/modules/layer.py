@@ -162,7 +162,7 @@ def _same(value: Any, default: Any) -> bool:
 
 
 def frozen(described: DescribedT) -> DescribedT:
-    """Return a copy that is not trained."""
+    """Return a copy of a layer or a Residual that is not trained."""
     other = copy.copy(described)
     other.trainable = False
     return other

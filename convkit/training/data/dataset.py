@@ -6,6 +6,7 @@ images and names the parts. This module must not import a loader.
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from convkit.errors import DataError
 
-__all__ = ["DATASETS", "Dataset", "Parts", "assemble", "picture", "split"]
+__all__ = ["DATASETS", "Dataset", "Parts", "assemble", "picture", "split", "standardise"]
 
 Images: TypeAlias = npt.NDArray[Any]
 Labels: TypeAlias = npt.NDArray[np.integer[Any]]
@@ -27,7 +28,8 @@ class Dataset(TypedDict):
     """Images and labels in three parts, and what is needed to invert the scaling.
 
     X_* are float32 (N, C, H, W) and equal raw * scale - mean; y_* are int64 (N,). ``mean`` is
-    (C, H, W), after scaling; ``white`` is the raw value of a white pixel.
+    (C, H, W), after scaling; ``white`` is the raw value of a white pixel. ``scale`` is a number, or
+    (C, 1, 1) where each channel has its own.
     """
 
     X_train: npt.NDArray[np.float32]
@@ -38,7 +40,7 @@ class Dataset(TypedDict):
     y_test: npt.NDArray[np.int64]
     class_names: list[str]
     mean: npt.NDArray[np.float32]
-    scale: float
+    scale: float | npt.NDArray[np.float32]
     white: float
 
 
@@ -101,8 +103,32 @@ def assemble(
     }
 
 
+def standardise(data: Dataset) -> Dataset:
+    """Return the data set with every channel of mean 0 and deviation 1 over the training images.
+
+    The arrays are changed in place, so no two of them may be one. A channel that is the same
+    everywhere is not divided.
+    """
+    train = data["X_train"]
+    train += data["mean"]
+    mean, std = np.zeros((2, len(data["mean"]), 1, 1))
+    for c in range(len(mean)):  # channel by channel: one float32 copy of one channel at a time
+        mean[c] = train[:, c].mean(dtype=np.float64)
+        std[c] = math.sqrt(np.square(train[:, c] - np.float32(mean[c])).mean(dtype=np.float64))
+    std[std == 0] = 1
+    data["X_val"] += data["mean"]
+    data["X_test"] += data["mean"]
+    for images in (train, data["X_val"], data["X_test"]):
+        images -= mean.astype(np.float32)
+        images /= std.astype(np.float32)
+    data["mean"] = np.broadcast_to(mean / std, data["mean"].shape).astype(np.float32)
+    data["scale"] = (data["scale"] / std).astype(np.float32)
+    return data
+
+
 def picture(data: Dataset, X: Images) -> npt.NDArray[np.uint8]:
     """Return images X (N, C, H, W) of a data set as uint8 pixels, 255 is white: scaling undone."""
-    raw = (X + data["mean"]) * np.float32(255 / (data["scale"] * data["white"]))
+    factor = np.asarray(255 / (data["scale"] * data["white"]), np.float32)
+    raw = (X + data["mean"]) * factor
     pixels: npt.NDArray[np.uint8] = np.rint(np.clip(raw, 0, 255)).astype(np.uint8)
     return pixels

@@ -81,6 +81,27 @@ def test_a_user_s_layer_in_a_network():
     assert int(net.buffers["calls1"]) == calls + 1
 
 
+def test_reg_applies_to_weights_named_w_alone():
+    @dataclass(repr=False)
+    class Width(PReLU):
+        def create(self, shape, rng):
+            return {"Width": super().create(shape, rng)["alpha"]}
+
+        def forward(self, x, arrays, context):
+            return super().forward(x, {**arrays, "alpha": arrays["Width"]}, context)
+
+        def backward(self, dout, cache, needs):
+            dx, grads = super().backward(dout, cache, needs)
+            return dx, {"Width": grads["alpha"]}
+
+    def loss(reg):
+        net = Sequential([Affine(3), Width(5.0)], input_dim=(2,), dtype=np.float64, rng=0, reg=reg)
+        return net, net.loss(np.ones((2, 2)), np.array([0, 1]))[0]
+
+    net, with_penalty = loss(2.0)
+    assert with_penalty - loss(0.0)[1] == pytest.approx(np.square(net.params["W1"]).sum())
+
+
 def test_buffers_keep_a_dtype_that_is_no_float():
     net = Sequential([PReLU()], input_dim=(3,), dtype=np.float32)
     assert net.buffers["calls1"].dtype == np.array(0).dtype

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from data_cases import PARTS, error_of, images
 
-from convkit.training.data import assemble, picture, split
+from convkit.training.data import assemble, picture, split, standardise
 
 
 def test_parts_hold_every_image_once_and_every_class_alike():
@@ -52,3 +52,24 @@ def test_pictures_come_back():
     part = (x, np.zeros(8, int))
     data = assemble({"train": part, "val": part, "test": part}, ["a"], white=255, scale=1 / 255)
     np.testing.assert_array_equal(picture(data, data["X_test"]), x)
+
+
+def test_standardised_channels_have_mean_0_and_deviation_1_over_the_training_images():
+    parts = {
+        part: (images(8, 3, 4, 5) // (i + 1), np.zeros(8, int)) for i, part in enumerate(PARTS)
+    }
+    for x, _ in parts.values():
+        x[:, 1] = 7  # the same everywhere
+    plain = assemble(parts, ["a"], white=255, scale=1 / 255)
+    data = standardise(assemble(parts, ["a"], white=255, scale=1 / 255))
+    train = data["X_train"].astype(np.float64)
+    np.testing.assert_allclose(train.mean(axis=(0, 2, 3)), 0, atol=1e-6)
+    np.testing.assert_allclose(train.std(axis=(0, 2, 3)), [1, 0, 1], atol=1e-6)
+    for part, (raw, _) in parts.items():
+        np.testing.assert_allclose(
+            data[f"X_{part}"], raw * data["scale"] - data["mean"], rtol=0, atol=2e-6
+        )
+        np.testing.assert_array_equal(picture(data, data[f"X_{part}"]), raw)
+        assert data[f"X_{part}"].dtype == np.float32
+    assert data["mean"].shape == plain["mean"].shape
+    assert data["scale"].shape == (3, 1, 1)

@@ -11,6 +11,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+
 from conformance_mutants.base import Taps
 from conformance_mutants.registry import _add
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+
 from conformance_mutants.norm_base import norm_bug, numbers
 
 # --- out ------------------------------------------------------------------------------------

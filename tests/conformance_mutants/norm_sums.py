@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from conformance_mutants.norm_base import ThreadedNorms, norm_bug, numbers
 
 

@@ -115,7 +115,6 @@ class Expected:
         rounded = bounds.elementwise(self.S, self.terms, dtype, random=random)
         return np.where(self.exact, 0.0, rounded)
 
-
     def negated(self) -> Expected:
         """Return what is expected for -dout."""
         return replace(self, ref=-self.ref)

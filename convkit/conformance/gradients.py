@@ -68,9 +68,7 @@ def gradient(subject: Subject, case: Case) -> None:
             )
 
 
-def _difference(
-    subject: Subject, case: Case, given: Inputs, of: FloatArray, place: int
-) -> float:
+def _difference(subject: Subject, case: Case, given: Inputs, of: FloatArray, place: int) -> float:
     """Return the central difference, extrapolated to a step of 0 (Richardson) where it matters."""
     step = ENTRIES[case.op].step
     near = _central(subject, case, given, of, place, step)

@@ -150,9 +150,7 @@ class _Run:
         for op in self.report.facts.get("not_asked", ()):
             if not self.request.ops or op in self.request.ops:
                 text = f"{op}: {NO_PART}"
-                self.report.results.append(
-                    Result("supports", op, "not asked", "", op, "n/a", text)
-                )
+                self.report.results.append(Result("supports", op, "not asked", "", op, "n/a", text))
 
 
 def run(

@@ -9,7 +9,7 @@ import numpy as np
 
 from convkit.conformance import catalogue
 from convkit.conformance.cases import Case, case
-from convkit.conformance.checks import bits, check, judge, run_both, same, with_data
+from convkit.conformance.checks import bits, check, run_both, same, with_data
 from convkit.conformance.data import inputs
 from convkit.conformance.entries import ENTRIES, names
 from convkit.conformance.subject import Failed, Subject

@@ -158,9 +158,7 @@ class Subject:
         out, cache = result
         return {"out": out, **ENTRIES[case.op].statistics(case, args)}, cache
 
-    def infer(
-        self, case: Case, given: Inputs, param: dict[str, Any] | None = None
-    ) -> FloatArray:
+    def infer(self, case: Case, given: Inputs, param: dict[str, Any] | None = None) -> FloatArray:
         """Call the case's inference function."""
         args, options = ENTRIES[case.op].arguments(case, given, param, infer=True)
         out = self._call(case.op, args, options)

@@ -19,12 +19,14 @@ from conformance_mutants import (  # noqa: F401 - importing puts the mutants on 
     host,
     norm_base,
     norm_paths,
+    norm_sets,
     norm_state,
     norm_sums,
     pooling,
     precision,
     state,
     transposed,
+    transposed_base,
     transposed_paths,
 )
 from conformance_mutants.registry import MUTANTS, SETS
@@ -35,7 +37,7 @@ CORRECT = {
     c.__name__: c
     for c in (
         *(base.Taps, base.Fused, base.Inference, base.Full, base.Threaded, base.FullThreaded),
-        *(norm_base.Norms, norm_base.ThreadedNorms, transposed.Transposed),
+        *(norm_base.Norms, norm_base.ThreadedNorms, transposed_base.Transposed),
     )
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance_mutants.transposed import replaced, transposed_bug
+from conformance_mutants.transposed_base import replaced, transposed_bug
 
 
 @replaced("conv_transpose_infer")

@@ -41,7 +41,7 @@ class BatchNorm(Norm):
     empty: ClassVar[Problems] = tuple((f, g) for f, g in FROZEN if "training" in g)
     laws: ClassVar[tuple[str, ...]] = Norm.laws
     modes: ClassVar[tuple[Geometry, ...]] = ({}, {"training": False}, {})
-    spaces: ClassVar[tuple[Space, ...]] = (norm_space.BATCH,)
+    spaces: ClassVar[tuple[Space, ...]] = norm_space.BATCH
     larger: ClassVar[Geometry] = {"x": (5, 17, 9, 10), "relu": True}
     parallel: ClassVar[tuple[Geometry, ...]] = (
         {"x": (7, 19, 12, 11), "relu": True, "residual": True},
@@ -129,7 +129,9 @@ class BatchNorm(Norm):
             named = {n: given.named[n] for n in ("gamma", "beta")}
             wide = {n: _as_one(given.named[n]) for n in ("x", "residual")}
             other = dataclasses.replace(case, op="group_norm", geometry=tuple(sizes.items()))
-            changed = Inputs({"x": wide["x"], **named, "residual": wide["residual"]}, _as_one(given.dout))
+            changed = Inputs(
+                {"x": wide["x"], **named, "residual": wide["residual"]}, _as_one(given.dout)
+            )
             yield Symmetry("as instances of one image", other, changed, _as_one)
 
 

@@ -73,17 +73,21 @@ STRUCTURED: Problems = (
 
 
 def transposed(made: Geometry | None) -> Geometry | None:
-    """Return the transpose of a convolution: its x has the shape of the convolution's out."""
+    """Return the transpose of a convolution: its x has the shape of the convolution's out.
+
+    Pixels that no window of the convolution sees become output padding.
+    """
     if made is None:
         return None
     geometry = {k: v for k, v in made.items() if k not in ("x", "bias", "w")}
     try:
         spec = ConvSpec.of(made["x"], made["w"], None, dtype="float32", **geometry)
         x = spec.out_shape
-        ConvTransposeSpec.of(x, made["w"], None, dtype="float32", **geometry)
+        found = ConvTransposeSpec.of(x, made["w"], None, dtype="float32", **geometry)
     except ConvkitError:
         return None
-    return {**made, "x": x}
+    unseen = tuple(n - m for n, m in zip(made["x"][2:], found.out_shape[2:], strict=True))
+    return {**made, "x": x, **({"output_pad": unseen} if any(unseen) else {})}
 
 
 def _space(space: Space) -> Space:

@@ -42,7 +42,7 @@ class GroupNorm(Norm):
         *({"groups": 1}, {"groups": 2}, {"groups": 0}, {"groups": 4}, {"groups": 3}),
     )
     """0 stands for as many as there are channels."""
-    spaces: ClassVar[tuple[Space, ...]] = (norm_space.GROUP,)
+    spaces: ClassVar[tuple[Space, ...]] = norm_space.GROUP
     larger: ClassVar[Geometry] = {"x": (5, 18, 9, 10), "groups": 3, "relu": True}
     parallel: ClassVar[tuple[Geometry, ...]] = (
         {"x": (7, 18, 12, 11), "groups": 3, "relu": True, "residual": True},
@@ -105,9 +105,9 @@ class GroupNorm(Norm):
             )
             changed = given.replaced(
                 x=given.x.reshape(given.x.shape[:2]),
-                residual=None if given.residual is None else given.residual.reshape(
-                    given.x.shape[:2]
-                ),
+                residual=None
+                if given.residual is None
+                else given.residual.reshape(given.x.shape[:2]),
             )
             yield Symmetry("without its axes", flat, changed,
                            lambda out: out.reshape(out.shape[:2]))  # fmt: skip

@@ -5,8 +5,8 @@ roundoff and k a small constant. A backend that sums as the contract asks has
 
     |m' - m| <= k u A,    |v' - v| <= k u v + (k u A)**2,
 
-the second because deviations from a mean that is off by e have a variance that is off by e**2. With
-i = 1 / sqrt(v + eps), z = (x - m) i and r = k u + (k u A)**2 / (v + eps) it follows, to first order,
+the second because deviations from a mean that is off by e have a variance that is off by e**2.
+With i = 1 / sqrt(v + eps), z = (x - m) i and r = k u + (k u A)**2 / (v + eps), to first order,
 
     |z' - z| <= ez = k u (|x - m| + A) i + |z| r.
 
@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -91,11 +91,13 @@ class _Norm:
 
     def mean(self, a: FloatArray) -> FloatArray:
         """Return the mean over each set."""
-        return a.sum(axis=self.axes, keepdims=True) / max(1, self.spec.set_size)
+        total: FloatArray = a.sum(axis=self.axes, keepdims=True)
+        return total / max(1, self.spec.set_size)
 
     def channels(self, a: FloatArray) -> FloatArray:
         """Return the sum over each channel, of shape (C,)."""
-        return np.broadcast_to(a, self.view).sum(axis=(0, 3)).reshape(-1)
+        total: FloatArray = np.broadcast_to(a, self.view).sum(axis=(0, 3))
+        return total.reshape(-1)
 
     def like_x(self, a: FloatArray) -> FloatArray:
         """Return values in the shape of x."""

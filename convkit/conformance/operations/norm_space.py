@@ -14,6 +14,7 @@ from convkit.conformance.space import (
     product,
     residue,
     results,
+    without_images,
 )
 
 LAYOUTS = ("2", "0", "1", "3", "2 square", "one pixel")
@@ -51,6 +52,8 @@ def batch(point: Point) -> dict[str, Any] | None:
     """Return the batch normalisation of a point; eps = 0 needs a variance."""
     x = _x(point, point["C"])
     training = point["mode"] == "training"
+    if training and not point["N"]:
+        return None
     if training and not point["eps"] and product(x) == x[1]:
         return None
     return {**_made(point, x), "training": training}
@@ -84,9 +87,9 @@ _FEATURES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def _space(how: str, values: tuple[str, ...], build: Any) -> Space:
-    """Return the space of one kind; ``how`` is the feature that only this kind has."""
-    return Space(
+def _spaces(how: str, values: tuple[str, ...], build: Any) -> tuple[Space, ...]:
+    """Return the spaces of one kind; ``how`` is the feature that only this kind has."""
+    space = Space(
         "block sizes",
         {how: values, **_FEATURES},
         VIEWS,
@@ -117,7 +120,8 @@ def _space(how: str, values: tuple[str, ...], build: Any) -> Space:
         build,
         cost,
     )
+    return space, without_images(space, (how, "fused"), (how, "layout"), ("fused", "dtype"))
 
 
-BATCH = _space("mode", ("training", "frozen"), batch)
-GROUP = _space("groups", GROUPS, group)
+BATCH = _spaces("mode", ("training", "frozen"), batch)
+GROUP = _spaces("groups", GROUPS, group)

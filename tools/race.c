@@ -11,6 +11,7 @@
 #include <string.h>
 
 enum { CALLERS = 2, ROUNDS = 3, SIDE = 32 };
+enum { MOST_PIXELS = 4 }; /* of a plane that a kernel of few pixels normalises */
 
 /* A kernel, by its number, and a problem that it computes. */
 typedef struct {
@@ -26,6 +27,8 @@ enum { OUT, DX, DW, DB, POOL, DPOOL, RESULTS };
 typedef struct {
     float *in[INPUTS], *got[RESULTS];
     uint16_t *arg;
+    double *statistics;
+    uint8_t *positive;
     size_t in_size[INPUTS], got_size[RESULTS];
 } arrays;
 
@@ -91,6 +94,8 @@ static void make(arrays *a, const problem *p)
     a->arg = malloc(pooled * sizeof *a->arg);
     for (size_t i = 0; i < pooled; i++)
         a->arg[i] = 1;
+    a->statistics = malloc(3 * out / MOST_PIXELS * sizeof *a->statistics);
+    a->positive = malloc(out);
 }
 
 static void discard(arrays *a)
@@ -100,6 +105,29 @@ static void discard(arrays *a)
     for (int i = 0; i < RESULTS; i++)
         free(a->got[i]);
     free(a->arg);
+    free(a->statistics);
+    free(a->positive);
+}
+
+/* Forward, then, if asked, backward. */
+static int normalise(const ck_kernels *kernels, const problem *p, arrays *a, int backward)
+{
+    const ck_conv *g = &p->conv;
+    idx image = g->f * SIDE * SIDE;
+    idx pixels = strcmp(ck_kernel_name(p->kernel), "rows") ? MOST_PIXELS : SIDE * SIDE;
+    ck_norm norm = {.n = g->n, .c = image / pixels, .size = pixels, .eps = 1e-5, .own = 1,
+                    .relu = 1};
+    int kernel = p->kernel;
+    if (backward)
+        kernel = pixels == MOST_PIXELS ? CK_norm_forward_columns : CK_norm_forward_rows;
+    int failed = kernels->kernel[kernel].norm_forward(&norm, a->in[DOUT], a->in[POOLED],
+                                                      a->in[POOLED], NULL, a->statistics,
+                                                      a->positive, a->got[OUT]);
+    if (backward && !failed)
+        failed = kernels->kernel[p->kernel].norm_backward(
+            &norm, a->in[DOUT], a->in[DOUT], a->in[POOLED], a->statistics, a->positive,
+            a->got[DPOOL], a->got[POOL], NULL, NULL);
+    return failed;
 }
 
 static int compute(const ck_kernels *kernels, const problem *p, arrays *a)
@@ -128,6 +156,8 @@ static int compute(const ck_kernels *kernels, const problem *p, arrays *a)
         return k->avg_pool_backward(q, in[POOLED], got[DPOOL]);
     if (!strcmp(operation, "conv_relu_pool_dw"))
         return k->conv_relu_pool_dw(g, q, in[POOLED], a->arg, bytes, in[X], got[DW], got[DB]);
+    if (!strncmp(operation, "norm_", 5))
+        return normalise(kernels, p, a, !strcmp(operation, "norm_backward"));
     printf("no call for %s\n", operation);
     return 1;
 }

@@ -1,4 +1,4 @@
-"""The fast backend: compiled kernels for convolution and pooling, one build per instruction set.
+"""The fast backend: compiled kernels for convolutions, pools and norms, by instruction set.
 
 This module only allocates outputs and finds the plan of a problem. The kernels are in ``src``,
 their choice is in ``table``. Without the compiled module the import fails and says why.
@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.contract import API_VERSION, hookimpl
-from convkit.spec import ConvSpec, PoolSpec
+from convkit.spec import ConvSpec, NormSpec, PoolSpec
 
 from . import table
+from .norms import Norms
 from .table import KERNELS, Kernel
 from .transposed import Transposed
 
@@ -56,7 +57,7 @@ _check_compiled()
 __all__ = ["KERNELS", "CythonBackend", "Kernel", "candidates", "convkit_backend"]
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
-Plan: TypeAlias = "_kernels.ConvPlan | _kernels.PoolPlan"
+Plan: TypeAlias = "_kernels.ConvPlan | _kernels.PoolPlan | _kernels.NormPlan"
 
 _ARG_DTYPES = {1: np.uint8, 2: np.uint16, 4: np.uint32}
 # How much of a fused layer's convolution is stored at a time. Forward, it is pooled while it is in
@@ -91,9 +92,11 @@ def candidates(operation: str, problem: Any, kernels: tuple[Kernel, ...] = KERNE
     return table.candidates(operation, problem, _kernels.InstructionSet(), kernels)
 
 
-def make_plan(spec: ConvSpec | PoolSpec, kernels: tuple[Kernel, ...] = KERNELS) -> Plan:
+def make_plan(spec: ConvSpec | PoolSpec | NormSpec, kernels: tuple[Kernel, ...] = KERNELS) -> Plan:
     """Return the plan that runs ``spec`` with the kernels that the table chooses."""
     isa = _kernels.InstructionSet()
+    if isinstance(spec, NormSpec):
+        return _kernels.NormPlan(spec, table.choose("norm_forward", spec, isa, kernels).name)
     if isinstance(spec, PoolSpec):
         operations = [f"{spec.kind}_pool_forward", f"{spec.kind}_pool_backward"]
         names = [table.choose(o, spec, isa, kernels).name for o in operations]
@@ -110,7 +113,7 @@ def _pooled_dw_kernel(conv_spec: ConvSpec, pool_spec: PoolSpec) -> str:
     return table.choose("conv_relu_pool_dw", specs, _kernels.InstructionSet()).name
 
 
-class CythonBackend(Transposed, _kernels.Calls):
+class CythonBackend(Transposed, Norms, _kernels.Calls):
     """Compiled kernels behind convkit's backend protocol; the forward calls are compiled too."""
 
     name = "cython"
@@ -135,9 +138,9 @@ class CythonBackend(Transposed, _kernels.Calls):
                 "unset it for one thread per CPU"
             )
 
-    def supports(self, spec: ConvSpec | PoolSpec) -> str | None:
-        """None, or the reason against: more than three spatial axes."""
-        if len(spec.kernel) <= 3:
+    def supports(self, spec: ConvSpec | PoolSpec | NormSpec) -> str | None:
+        """None, or the reason against: windows of more than three spatial axes."""
+        if isinstance(spec, NormSpec) or len(spec.kernel) <= 3:
             return None
         return f"its kernels take up to 3 spatial axes, not {len(spec.kernel)}"
 

@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from convkit.spec import ConvSpec, PoolSpec
+from convkit.spec import ConvSpec, NormSpec, PoolSpec
 
 _Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 _Ints: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
@@ -34,7 +34,7 @@ def multiply_adds(double_precision: bool, rounds: int) -> float: ...
 def copy(to: Any, source: Any) -> None: ...
 
 class Plan:
-    spec: ConvSpec | PoolSpec
+    spec: ConvSpec | PoolSpec | NormSpec
 
 class ConvPlan(Plan):
     spec: ConvSpec
@@ -54,6 +54,34 @@ class PoolPlan(Plan):
     def forward(self, x: _Floats, out: _Floats, arg: _Ints | None) -> None: ...
     def backward(self, dout: _Floats, arg: _Ints | None, dx: _Floats) -> None: ...
 
+class NormPlan(Plan):
+    spec: NormSpec
+    statistics_shape: tuple[int, ...]
+    positive_bytes: int
+    def __init__(self, spec: NormSpec, name: str) -> None: ...
+    def forward(
+        self,
+        x: _Floats,
+        gamma: _Floats,
+        beta: _Floats,
+        residual: _Floats | None,
+        statistics: npt.NDArray[np.float64],
+        positive: npt.NDArray[np.uint8] | None,
+        out: _Floats,
+    ) -> None: ...
+    def backward(
+        self,
+        dout: _Floats,
+        x: _Floats,
+        gamma: _Floats,
+        statistics: npt.NDArray[np.float64],
+        positive: npt.NDArray[np.uint8] | None,
+        dx: _Floats | None,
+        dgamma: _Floats | None,
+        dbeta: _Floats | None,
+        dresidual: _Floats | None,
+    ) -> None: ...
+
 def pooled_gradients(
     conv: ConvPlan,
     pool: PoolPlan,
@@ -65,8 +93,8 @@ def pooled_gradients(
 ) -> bool: ...
 
 class Calls:
-    def __init__(self, make: Callable[[Any], ConvPlan | PoolPlan]) -> None: ...
-    def plan(self, spec: ConvSpec | PoolSpec) -> Any: ...
+    def __init__(self, make: Callable[[Any], Plan]) -> None: ...
+    def plan(self, spec: ConvSpec | PoolSpec | NormSpec) -> Any: ...
     def conv_forward(
         self, spec: ConvSpec, x: _Floats, w: _Floats, b: _Floats | None
     ) -> tuple[_Floats, None]: ...

@@ -8,7 +8,7 @@ the buffer protocol costs more than a small problem takes.
 """
 
 cimport numpy as cnp
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free, malloc
 
 from math import prod
@@ -46,6 +46,11 @@ cdef extern from "kernels.h" nogil:
         ck_window window
         const int32_t **counts
 
+    ctypedef struct ck_norm:
+        idx n, c, groups, size
+        double eps
+        int own, relu
+
     ctypedef union ck_kernel:
         int (*conv_forward)(const ck_conv *, const void *, const void *, const void *, void *,
                             int) noexcept nogil
@@ -60,6 +65,11 @@ cdef extern from "kernels.h" nogil:
         int (*avg_pool_backward)(const ck_pool *, const void *, void *) noexcept nogil
         int (*conv_relu_pool_dw)(const ck_conv *, const ck_pool *, const void *, const void *, int,
                                  const void *, void *, void *) noexcept nogil
+        int (*norm_forward)(const ck_norm *, const void *, const void *, const void *,
+                            const void *, double *, uint8_t *, void *) noexcept nogil
+        int (*norm_backward)(const ck_norm *, const void *, const void *, const void *,
+                             const double *, const uint8_t *, void *, void *, void *,
+                             void *) noexcept nogil
 
     ctypedef struct ck_kernels:
         const ck_kernel *kernel
@@ -292,7 +302,6 @@ cdef class Plan:
         self.spec = spec
         self.isa = ck_active_isa()
         self.kernels = self.isa.of[spec.dtype.itemsize == 8]
-        lay_out(&self.result, spec.out_shape, spec.dtype)
 
     cdef ck_kernel kernel(self, str operation, str name) except *:
         """Return the kernel of that name."""
@@ -313,6 +322,7 @@ cdef class ConvPlan(Plan):
 
     def __init__(self, spec, str forward, str dx, str dw):
         Plan.__init__(self, spec)
+        lay_out(&self.result, spec.out_shape, spec.dtype)
         describe(&self.g, spec)
         self.forward_kernel = self.kernel("conv_forward", forward)
         self.dx_kernel = self.kernel("conv_dx", dx)
@@ -372,6 +382,7 @@ cdef class PoolPlan(Plan):
 
     def __init__(self, spec, str forward, str backward):
         Plan.__init__(self, spec)
+        lay_out(&self.result, spec.out_shape, spec.dtype)
         self.g.planes = spec.x_shape[0] * spec.x_shape[1]
         describe_window(&self.g.window, spec)
         self.maximum = spec.kind == "max"
@@ -425,6 +436,61 @@ cdef class PoolPlan(Plan):
             status = self.backward_kernel.max_pool_backward(&self.g, ad, aa, self.arg_bytes, ax)
         else:
             status = self.backward_kernel.avg_pool_backward(&self.g, ad, ax)
+        acquire(state)
+        check(status)
+
+
+cdef class NormPlan(Plan):
+    """A normalisation's sizes and kernels, from a NormSpec and the name of both kernels."""
+
+    cdef ck_norm g
+    cdef ck_kernel forward_kernel, backward_kernel
+    cdef readonly tuple statistics_shape
+    cdef readonly Py_ssize_t positive_bytes
+
+    def __init__(self, spec, str name):
+        Plan.__init__(self, spec)
+        n, c, *axes = spec.x_shape
+        batch = spec.kind == "batch"
+        groups = 0 if batch else spec.groups
+        self.g.n, self.g.c, self.g.groups, self.g.size = n, c, groups, prod(axes)
+        self.g.eps = spec.eps
+        self.g.own = spec.training or not batch
+        self.g.relu = spec.relu
+        self.forward_kernel = self.kernel("norm_forward", name)
+        self.backward_kernel = self.kernel("norm_backward", name)
+        # A row for mean, variance and 1 / sqrt(variance + eps).
+        self.statistics_shape = (3, c) if batch else (3, n, groups)
+        row = self.g.size if name == "rows" else c // (groups or 1) * self.g.size
+        self.positive_bytes = n * c * self.g.size // row * (-(-row // 16) * 2)
+        self.small = 2 * prod(spec.x_shape) <= SMALL
+
+    def forward(self, cnp.ndarray x not None, cnp.ndarray gamma not None,
+                cnp.ndarray beta not None, cnp.ndarray residual, cnp.ndarray statistics not None,
+                cnp.ndarray positive, cnp.ndarray out not None):
+        """Write out; also the statistics, unless the spec takes them as given, and what is > 0."""
+        cdef void *ax = at(x), *ag = at(gamma), *ab = at(beta), *ar = at(residual), *ao = at(out)
+        cdef double *statistic = <double *>at(statistics)
+        cdef uint8_t *ap = <uint8_t *>at(positive)
+        cdef PyThreadState *state = release(self.small)
+        cdef int status = self.forward_kernel.norm_forward(
+            &self.g, ax, ag, ab, ar, statistic, ap, ao)
+        acquire(state)
+        check(status)
+
+    def backward(self, cnp.ndarray dout not None, cnp.ndarray x not None,
+                 cnp.ndarray gamma not None, cnp.ndarray statistics not None,
+                 cnp.ndarray positive, cnp.ndarray dx, cnp.ndarray dgamma, cnp.ndarray dbeta,
+                 cnp.ndarray dresidual):
+        """Write those gradients that are not None."""
+        cdef void *ad = at(dout), *ax = at(x), *ag = at(gamma)
+        cdef void *to_x = at(dx), *to_gamma = at(dgamma), *to_beta = at(dbeta)
+        cdef void *to_residual = at(dresidual)
+        cdef double *statistic = <double *>at(statistics)
+        cdef uint8_t *ap = <uint8_t *>at(positive)
+        cdef PyThreadState *state = release(self.small)
+        cdef int status = self.backward_kernel.norm_backward(
+            &self.g, ad, ax, ag, statistic, ap, to_x, to_gamma, to_beta, to_residual)
         acquire(state)
         check(status)
 

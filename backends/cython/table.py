@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from convkit.spec import ConvSpec, PoolSpec
+from convkit.spec import ConvSpec, NormSpec, PoolSpec
 
 if TYPE_CHECKING:
     from ._kernels import InstructionSet
 
-INTERFACE = 9
+INTERFACE = 10
 """CK_INTERFACE of the src/kernels.h that this table was written for."""
 
 _NEVER, _ALWAYS, _SOMETIMES = range(3)  # what a cost model says, as in src/kernels.h
 
-# A ConvSpec, a PoolSpec, or a tuple of both for a fused operation.
+# A ConvSpec, a PoolSpec, a NormSpec, or a tuple of both for a fused operation.
 Problem: TypeAlias = Any
 Rule: TypeAlias = "Callable[[Any, InstructionSet], bool]"
 
@@ -231,6 +231,15 @@ def _plane(spec: PoolSpec, isa: InstructionSet) -> bool:
     )
 
 
+# --- normalisation -------------------------------------------------------------------------------
+
+
+def _few_pixels(spec: NormSpec, isa: InstructionSet) -> bool:
+    """Planes shorter than two vectors, which a kernel for whole planes would fill badly."""
+    lanes = isa.vector_bytes // spec.dtype.itemsize
+    return prod(spec.x_shape[2:]) < 2 * lanes
+
+
 # --- fused ---------------------------------------------------------------------------------------
 
 
@@ -346,6 +355,10 @@ KERNELS = (
         _always,
         compiled=False,
     ),
+    Kernel("norm_forward", "columns", "images as runs of columns", _always, _few_pixels),
+    Kernel("norm_forward", "rows", "plane by plane", _always),
+    Kernel("norm_backward", "columns", "images as runs of columns", _always, _few_pixels),
+    Kernel("norm_backward", "rows", "plane by plane", _always),
 )
 
 _WINOGRAD = "Winograd's F(4x4, 3x3)"

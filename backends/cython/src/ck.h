@@ -41,6 +41,15 @@ typedef struct {
     const int32_t *counts[3]; /* average pooling: the divisor is the product over the axes */
 } ck_pool;
 
+/* A normalisation of n images of c channels of `size` pixels. groups: 0 for a batch normalisation,
+ * whose sets are the channels, otherwise into how many sets each image's channels are divided. own:
+ * whether the statistics are those of x. */
+typedef struct {
+    idx n, c, groups, size;
+    double eps;
+    int own, relu;
+} ck_norm;
+
 /* runtime/threads.c */
 typedef void (*ck_task)(void *context, idx task, void *scratch);
 /* Run tasks 0 .. tasks - 1, each with scratch_bytes of its thread's scratch memory (64-byte

@@ -4,10 +4,10 @@
 
 #include "ck.h"
 
-/* What the Python side expects of the functions below and of ck_conv and ck_pool. Raise it, and
+/* What the Python side expects of the functions below and of ck.h's structures. Raise it, and
  * INTERFACE in table.py with it, when one of them takes or returns anything else. The list of
  * kernels need not be counted: it is part of what both sides compare. */
-enum { CK_INTERFACE = 9 };
+enum { CK_INTERFACE = 10 };
 
 /* Limits of the kernels, for the rules in table.py. */
 enum {
@@ -44,6 +44,20 @@ typedef int ck_avg_pool_backward_fn(const ck_pool *g, const void *dout, void *dx
 typedef int ck_conv_relu_pool_dw_fn(const ck_conv *g, const ck_pool *pool, const void *dout,
                                     const void *arg, int arg_bytes, const void *x, void *dw,
                                     void *db);
+/* out = relu(gamma * (x - mean) * inverse + beta + residual), relu as in g. residual may be NULL.
+ * Where g->own is set, mean, variance and 1 / sqrt(variance + eps) of each set are written to
+ * statistics, which holds g's sets of each, one after the other; otherwise all but the last are
+ * read from it. positive (NULL for inference, or without relu) gets a bit for each element whose
+ * result is above 0, every row of it (norm/norm.h) in whole words of 16 bits. */
+typedef int ck_norm_forward_fn(const ck_norm *g, const void *x, const void *gamma,
+                               const void *beta, const void *residual, double *statistics,
+                               uint8_t *positive, void *out);
+/* The gradients, each of which may be NULL; statistics and positive as the kernel of the same name
+ * wrote them forward. */
+typedef int ck_norm_backward_fn(const ck_norm *g, const void *dout, const void *x,
+                                const void *gamma, const double *statistics,
+                                const uint8_t *positive, void *dx, void *dgamma, void *dbeta,
+                                void *dresidual);
 /* Whether a kernel is expected to be the faster one on this problem: CK_NEVER, CK_ALWAYS, or
  * CK_SOMETIMES if only in some phases of the stride in depth. */
 typedef int ck_rule_fn(const ck_conv *g);
@@ -63,6 +77,8 @@ typedef union {
     ck_avg_pool_forward_fn *avg_pool_forward;
     ck_avg_pool_backward_fn *avg_pool_backward;
     ck_conv_relu_pool_dw_fn *conv_relu_pool_dw;
+    ck_norm_forward_fn *norm_forward;
+    ck_norm_backward_fn *norm_backward;
 } ck_kernel;
 
 /* Numbers: CK_<operation>_<name> of a kernel, CK_RULE_<name> of a rule. */

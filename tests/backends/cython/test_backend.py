@@ -14,10 +14,12 @@ import pytest
 from listed_kernels import DTYPES, integers, listed
 from test_conv import CONVS
 from test_fast import PROBLEMS as WINOGRAD_PROBLEMS
+from test_norm import KINDS, NORMS
+from test_norm import specs as norm_specs
 from test_pool import POOLS
 from test_pooled import CASES as FUSED
 
-from convkit.spec import ConvSpec, PoolSpec
+from convkit.spec import ConvSpec, NormSpec, PoolSpec
 
 convkit_cython = pytest.importorskip("convkit_cython")
 _kernels = pytest.importorskip("convkit_cython._kernels")
@@ -127,10 +129,12 @@ def test_every_operation_lists_a_kernel_that_takes_everything_last() -> None:
     kernels, isa = convkit_cython.KERNELS, _kernels.InstructionSet()
     conv = ConvSpec.of((1, 1, 3), (1, 1, 2), dtype="f4")
     pool = PoolSpec.of((1, 1, 3), kind="max", kernel=2, dtype="f4")
+    norm = NormSpec.of((1, 1, 3), (1,), (1,), kind="batch", dtype="f4")
+    fused = (conv, pool)
+    problems = {"conv_relu_pool": fused, "conv": conv, "max": pool, "avg": pool, "norm": norm}
     for operation in {kernel.operation for kernel in kernels}:
         last = [kernel for kernel in kernels if kernel.operation == operation][-1]
-        fused = operation.startswith("conv_relu_pool")
-        problem = (conv, pool) if fused else pool if "pool" in operation else conv
+        problem = next(p for name, p in problems.items() if operation.startswith(name))
         assert last.applies(problem, isa)
         assert last.pays(problem, isa)
 
@@ -233,6 +237,10 @@ def problems() -> Iterator[tuple[str, Any]]:
             conv = ConvSpec.of(case.x, case.w, dtype=dtype, **case.conv)
             pool = PoolSpec.of(conv.out_shape, kind="max", dtype=dtype, **case.pool)
             yield "conv_relu_pool_dw", (conv, pool)
+        for shape, groups in NORMS.values():
+            for kind in KINDS:
+                for norm in norm_specs(kind, shape, groups, dtype):
+                    yield from ((f"norm_{what}", norm) for what in ("forward", "backward"))
 
 
 def test_every_row_of_the_table_is_forced_and_chosen_by_some_problem(isa: str) -> None:

@@ -148,6 +148,16 @@ CK_INLINE REAL FN(sum_lanes)(VEC v)
 
 CK_INLINE VEC FN(relu)(VEC v)
 {
+#if defined(__AVX512F__) && CK_VECTOR_BYTES == 64 && defined(REAL_IS_DOUBLE)
+    return (VEC)_mm512_max_pd(_mm512_setzero_pd(), (__m512d)v); /* of a NaN it is the second */
+#elif defined(__AVX512F__) && CK_VECTOR_BYTES == 64
+    return (VEC)_mm512_max_ps(_mm512_setzero_ps(), (__m512)v);
+#elif defined(__AVX2__) && CK_VECTOR_BYTES == 32 && defined(REAL_IS_DOUBLE)
+    return (VEC)_mm256_max_pd(_mm256_setzero_pd(), (__m256d)v);
+#elif defined(__AVX2__) && CK_VECTOR_BYTES == 32
+    return (VEC)_mm256_max_ps(_mm256_setzero_ps(), (__m256)v);
+#else
     IVEC keep = ~(v < (VEC){0}); /* true for NaN as well */
     return (VEC)((IVEC)v & keep);
+#endif
 }

@@ -1,0 +1,2 @@
+/* Normalisation of planes of few pixels. */
+#include "norm/columns.h"

@@ -1,0 +1,2 @@
+/* Normalisation of planes of many pixels. */
+#include "norm/rows.h"

@@ -25,6 +25,7 @@ from convkit.conformance.entries import ENTRIES, names
 from convkit.conformance.reference import FloatArray
 from convkit.conformance.subject import Failed, Subject
 from convkit.operations import OPERATIONS
+from convkit.spec import PAD_MODES
 
 Runner = Callable[[Subject, Case], str | None]
 """Returns where the backend is right; a text is a remark, which is no failure."""
@@ -277,8 +278,9 @@ def nonfinite(subject: Subject, case: Case) -> None:
 
 def _meets_padding(found: Case) -> tuple[str, ...]:
     """Return the gradients in which a non-finite dout lies over padding: those of the weights."""
-    weights = ENTRIES[found.op].weights
-    if not weights or not found.data.endswith("-dout") or not any(map(any, found.specs[0].pad)):
+    weights, spec = ENTRIES[found.op].weights, found.specs[0]
+    copies = getattr(spec, "pad_mode", PAD_MODES[0]) != PAD_MODES[0]  # pixels, which are terms
+    if not weights or not found.data.endswith("-dout") or copies or not any(map(any, spec.pad)):
         return ()
     return tuple(f"d{name}" for name in weights)
 

@@ -21,6 +21,7 @@ from conformance_mutants import (  # noqa: F401 - importing puts the mutants on 
     norm_paths,
     norm_state,
     norm_sums,
+    pad_modes,
     pooling,
     precision,
     state,
@@ -35,7 +36,7 @@ CORRECT = {
     c.__name__: c
     for c in (
         *(base.Taps, base.Fused, base.Inference, base.Full, base.Threaded, base.FullThreaded),
-        *(norm_base.Norms, norm_base.ThreadedNorms, transposed.Transposed),
+        *(base.CopyingPadding, norm_base.Norms, norm_base.ThreadedNorms, transposed.Transposed),
     )
 }
 

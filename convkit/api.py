@@ -38,6 +38,7 @@ from convkit.operations import (
     MAX_POOL_PARAM,
 )
 from convkit.spec import Axes, Pad, PadMode
+from convkit.windows import fold, max_pool_indices, unfold
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -64,12 +65,15 @@ __all__ = [
     "conv_transpose",
     "conv_transpose_backward",
     "conv_transpose_forward",
+    "fold",
     "group_norm",
     "group_norm_backward",
     "group_norm_forward",
     "max_pool",
     "max_pool_backward",
     "max_pool_forward",
+    "max_pool_indices",
+    "unfold",
 ]
 
 # --- convolution ----------------------------------------------------------------------------

@@ -319,6 +319,29 @@ def ties(subject: Subject, case: Case) -> None:
     judge(subject, case, subject.everything(case, inputs(case).copies()))
 
 
+def _indexed(op: str, level: str, seed: int) -> Iterator[Case]:
+    """Every structured problem, with another kind of data for each."""
+    kinds = ("exact", "nonfinite-mixed-x", *(f"ties-{kind}" for kind in ENTRIES[op].ties))
+    for i, found in enumerate(catalogue.structured(op, level)):
+        few = (kinds[i % len(kinds)], kinds[(i + 3) % len(kinds)])
+        for kind in kinds if level != "quick" else few:
+            yield from with_data([found], kind, "indices")
+
+
+@check("indices", _indexed, names(lambda entry: entry.indexed))
+def indices(subject: Subject, case: Case) -> None:
+    """The index of a maximum is that of the first in its window, within its plane, in int64."""
+    given = inputs(case).copies()
+    out, found = subject.indices(case, given)
+    judge(subject, case, {"out": out})
+    untouched(given, inputs(case))
+    wanted = ENTRIES[case.op].indices(case, dict(given.given()))
+    shape("indices", found, out.shape, "int64")
+    bad = bounds.first_bad(found.astype(np.float64), wanted.astype(np.float64))
+    if bad is not None:
+        raise Failed(f"indices{bad}")
+
+
 def _separated(op: str, level: str, seed: int) -> Iterator[Case]:
     for found in catalogue.structured(op, level):
         if "pad" not in found.sizes:

@@ -171,6 +171,13 @@ class Subject:
         self._prove(self._methods(case, "infer") | self._methods(case, "forward"))
         return np.asarray(out)
 
+    def indices(self, case: Case, given: Inputs) -> tuple[FloatArray, FloatArray]:
+        """Call the function that says where each maximum is; (out, indices)."""
+        args, options = ENTRIES[case.op].arguments(case, given, None, infer=True)
+        out, indices = self._call(f"{case.op}_indices", args, options)
+        self._prove(self._methods(case, "infer") | self._methods(case, "forward"))
+        return np.asarray(out), np.asarray(indices)
+
     def _call(self, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         self.recorder.forget()
         return getattr(api, name)(*args, **options, backend=self.recorder)

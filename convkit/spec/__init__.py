@@ -12,6 +12,7 @@ from convkit.spec.geometry import Geometry, resolve_pad
 from convkit.spec.norm import NormSpec, check_eps
 from convkit.spec.padding import PAD_MODES, PadMode
 from convkit.spec.pool import PoolSpec
+from convkit.spec.unfold import UnfoldSpec
 
 __all__ = [
     "FLOATS",
@@ -26,6 +27,7 @@ __all__ = [
     "Pairs",
     "PoolSpec",
     "Shape",
+    "UnfoldSpec",
     "check_eps",
     "check_flag",
     "freeze",

@@ -17,6 +17,7 @@ from conformance_mutants import (  # noqa: F401 - importing puts the mutants on 
     geometry,
     happened,
     host,
+    indices,
     norm_base,
     norm_paths,
     norm_state,

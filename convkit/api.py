@@ -37,7 +37,8 @@ from convkit.operations import (
     MAX_POOL,
     MAX_POOL_PARAM,
 )
-from convkit.spec import Axes, Pad
+from convkit.spec import Axes, Pad, PadMode
+from convkit.windows import fold, max_pool_indices, unfold
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -64,12 +65,15 @@ __all__ = [
     "conv_transpose",
     "conv_transpose_backward",
     "conv_transpose_forward",
+    "fold",
     "group_norm",
     "group_norm_backward",
     "group_norm_forward",
     "max_pool",
     "max_pool_backward",
     "max_pool_forward",
+    "max_pool_indices",
+    "unfold",
 ]
 
 # --- convolution ----------------------------------------------------------------------------
@@ -85,12 +89,14 @@ def conv_forward(
     pad: Pad | None = None,
     dilation: Axes | None = None,
     groups: int | None = None,
+    pad_mode: PadMode | None = None,
     backend: Choice | None = None,
 ) -> tuple[Array, Cache]:
     """Cross-correlate x with the filters w and add the bias b.
 
     out[n, f, o] = b[f] + sum over c, k of w[f, c, k] * x[n, c', o * stride - pad + k * dilation],
-    where c' runs over the channels of the filter's group and pixels outside x count as 0.
+    where c' runs over the channels of the filter's group and pixels outside x are as ``pad_mode``
+    says.
     Output size: floor((H + pads - ((KH - 1) * dilation + 1)) / stride) + 1.
 
     Parameters
@@ -101,6 +107,11 @@ def conv_forward(
         The keywords as a dictionary, as in CS231n: ``{"stride": 1, "pad": 0}``.
     stride, pad, dilation, groups:
         Default 1, 0, 1 and 1.
+    pad_mode:
+        Default "zeros". Or what NumPy calls so: "circular" (the image repeats), "reflect" (mirrored
+        without its outermost pixel), "symmetric" (mirrored with it) or "edge" (its outermost pixel
+        repeats). Then padding holds copies of pixels, dx sums what all copies of a pixel received,
+        and pad is at most the image's size ("reflect": below it; "edge": any).
     backend:
         A name, a comma list of names, or a backend object, for this call only.
 
@@ -117,9 +128,11 @@ def conv_forward(
         Where the chosen backend cannot compute it.
     """
     if conv_param is not None:
-        given = (stride, pad, dilation, groups, backend)
-        stride, pad, dilation, groups, backend = merge(CONV_PARAM, conv_param, given)
-    pair: tuple[Array, Cache] = dispatch.conv(True, x, w, b, stride, pad, dilation, groups, backend)
+        given = (stride, pad, dilation, groups, pad_mode, backend)
+        stride, pad, dilation, groups, pad_mode, backend = merge(CONV_PARAM, conv_param, given)
+    pair: tuple[Array, Cache] = dispatch.conv(
+        True, x, w, b, stride, pad, dilation, groups, pad_mode, backend
+    )
     return pair
 
 
@@ -145,13 +158,14 @@ def conv(
     pad: Pad | None = None,
     dilation: Axes | None = None,
     groups: int | None = None,
+    pad_mode: PadMode | None = None,
     backend: Choice | None = None,
 ) -> Array:
     """Return :func:`conv_forward`'s out alone: inference, nothing is kept for backward."""
     if conv_param is not None:
-        given = (stride, pad, dilation, groups, backend)
-        stride, pad, dilation, groups, backend = merge(CONV_PARAM, conv_param, given)
-    out: Array = dispatch.conv(False, x, w, b, stride, pad, dilation, groups, backend)
+        given = (stride, pad, dilation, groups, pad_mode, backend)
+        stride, pad, dilation, groups, pad_mode, backend = merge(CONV_PARAM, conv_param, given)
+    out: Array = dispatch.conv(False, x, w, b, stride, pad, dilation, groups, pad_mode, backend)
     return out
 
 

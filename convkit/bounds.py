@@ -12,6 +12,7 @@ for the square root of K: Higham and Mary (2019), doi:10.1137/18M1226312.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -80,8 +81,15 @@ def _conv_terms(spec: Any, what: str) -> int:
     if what == "out":
         return int(math.prod(spec.w_shape[1:]) + spec.has_bias)
     if what == "dx":
-        return int(spec.w_shape[0] // spec.groups * _overlap(spec))
+        return int(spec.w_shape[0] // spec.groups * _overlap(spec) * _copies(spec))
     return max(1, int(spec.x_shape[0] * math.prod(spec.out_shape[2:])))
+
+
+def _copies(spec: ConvSpec) -> int:
+    """Return how often the padded image holds a pixel at most: dx sums what each copy received."""
+    if spec.pad_mode == "zeros":
+        return 1
+    return math.prod(max(Counter(places).values()) for places in spec.sources)
 
 
 def _conv_transpose_terms(spec: Any, what: str) -> int:

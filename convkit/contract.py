@@ -40,6 +40,8 @@ class Backend(Protocol):
     * ``exact: bool = True`` - False when intermediate values are rounded (Winograd, FFT).
     * ``error_factor: float = 1`` - with ``exact = False``, how many times the bound, at most 32.
     * ``reproducible: bool = False`` - the same bits on repeat and for every thread count.
+    * ``pad_modes: tuple[str, ...] = ("zeros",)`` - which values of ``ConvSpec.pad_mode`` its
+      methods understand. For the others convkit pads x first, and folds dx back.
     * ``conv_infer(spec, x, w, b) -> out`` and ``pool_infer(spec, x) -> out`` - forward that keeps
       nothing for backward.
     * ``conv_relu_pool_forward(conv_spec, pool_spec, x, w, b) -> (out, saved)`` and

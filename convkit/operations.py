@@ -182,7 +182,8 @@ def _shape(specs: Specs, attribute: str) -> tuple[int, ...] | None:
 _COURSE_KERNEL = MappingProxyType({"kernel": ("pool_height", "pool_width")})
 
 CONV_PARAM = Parameters(
-    "conv_param", MappingProxyType({"stride": 1, "pad": 0, "dilation": 1, "groups": 1})
+    "conv_param",
+    MappingProxyType({"stride": 1, "pad": 0, "dilation": 1, "groups": 1, "pad_mode": "zeros"}),
 )
 CONV_TRANSPOSE_PARAM = Parameters(
     "conv_param",

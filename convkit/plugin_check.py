@@ -13,6 +13,8 @@ from convkit.bounds import MAX_ERROR_FACTOR
 from convkit.contract import API_VERSION
 from convkit.names import normalise_name
 from convkit.operations import OPERATIONS
+from convkit.spec import PAD_MODES
+from convkit.spec.padding import ZEROS
 from convkit.version import DISTRIBUTION, __version__
 
 
@@ -51,6 +53,7 @@ def check_backend(backend: Any, expected_name: str = "", owner: str = "the objec
         or _check_pairs(backend)
         or _check_methods(backend)
         or _check_error_factor(backend)
+        or _check_pad_modes(backend)
     )
 
 
@@ -109,3 +112,11 @@ def _check_error_factor(backend: Any) -> str:
     if not isinstance(factor, int | float) or not 1 <= factor <= MAX_ERROR_FACTOR:
         return f"its error_factor (={factor!r}) must be a number from 1 to {MAX_ERROR_FACTOR}"
     return ""
+
+
+def _check_pad_modes(backend: Any) -> str:
+    modes = getattr(backend, "pad_modes", (ZEROS,))
+    if isinstance(modes, tuple) and ZEROS in modes and set(modes) <= set(PAD_MODES):
+        return ""
+    known = ", ".join(PAD_MODES)
+    return f"its pad_modes (={modes!r}) must be a tuple of names from {known}, with {ZEROS!r}"

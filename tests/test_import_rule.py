@@ -17,14 +17,14 @@ BACKENDS = ROOT / "backends"
 #: The import order. A line's packages and modules are those of one level; `x.{a,b}` is x.a, x.b.
 ORDER = """
 errors names state version files optional tensors
-spec.{arguments,geometry,conv,conv_transpose,norm,pool} spec
+spec.{arguments,geometry,padding,conv,conv_transpose,norm,pool,unfold} spec
 operations contract bounds gradcheck
 plugin_check registry
 selection selection.{outcome,request,scope,resolve,transfer}
-calls calls.{params,arrays,plan,results,cache,norms,fallback,methods,stored_case,expectations}
-calls.{expected_norms,verifier}
+calls calls.{params,arrays,plan,results,cache,norms,fallback,padding,methods,stored_case}
+calls.{expectations,expected_norms,verifier,windows}
 calls.{tracing,planner,pickling,dispatch}
-norms api replay
+norms windows api replay
 layers.{arrays,mode,activations,losses,dropout,normalisation,affine,convolution} layers
 images pytest_plugin
 models.{common,affine} models.modules.{layer,operation,weighted,norms,activations,pools}

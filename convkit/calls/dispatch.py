@@ -37,7 +37,7 @@ scope_of_context = context.get
 
 def conv(
     want_cache: bool, x: Any, w: Any, b: Any, stride: Any, pad: Any, dilation: Any, groups: Any,
-    backend: Any,
+    pad_mode: Any, backend: Any,
 ) -> Any:  # fmt: skip
     """Compute a convolution; return (out, cache), or without ``want_cache`` out alone.
 
@@ -56,12 +56,19 @@ def conv(
         pad = freeze("pad", pad)
     rare = None
     scope = scope_of_context()
-    if not (dilation is None and groups is None and backend is None and scope is None):
+    if not (
+        dilation is None
+        and groups is None
+        and pad_mode is None
+        and backend is None
+        and scope is None
+    ):
         dilation = dilation if dilation is None else freeze("dilation", dilation)
         groups = groups if groups is None else freeze("groups", groups)
+        pad_mode = pad_mode if pad_mode is None else freeze("pad_mode", pad_mode)
         if not (backend is None or type(backend) is str):
             backend = parse(backend)
-        rare = dilation, groups, backend, scope if scope is None else scope_key()
+        rare = dilation, groups, pad_mode, backend, scope if scope is None else scope_key()
     bias = b if b is None else (b.shape, b.dtype)
     key = x.shape, x.dtype, w.shape, w.dtype, bias, stride, pad, rare
     try:
@@ -69,7 +76,7 @@ def conv(
     except KeyError:
         plan = None
     if plan is None:  # not in the handler: what a new problem raises would tell of the look-up
-        geometry = (stride, pad, dilation, groups)
+        geometry = (stride, pad, dilation, groups, pad_mode)
         native = arrays.to_native(CONV.inputs, (x, w, b))
         if native is not None:
             return conv(want_cache, native[0], native[1], native[2], *geometry, backend)

@@ -7,11 +7,20 @@ from typing import Any
 from convkit.calls.plan import Methods
 from convkit.operations import Operation
 from convkit.registry import Record
-from convkit.selection.resolve import computes_itself
+from convkit.selection.resolve import computes_itself, handed
 
 
 def methods_of(operation: Operation, specs: tuple[Any, ...], record: Record) -> Methods:
     """Return a backend's methods for a problem, or those composed in their place."""
+    inner = handed(record, specs)
+    if inner != specs:
+        from convkit.calls.padding import Padded
+
+        return Padded(operation, specs, inner, record, _own(operation, inner, record)).methods()
+    return _own(operation, specs, record)
+
+
+def _own(operation: Operation, specs: tuple[Any, ...], record: Record) -> Methods:
     backend = record.backend
     if not operation.required and not computes_itself(record, operation, specs):
         from convkit.calls.fallback import FALLBACKS

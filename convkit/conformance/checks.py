@@ -25,6 +25,7 @@ from convkit.conformance.entries import ENTRIES, names
 from convkit.conformance.reference import FloatArray
 from convkit.conformance.subject import Failed, Subject
 from convkit.operations import OPERATIONS
+from convkit.spec import PAD_MODES
 
 Runner = Callable[[Subject, Case], str | None]
 """Returns where the backend is right; a text is a remark, which is no failure."""
@@ -277,8 +278,9 @@ def nonfinite(subject: Subject, case: Case) -> None:
 
 def _meets_padding(found: Case) -> tuple[str, ...]:
     """Return the gradients in which a non-finite dout lies over padding: those of the weights."""
-    weights = ENTRIES[found.op].weights
-    if not weights or not found.data.endswith("-dout") or not any(map(any, found.specs[0].pad)):
+    weights, spec = ENTRIES[found.op].weights, found.specs[0]
+    copies = getattr(spec, "pad_mode", PAD_MODES[0]) != PAD_MODES[0]  # pixels, which are terms
+    if not weights or not found.data.endswith("-dout") or copies or not any(map(any, spec.pad)):
         return ()
     return tuple(f"d{name}" for name in weights)
 
@@ -315,6 +317,29 @@ def _ties(op: str, level: str, seed: int) -> Iterator[Case]:
 def ties(subject: Subject, case: Case) -> None:
     """Of equal maxima the first takes the whole gradient; NaN wins, padding never does."""
     judge(subject, case, subject.everything(case, inputs(case).copies()))
+
+
+def _indexed(op: str, level: str, seed: int) -> Iterator[Case]:
+    """Every structured problem, with another kind of data for each."""
+    kinds = ("exact", "nonfinite-mixed-x", *(f"ties-{kind}" for kind in ENTRIES[op].ties))
+    for i, found in enumerate(catalogue.structured(op, level)):
+        few = (kinds[i % len(kinds)], kinds[(i + 3) % len(kinds)])
+        for kind in kinds if level != "quick" else few:
+            yield from with_data([found], kind, "indices")
+
+
+@check("indices", _indexed, names(lambda entry: entry.indexed))
+def indices(subject: Subject, case: Case) -> None:
+    """The index of a maximum is that of the first in its window, within its plane, in int64."""
+    given = inputs(case).copies()
+    out, found = subject.indices(case, given)
+    judge(subject, case, {"out": out})
+    untouched(given, inputs(case))
+    wanted = ENTRIES[case.op].indices(case, dict(given.given()))
+    shape("indices", found, out.shape, "int64")
+    bad = bounds.first_bad(found.astype(np.float64), wanted.astype(np.float64))
+    if bad is not None:
+        raise Failed(f"indices{bad}")
 
 
 def _separated(op: str, level: str, seed: int) -> Iterator[Case]:

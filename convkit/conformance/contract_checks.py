@@ -35,7 +35,7 @@ def declarations(subject: Subject, case: Case) -> None:
 @check("supports", lambda op, level, seed: iter(catalogue.geometries(op, level, seed)))
 def supports(subject: Subject, case: Case) -> None:
     """supports() gives None or a sentence, the same every time, and never raises."""
-    for spec in case.specs:
+    for spec in subject.handed(case):
         said = [subject.backend.supports(spec) for _ in range(2)]
         if said[0] is not None and (not isinstance(said[0], str) or not said[0].strip()):
             raise Failed(

@@ -72,6 +72,8 @@ class Entry:
         Whether it divides, so that integers need not give exact results.
     decided_by_rounding:
         Whether rounding of a value in between may decide where a gradient goes.
+    indexed:
+        Whether the API has ``<name>_indices``, which says where each maximum is.
     ties:
         The kinds of ``ties-`` data that it is asked with.
     distinct, step:
@@ -109,6 +111,7 @@ class Entry:
     rounds = True
     divides = False
     decided_by_rounding = False
+    indexed = False
     ties: ClassVar[tuple[str, ...]] = ()
     distinct = "ties-small"
     step = 1.0
@@ -202,6 +205,10 @@ class Entry:
 
     def separated(self, case: Case, arrays: Arrays) -> Arrays:
         """Return data on which rounding decides nothing, made from a permutation of integers."""
+        raise NotImplementedError
+
+    def indices(self, case: Case, arrays: Arrays) -> Any:
+        """Return the flat index, within its plane, of each maximum by the reference."""
         raise NotImplementedError
 
     def expected(self, case: Case, arrays: Arrays, rounds: bool) -> dict[str, Expected]:

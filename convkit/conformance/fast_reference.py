@@ -8,12 +8,13 @@ test checks it. Real data go through the definition.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convkit.conformance.reference import FloatArray
+from convkit.conformance.reference import NUMPY_MODES, FloatArray
 from convkit.spec import ConvSpec, Geometry, PoolSpec
 
 
@@ -27,7 +28,32 @@ def padded(spec: Geometry, x: FloatArray, fill: float = 0.0) -> FloatArray:
     )
     grown = np.full((*x.shape[:2], *sizes), fill)
     grown[_inside(spec, x.shape)] = x
+    for axis, picks in _copied(spec):
+        grown = _along(grown[_only(spec, axis)], picks, axis)
     return grown
+
+
+def _copied(spec: Geometry) -> Iterator[tuple[int, FloatArray]]:
+    """Return for each axis the matrix that pads it, where padding copies pixels.
+
+    Row p has its one in the column of the pixel that stands at place p.
+    """
+    mode = NUMPY_MODES.get(getattr(spec, "pad_mode", ""))
+    if mode:
+        for axis, (size, pair) in enumerate(zip(spec.x_shape[2:], spec.pad, strict=True)):
+            yield axis, np.pad(np.eye(size), (pair, (0, 0)), mode=mode)  # type: ignore[call-overload]
+
+
+def _along(a: FloatArray, matrix: FloatArray, axis: int) -> FloatArray:
+    """Return a with a matrix applied along a spatial axis."""
+    return np.ascontiguousarray(np.moveaxis(np.moveaxis(a, 2 + axis, -1) @ matrix.T, -1, 2 + axis))
+
+
+def _only(spec: Geometry, axis: int) -> tuple[Any, ...]:
+    """Return the place of the image along one axis."""
+    begin = spec.pad[axis][0]
+    inside = slice(begin, begin + spec.x_shape[2 + axis])
+    return (slice(None),) * (2 + axis) + (inside,)
 
 
 def _inside(spec: Geometry, shape: tuple[int, ...]) -> tuple[Any, ...]:
@@ -73,7 +99,7 @@ def conv_gradients(
 
 def fold(spec: Geometry, back: FloatArray) -> FloatArray:
     """Add (N, ..., taps, pixels of out) up in the pixels of x that they were read from."""
-    grown = padded(spec, np.zeros(spec.x_shape))
+    grown = np.zeros(padded(spec, np.zeros(spec.x_shape)).shape)
     shares = back.reshape(*spec.x_shape[:2], math.prod(spec.kernel), *spec.out_shape[2:])
     for number, tap in enumerate(np.ndindex(*spec.kernel)):
         place = tuple(
@@ -83,6 +109,10 @@ def fold(spec: Geometry, back: FloatArray) -> FloatArray:
             )
         )
         grown[(slice(None), slice(None), *place)] += shares[:, :, number]
+    for axis, picks in _copied(spec):
+        folded = _along(grown, picks.T, axis)
+        grown = np.zeros_like(grown)
+        grown[_only(spec, axis)] = folded
     return np.ascontiguousarray(grown[_inside(spec, spec.x_shape)])
 
 

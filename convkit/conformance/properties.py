@@ -20,7 +20,7 @@ from convkit.conformance.cases import DTYPES, Case, case
 from convkit.conformance.checks import check
 from convkit.conformance.data import inputs
 from convkit.conformance.entries import ENTRIES, names
-from convkit.conformance.reference import FloatArray
+from convkit.conformance.reference import NUMPY_MODES, FloatArray
 from convkit.conformance.subject import Failed, Subject, Unsupported
 from convkit.errors import BackendUnsupportedError, ConvkitError, ParameterError
 
@@ -315,6 +315,21 @@ def stride_is_subsampling(subject: Subject, case: Case) -> None:
     strides = case.specs[-1].stride
     picked = dense[:, :, :: strides[0], :: strides[1]]
     _agree(subject, case, out, np.ascontiguousarray(picked))
+
+
+@law("padding-copies-pixels")
+def padding_copies_pixels(subject: Subject, case: Case) -> None:
+    """Padding that copies pixels is a convolution, without padding, of what numpy.pad gives."""
+    given = inputs(case)
+    for mode, theirs in NUMPY_MODES.items():
+        found = _with(case, pad_mode=mode)
+        try:
+            pairs = found.specs[0].pad
+        except ConvkitError:  # too few pixels for this mode
+            continue
+        grown = np.pad(given.x, ((0, 0), (0, 0), *pairs), mode=theirs)  # type: ignore[call-overload]
+        plain = _with(case, x=grown.shape, pad=0)
+        _agree(subject, found, _out(subject, found, given), _out(subject, plain, given, x=grown))
 
 
 @law("max-is-idempotent")

@@ -70,15 +70,25 @@ wide_dot: Dot = dot if LONG_IS_WIDER else exact_dot
 # --- where windows lie ----------------------------------------------------------------------
 
 
+NUMPY_MODES = {"circular": "wrap", "reflect": "reflect", "symmetric": "symmetric", "edge": "edge"}
+"""What `numpy.pad` calls the modes of padding that copy pixels; it says what they mean."""
+
+
 def reads(spec: Geometry, axis: int) -> npt.NDArray[np.intp]:
     """Return table[k, o], the pixel along ``axis`` that tap k of output o reads, -1 for padding.
 
-    The definition: o * stride - pad_begin + k * dilation.
+    The definition: o * stride - pad_begin + k * dilation. Where padding copies pixels, it is the
+    pixel that is copied.
     """
     taps = np.arange(spec.kernel[axis])[:, None] * spec.dilation[axis]
     places = np.arange(spec.out_shape[2 + axis])[None, :] * spec.stride[axis]
-    pixels = places - spec.pad[axis][0] + taps
-    return np.where((pixels >= 0) & (pixels < spec.x_shape[2 + axis]), pixels, -1)
+    pixels = places + taps
+    mode = NUMPY_MODES.get(getattr(spec, "pad_mode", ""))
+    size, (begin, end) = spec.x_shape[2 + axis], spec.pad[axis]
+    if mode:
+        return np.asarray(np.pad(np.arange(size), (begin, end), mode=mode)[pixels])  # type: ignore[call-overload]
+    pixels -= begin
+    return np.where((pixels >= 0) & (pixels < size), pixels, -1)
 
 
 def _pixel_table(spec: Geometry) -> npt.NDArray[np.intp]:
@@ -141,18 +151,33 @@ def conv_dx(spec: ConvSpec, dout: FloatArray, w: FloatArray, dot: Dot = dot) -> 
     table, groups = _pixel_table(spec), spec.groups
     per_group, filters = spec.w_shape[1], spec.w_shape[0] // groups
     pixels = math.prod(spec.x_shape[2:])
-    taps, places = np.nonzero(table >= 0)
-    back = np.full((len(table), pixels), -1, np.intp)
-    back[taps, table[taps, places]] = places  # at most one output reads a pixel by a given tap
+    back = _readers(table, pixels)
     dx = np.zeros((*spec.x_shape[:2], pixels), w.dtype)
     flat = _flat(dout)
     for n in range(spec.x_shape[0]):
         for g in range(groups):
             mine = slice(g * filters, (g + 1) * filters)
             grads = _gather(flat[n, mine], back).reshape(-1, pixels)
-            weights = w[mine].reshape(filters, per_group, -1).swapaxes(0, 1)
+            weights = w[mine].reshape(filters, per_group, 1, -1).repeat(len(back), axis=2)
+            weights = weights.swapaxes(0, 1)
             dx[n, g * per_group : (g + 1) * per_group] = dot(weights.reshape(per_group, -1), grads)
     return dx.reshape(spec.x_shape)
+
+
+def _readers(table: npt.NDArray[np.intp], pixels: int) -> npt.NDArray[np.intp]:
+    """Return back[i, k, p]: the i-th output that reads pixel p by tap k, -1 where there is none.
+
+    There is at most one, but where padding copies pixels.
+    """
+    taps, places = np.nonzero(table >= 0)
+    read = taps * pixels + table[taps, places]
+    order = np.argsort(read, kind="stable")
+    firsts = np.searchsorted(read[order], read[order])
+    rank = np.empty(len(read), np.intp)
+    rank[order] = np.arange(len(read)) - firsts
+    back = np.full((1 + rank.max(initial=0), len(table), pixels), -1, np.intp)
+    back[rank, taps, table[taps, places]] = places
+    return back
 
 
 def conv_dw(spec: ConvSpec, dout: FloatArray, x: FloatArray, dot: Dot = dot) -> FloatArray:

@@ -21,7 +21,7 @@ from convkit.conformance.reference import FloatArray
 from convkit.contract import API_VERSION
 from convkit.operations import OPERATIONS, Step, operation_of
 from convkit.plugin_check import optional_methods, required_methods
-from convkit.selection.resolve import computes_itself, refusal
+from convkit.selection.resolve import computes_itself, handed, refusal
 
 __all__ = ["API_VERSION", "Failed", "Impostor", "NotApplicable", "Subject", "Unsupported"]
 
@@ -52,7 +52,7 @@ class _Recorder:
         self._local = threading.local()
         self.name = backend.name
         self.api_version = backend.api_version
-        for attribute in ("exact", "reproducible", "error_factor"):
+        for attribute in ("exact", "reproducible", "error_factor", "pad_modes"):
             if hasattr(backend, attribute):
                 setattr(self, attribute, getattr(backend, attribute))
         for method in (*required_methods(), *optional_methods()):
@@ -123,6 +123,10 @@ class Subject:
             if self._refusal(case) is None:
                 yield case
 
+    def handed(self, case: Case) -> tuple[Any, ...]:
+        """Return the specs that the backend is asked about for a case."""
+        return handed(registry.load(self.backend), case.specs)
+
     def _refusal(self, case: Case) -> str | None:
         """Return why the backend does not compute a case, neither itself nor composed."""
         record = registry.load(self.backend)
@@ -164,6 +168,13 @@ class Subject:
         out = self._call(case.op, args, options)
         self._prove(self._methods(case, "infer") | self._methods(case, "forward"))
         return np.asarray(out)
+
+    def indices(self, case: Case, given: Inputs) -> tuple[FloatArray, FloatArray]:
+        """Call the function that says where each maximum is; (out, indices)."""
+        args, options = ENTRIES[case.op].arguments(case, given, None, infer=True)
+        out, indices = self._call(f"{case.op}_indices", args, options)
+        self._prove(self._methods(case, "infer") | self._methods(case, "forward"))
+        return np.asarray(out), np.asarray(indices)
 
     def _call(self, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         self.recorder.forget()

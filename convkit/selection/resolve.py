@@ -210,6 +210,7 @@ def refusal(record: Record, operation: Operation, problems: tuple[Problem, ...])
 
     Raises BackendCallError or BackendResultError where its ``supports`` misbehaves.
     """
+    problems = handed(record, problems)
     if operation.composed_of is None:
         return _first_refusal(record, problems)
     if computes_itself(record, operation, problems):
@@ -223,7 +224,17 @@ def computes_itself(record: Record, operation: Operation, problems: tuple[Proble
     Where it does not, the operation may still be composed of others.
     """
     own = record.method(operation.method("forward")) is not None
-    return own and _first_refusal(record, problems) is None
+    return own and _first_refusal(record, handed(record, problems)) is None
+
+
+def handed(record: Record, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Return the problems that a loaded backend is asked in place of these.
+
+    Where a convolution has a ``pad_mode`` that the backend does not understand, it is the one whose
+    x is padded already. Otherwise they are the same.
+    """
+    modes = getattr(record.backend, "pad_modes", ("zeros",))
+    return tuple(p.padded if getattr(p, "pad_mode", "zeros") not in modes else p for p in problems)
 
 
 def _first_refusal(record: Record, problems: tuple[Problem, ...]) -> str | None:

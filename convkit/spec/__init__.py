@@ -10,19 +10,24 @@ from convkit.spec.conv import ConvSpec
 from convkit.spec.conv_transpose import ConvTransposeSpec
 from convkit.spec.geometry import Geometry, resolve_pad
 from convkit.spec.norm import NormSpec, check_eps
+from convkit.spec.padding import PAD_MODES, PadMode
 from convkit.spec.pool import PoolSpec
+from convkit.spec.unfold import UnfoldSpec
 
 __all__ = [
     "FLOATS",
+    "PAD_MODES",
     "Axes",
     "ConvSpec",
     "ConvTransposeSpec",
     "Geometry",
     "NormSpec",
     "Pad",
+    "PadMode",
     "Pairs",
     "PoolSpec",
     "Shape",
+    "UnfoldSpec",
     "check_eps",
     "check_flag",
     "freeze",

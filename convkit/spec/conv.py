@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from convkit.errors import ShapeError
@@ -17,15 +18,21 @@ from convkit.spec.arguments import (
     shape_and_dtype,
 )
 from convkit.spec.geometry import Geometry, output_sizes, resolve_pad
+from convkit.spec.padding import ZEROS, check_pad_fits, check_pad_mode, sources
 
 
 @dataclass(frozen=True)
 class ConvSpec(Geometry):
-    """A convolution: x (N, C, ...), w (F, C / groups, ...), b (F,) or none, out (N, F, ...)."""
+    """A convolution: x (N, C, ...), w (F, C / groups, ...), b (F,) or none, out (N, F, ...).
+
+    ``pad_mode`` says what the padding holds: "zeros", or copies of the image's own pixels. It is
+    "zeros" where nothing is padded.
+    """
 
     w_shape: Shape
     groups: int
     has_bias: bool
+    pad_mode: str = ZEROS
 
     @property
     def operation(self) -> str:
@@ -36,6 +43,23 @@ class ConvSpec(Geometry):
     def b_shape(self) -> Shape | None:
         """(F,), or None where there is no bias."""
         return self.w_shape[:1] if self.has_bias else None
+
+    @cached_property
+    def sources(self) -> tuple[tuple[int, ...], ...]:
+        """Per spatial axis, which pixel of x each pixel of the padded x copies.
+
+        Only where ``pad_mode`` is not "zeros".
+        """
+        pairs = zip(self.x_shape[2:], self.pad, strict=True)
+        return tuple(sources(self.pad_mode, size, pair) for size, pair in pairs)
+
+    @cached_property
+    def padded(self) -> ConvSpec:
+        """The same convolution of an x that is padded already: it pads nothing itself."""
+        sizes = (n + sum(pair) for n, pair in zip(self.x_shape[2:], self.pad, strict=True))
+        nothing = ((0, 0),) * self.axes
+        x_shape = (*self.x_shape[:2], *sizes)
+        return replace(self, x_shape=x_shape, pad=nothing, pad_mode=ZEROS)
 
     @classmethod
     def of(
@@ -48,6 +72,7 @@ class ConvSpec(Geometry):
         pad: Pad = 0,
         dilation: Axes = 1,
         groups: int = 1,
+        pad_mode: str = ZEROS,
         dtype: Any = None,
     ) -> ConvSpec:
         """Check the arguments and work out every size.
@@ -55,6 +80,7 @@ class ConvSpec(Geometry):
         ``x``, ``w`` and ``b`` are arrays, or shapes together with ``dtype``. Raises ShapeError,
         ParameterError or DtypeError.
         """
+        pad_mode = check_pad_mode(pad_mode)
         x_shape, x_dtype = shape_and_dtype("x", x, dtype)
         w_shape, w_dtype = shape_and_dtype("w", w, dtype)
         check_same_dtype("w", w_dtype, x_dtype)
@@ -74,6 +100,7 @@ class ConvSpec(Geometry):
         dilations = per_axis("dilation", dilation, axes)
         windows = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True))
         pads = resolve_pad(pad, x_shape[2:], windows, strides)
+        check_pad_fits(pad_mode, pad, pads, x_shape[2:])
         sizes = output_sizes(x_shape, kernel, windows, strides, dilations, pads, ceil=False)
         return cls(
             x_shape=x_shape,
@@ -86,15 +113,15 @@ class ConvSpec(Geometry):
             w_shape=w_shape,
             groups=groups,
             has_bias=b is not None,
+            pad_mode=pad_mode if any(map(any, pads)) else ZEROS,
         )
 
     def __str__(self) -> str:
+        mode = "" if self.pad_mode == ZEROS else f", pad_mode={self.pad_mode}"
         groups = f", groups={self.groups}" if self.groups > 1 else ""
         bias = "" if self.has_bias else ", no bias"
-        return (
-            f"conv(x {self.x_shape}, w {self.w_shape}, {self._geometry_text()}{groups}{bias}, "
-            f"{self.dtype})"
-        )
+        geometry = f"{self._geometry_text()}{mode}{groups}{bias}"
+        return f"conv(x {self.x_shape}, w {self.w_shape}, {geometry}, {self.dtype})"
 
 
 def _check_w(x_shape: Shape, w_shape: Shape, groups: int) -> None:

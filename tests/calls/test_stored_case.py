@@ -108,6 +108,7 @@ def test_what_is_stored_is_what_is_read(tmp_path):
     assert [array.shape for array in case.inputs] == [(2, 4, 6, 5), (4, 2, 3, 2), (4,)]
     assert {array.dtype for array in (*case.inputs, case.dout)} == {np.dtype("f8")}
     conv, pool = case.parameters
-    assert conv == {"stride": [2, 1], "pad": [[1, 0], [0, 1]], "dilation": [1, 2], "groups": 2}
+    geometry = {"stride": [2, 1], "pad": [[1, 0], [0, 1]], "dilation": [1, 2], "groups": 2}
+    assert conv == {**geometry, "pad_mode": "zeros"}
     assert pool["kernel"] == [3, 2]
     assert pool["pad"] == [[1, 1], [0, 0]]

@@ -97,7 +97,7 @@ def test_no_check_names_an_operation_a_gradient_or_a_parameter(path: Path) -> No
 
 
 #: Parameters that a check of parameters, or a law, is about; the last says which inputs there are.
-ALLOWED = {"pad", "dilation", "stride", "kernel", "ceil_mode", "groups", "training"}
+ALLOWED = {"pad", "pad_mode", "dilation", "stride", "kernel", "ceil_mode", "groups", "training"}
 
 
 def test_a_case_with_a_key_that_its_operation_does_not_take_is_no_geometry() -> None:

@@ -17,11 +17,13 @@ from conformance_mutants import (  # noqa: F401 - importing puts the mutants on 
     geometry,
     happened,
     host,
+    indices,
     norm_base,
     norm_paths,
     norm_sets,
     norm_state,
     norm_sums,
+    pad_modes,
     pooling,
     precision,
     state,
@@ -37,7 +39,8 @@ CORRECT = {
     c.__name__: c
     for c in (
         *(base.Taps, base.Fused, base.Inference, base.Full, base.Threaded, base.FullThreaded),
-        *(norm_base.Norms, norm_base.ThreadedNorms, transposed_base.Transposed),
+        *(base.CopyingPadding, norm_base.Norms, norm_base.ThreadedNorms),
+        transposed_base.Transposed,
     )
 }
 

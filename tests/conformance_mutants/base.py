@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from convkit.contract import API_VERSION
+from convkit.spec import PAD_MODES
 
 
 class Taps:
@@ -163,6 +164,51 @@ class Inference(Taps):
 
 class Full(Fused, Inference):
     """Correct; with every optional method for computing."""
+
+
+class CopyingPadding(Full):
+    """Correct; pads by itself in every mode, and folds dx back."""
+
+    pad_modes = PAD_MODES
+
+    def conv_out(self, spec, x, w):
+        if spec.pad_mode == "zeros":
+            return super().conv_out(spec, x, w)
+        return super().conv_out(spec.padded, self.grow(spec, x, "out"), w)
+
+    def conv_dx(self, spec, dout, w):
+        if spec.pad_mode == "zeros":
+            return super().conv_dx(spec, dout, w)
+        return self.fold(spec, super().conv_dx(spec.padded, dout, w))
+
+    def conv_dw(self, spec, dout, x):
+        if spec.pad_mode == "zeros":
+            return super().conv_dw(spec, dout, x)
+        return super().conv_dw(spec.padded, dout, self.grow(spec, x, "dw"))
+
+    def table(self, spec, axis, what):
+        """The pixel that each place of a padded axis copies for out, dx or dw; -1 for zero."""
+        return np.array(spec.sources[axis])
+
+    def grow(self, spec, x, what):
+        for axis in range(spec.axes):
+            table = self.table(spec, axis, what)
+            x = np.moveaxis(x.take(table, axis=2 + axis), 2 + axis, 0)
+            x[table < 0] = 0
+            x = np.ascontiguousarray(np.moveaxis(x, 0, 2 + axis))
+        return x
+
+    def fold(self, spec, grown):
+        for axis in range(spec.axes):
+            table, planes = self.table(spec, axis, "dx"), np.moveaxis(grown, 2 + axis, 0)
+            folded = np.zeros((spec.x_shape[2 + axis], *planes.shape[1:]), grown.dtype)
+            self.add(folded, table[table >= 0], planes[table >= 0])
+            grown = np.moveaxis(folded, 0, 2 + axis)
+        return np.ascontiguousarray(grown)
+
+    def add(self, folded, table, grown):
+        """Add each place to its pixel."""
+        np.add.at(folded, table, grown)
 
 
 class Threaded(Taps):

@@ -114,7 +114,8 @@ def input_left_read_only():
     """An input that had to be copied comes back locked."""
 
 
-def _lost(key):
+def lost(key):
+    """A key of a parameter dictionary is accepted and never handed on."""
     real = params.merge
 
     def merge(parameters, given, values):
@@ -123,22 +124,22 @@ def _lost(key):
     return (api, "merge", merge)
 
 
-@host(_lost("pad"))
+@host(lost("pad"))
 def pad_in_dictionary_lost():
     """conv_param accepts pad and never hands it on (pytorch#188344)."""
 
 
-@host(_lost("dilation"))
+@host(lost("dilation"))
 def dilation_in_dictionary_lost():
     """conv_param accepts dilation and never hands it on."""
 
 
-@host(_lost("groups"))
+@host(lost("groups"))
 def groups_in_dictionary_lost():
     """conv_param accepts groups and never hands it on."""
 
 
-@host(_lost("ceil_mode"))
+@host(lost("ceil_mode"))
 def ceil_mode_in_dictionary_lost():
     """pool_param accepts ceil_mode and never hands it on."""
 

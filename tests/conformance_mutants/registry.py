@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-from conformance_mutants.base import Taps
+from conformance_mutants.base import CopyingPadding, Taps
 
 CONV = ("out", "dx", "dw")
 POOL = ("pool", "pool_dx")
@@ -74,6 +74,24 @@ def geometry(*where: str, **options: Any) -> Any:
 
         made = type(function.__name__, (Taps,), {"geometry": read, "name": function.__name__})
         return _add(function, made, **options)
+
+    return add
+
+
+def sources(mode: str, *where: str, **options: Any) -> Any:
+    """Put on the list: a function (spec, axis, table) that spoils which pixels padding copies.
+
+    In one mode or in ``"all"``, for those of ``where``: out, dx and dw. -1 is a zero.
+    """
+
+    def add(function: Any) -> Any:
+        def table(self: Any, spec: Any, axis: int, what: str) -> Any:
+            right = CopyingPadding.table(self, spec, axis, what)
+            wrong = what in where and mode in ("all", spec.pad_mode)
+            return function(spec, axis, right) if wrong else right
+
+        body = {"table": table, "name": function.__name__}
+        return _add(function, type(function.__name__, (CopyingPadding,), body), **options)
 
     return add
 

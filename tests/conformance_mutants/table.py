@@ -21,7 +21,8 @@ the default level. Then each check of the quick level from there on was run alon
 failure, so that a row names every check that finds the bug by itself. A row that ends in `...` is
 open: it names checks that find the bug, and not every other one was asked. Open are the rows of
 the level *default*, where that takes hours, the mutants that end or hang their process, and rows
-that were written before a check was added (`space`, `large` and `nonfinite-padding` so far). The
+that were written before a check was added (`space`, `large` and `nonfinite-padding` so far, and for
+the kinds `pad_modes` and `indices` all checks after the first that finds the bug). The
 level *full* was not run: it needs 11 GB of memory; a test holds its check, index-width, to the same
 bug at a smaller size.
 """

@@ -25,7 +25,7 @@ from convkit.conformance.operations import conv_space
 from convkit.conformance.operations.conv_problems import BEYOND_QUICK, STRUCTURED
 from convkit.conformance.reference import FloatArray
 from convkit.operations import OPERATIONS
-from convkit.spec import ConvSpec
+from convkit.spec import PAD_MODES, ConvSpec
 
 
 class Conv(Entry):
@@ -42,6 +42,7 @@ class Conv(Entry):
         "groups-are-blocks",
         "dilation-is-stuffing",
         "stride-is-subsampling",
+        "padding-copies-pixels",
     )
     several_paths: ClassVar[tuple[str, ...]] = (
         "plain",
@@ -51,6 +52,7 @@ class Conv(Entry):
         "groups",
         "depthwise",
         "dilation",
+        "pad mode",
     )
     spaces: ClassVar[tuple[Space, ...]] = conv_space.SPACES
     larger: ClassVar[Geometry] = {"x": (3, 8, 19, 17), "w": (16, 8, 3, 3), "pad": ((1, 1), (0, 2))}
@@ -58,6 +60,7 @@ class Conv(Entry):
         {"x": (5, 6, 17, 19), "w": (10, 6, 3, 3), "pad": ((1, 0), (2, 1))},
         {"x": (1, 16, 23, 21), "w": (16, 1, 3, 3), "groups": 16, "pad": (1, 1)},
         {"x": (1, 5, 30, 31), "w": (7, 5, 1, 1), "stride": (2, 1)},
+        {"x": (5, 4, 16, 15), "w": (8, 4, 3, 3), "pad": ((1, 2), (2, 0)), "pad_mode": "reflect"},
     )
     twins: ClassVar[tuple[Geometry, ...]] = (
         {"x": (1, 4, 9, 9), "w": (4, 4, 3, 3)},
@@ -66,8 +69,14 @@ class Conv(Entry):
         {"x": (1, 4, 9, 9), "w": (4, 4, 3, 3), "dilation": (2, 1), "pad": ((2, 0), (0, 0))},
         {"x": (1, 4, 9, 9), "w": (4, 2, 3, 3), "groups": 2},
         {"x": (1, 4, 9, 9), "w": (4, 1, 3, 3), "groups": 4},
+        *(
+            {"x": (1, 4, 9, 9), "w": (4, 4, 3, 3), "pad": ((1, 2), (2, 1)), "pad_mode": mode}
+            for mode in PAD_MODES
+        ),
     )
-    spelled: ClassVar[Geometry] = {"x": (2, 3, 8, 7), "w": (4, 3, 3, 3), "stride": 2, "pad": 1}
+    spelled: ClassVar[Geometry] = {
+        "x": (2, 3, 8, 7), "w": (4, 3, 3, 3), "stride": 2, "pad": 1, "pad_mode": "circular",
+    }  # fmt: skip
     padded_same: ClassVar[tuple[Geometry, ...]] = (
         {"x": (2, 3, 8, 9), "pad": ((0, 1), (1, 2)), "stride": (1, 1), "w": (4, 3, 2, 4)},
         {"x": (2, 3, 9, 8), "w": (4, 3, 3, 2), "dilation": (2, 2)},
@@ -133,6 +142,14 @@ class Conv(Entry):
         if level != "quick":  # for a kernel of that many taps is slow to walk over
             yield {"x": (1, 1, 190, 189), "w": (1, 1, 182, 182)}
             yield {"x": (1, 1, 66_000), "w": (1, 1, 65_537)}
+        yield {"x": (1, 2, 2000), "w": (2, 2, 3), "pad": ((1500, 1999),), "pad_mode": "reflect"}
+        yield {
+            "x": (1, 2, 3, 40),
+            "w": (2, 2, 3, 3),
+            "pad": ((300, 1), (2, 260)),
+            "pad_mode": "edge",
+        }
+        yield {"x": (1, 300, 3, 4), "w": (2, 300, 3, 3), "pad": 2, "pad_mode": "circular"}
 
     def fast(self, case: Case, given: Inputs) -> FastResults:
         """Return out, dx, dw and, with a bias, db."""
@@ -185,6 +202,7 @@ class Conv(Entry):
         top_x = max(1, int((room / (2 * k_out)) ** lean))
         top_w = max(1, int(room / (2 * k_out) / top_x))
         top_x = min(top_x, max(1, int(room / k_dw)))  # dw sums a whole image of x times dout
+        top_w = min(top_w, max(1, int(room / k_dx)))  # dx sums dout over all copies of a pixel
         top_d = max(1, int(min(room / (k_dx * top_w), room / (k_dw * top_x))))
         top_d = min(top_d, 2 ** (bits - 2) // max(1, k_dw, bounds.terms(spec, "db")))
         shapes = case.shapes

@@ -2,7 +2,48 @@
 
 from __future__ import annotations
 
-from convkit.conformance.entry import Problems
+from convkit.conformance.entry import Geometry, Problems
+
+#: Padding that copies pixels: unequal, as wide as the image allows, over an axis of one pixel,
+#: where stride or dilation skip copies, and where a pixel is copied on both sides.
+PADDED: tuple[Geometry, ...] = (
+    *(
+        {"x": (2, 3, 5, 7), "w": (4, 3, 3, 2), "pad": ((1, 2), (0, 3)), "pad_mode": mode}
+        for mode in ("circular", "reflect", "symmetric", "edge")
+    ),
+    {"x": (1, 2, 4, 3), "w": (3, 2, 2, 3), "pad": ((4, 3), (2, 3)), "pad_mode": "circular"},
+    {"x": (1, 2, 4, 3), "w": (3, 2, 2, 3), "pad": ((3, 2), (1, 2)), "pad_mode": "reflect"},
+    {"x": (1, 2, 4, 3), "w": (3, 2, 2, 3), "pad": ((4, 3), (2, 3)), "pad_mode": "symmetric"},
+    {"x": (1, 2, 2, 3), "w": (3, 2, 2, 3), "pad": ((5, 3), (2, 7)), "pad_mode": "edge"},
+    {"x": (2, 2, 1, 6), "w": (3, 2, 3, 3), "pad": ((1, 1), (1, 2)), "pad_mode": "circular"},
+    {"x": (2, 2, 1, 2), "w": (3, 2, 3, 3), "pad": ((1, 1), (2, 1)), "pad_mode": "symmetric"},
+    {"x": (2, 2, 6, 1), "w": (3, 2, 3, 3), "pad": ((1, 1), (1, 1)), "pad_mode": "edge"},
+    {
+        "x": (2, 2, 7, 9), "w": (3, 2, 3, 2), "stride": (2, 3), "pad": ((2, 1), (3, 0)),
+        "pad_mode": "reflect",
+    },
+    {
+        "x": (2, 2, 7, 6), "w": (3, 2, 2, 3), "dilation": (3, 2), "pad": ((1, 3), (2, 4)),
+        "pad_mode": "circular",
+    },
+    {"x": (2, 4, 5, 6), "w": (6, 2, 3, 3), "groups": 2, "pad": (1, 2), "pad_mode": "symmetric"},
+    {"x": (2, 5, 6, 5), "w": (5, 1, 3, 3), "groups": 5, "pad": (1, 1), "pad_mode": "reflect"},
+    {"x": (2, 3, 4, 5), "w": (4, 3, 1, 1), "pad": ((1, 0), (0, 2)), "pad_mode": "edge"},
+    {
+        "x": (2, 3, 4, 6), "w": (4, 3, 1, 1), "stride": (2, 3), "pad": ((1, 2), (3, 0)),
+        "pad_mode": "circular",
+    },
+    {"x": (2, 3, 9), "w": (4, 3, 5), "pad": ((2, 4),), "pad_mode": "reflect", "bias": False},
+    {"x": (2, 3, 3), "w": (4, 3, 7), "pad": ((3, 2),), "pad_mode": "circular"},
+    {
+        "x": (1, 2, 3, 4, 5), "w": (3, 2, 2, 3, 2), "pad": ((1, 2), (0, 3), (2, 1)),
+        "pad_mode": "symmetric",
+    },
+    {
+        "x": (1, 2, 4, 3, 5), "w": (2, 2, 3, 1, 2), "stride": (2, 1, 2),
+        "pad": ((2, 1), (1, 1), (3, 4)), "pad_mode": "reflect",
+    },
+)  # fmt: skip
 
 STRUCTURED: Problems = (
     ("plain", {"x": (2, 3, 7, 5), "w": (4, 3, 3, 2)}),
@@ -86,6 +127,7 @@ STRUCTURED: Problems = (
     ("large sums", {"x": (3, 40, 7, 9), "w": (33, 40, 3, 3), "pad": (1, 1)}),
     ("course", {"x": (2, 3, 4, 4), "w": (3, 3, 4, 4), "stride": 2, "pad": 1}),
     ("course", {"x": (4, 3, 5, 5), "w": (2, 3, 3, 3), "stride": 1, "pad": 1}),
+    *(("pad mode", geometry) for geometry in PADDED),
 )
 
 BEYOND_QUICK: Problems = (

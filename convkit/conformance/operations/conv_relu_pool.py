@@ -72,7 +72,17 @@ STRUCTURED: Problems = (
         "course",
         {"x": (2, 3, 16, 16), "w": (3, 3, 3, 3), "pad": 1, "pool_kernel": 2, "pool_stride": 2},
     ),
-)
+    *(
+        (
+            "pad mode",
+            {
+                "x": (2, 3, 6, 5), "w": (4, 3, 3, 2), "pad": ((1, 2), (3, 0)), "pad_mode": mode,
+                "pool_kernel": (2, 3), "pool_stride": (2, 1),
+            },
+        )
+        for mode in ("circular", "reflect", "symmetric", "edge")
+    ),
+)  # fmt: skip
 
 
 class ConvReluPool(Conv):
@@ -98,6 +108,8 @@ class ConvReluPool(Conv):
             {"pool_pad": ((1, 0), (0, 1))},
             {"pad": 1, "dilation": 2},
             {"w": (4, 2, 3, 3), "groups": 2},
+            {"pad": 1, "pad_mode": "circular"},
+            {"pad": 1, "pad_mode": "edge"},
         )
     )
     spelled: ClassVar[Geometry] = {}

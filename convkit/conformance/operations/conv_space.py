@@ -20,6 +20,14 @@ from convkit.conformance.space import (
     without_images,
 )
 
+PADDED = (
+    *("3x3 same", "3x3/2 same", "5x5 same", "7x7/2 same", "3x3 d2 same", "2x2 end", "3x3 begin"),
+    *("1x1 one", "1x7 same", "7x1 same", "3x3 one axis", "3x3 last axis", "4x4/2 one", "3x3 wide"),
+    *("3x2 unequal", "3x3/2 end", "1x1/2 end", "3x3/1,2 same", "5x5/3 same", "3x3 very wide"),
+    *("3x3 same @depthwise", "3x3/2 same @depthwise", "5x5 same @two", "3x3 same @four"),
+    *("3 same", "5/3 wide", "9 d2 same", "3 same @depthwise", "3x3x3 same", "2x2x2 end"),
+    *("2x3x2/1,2,1 d2,1,1 unequal", "3x3x3 same @two"),
+)
 POPULAR = (
     *("3x3 same", "3x3", "3x3/2 same", "3x3/2", "3x3/2 end", "3x3/2 begin", "3x3 end", "3x3 wide"),
     *("3x3 begin", "3x3/3", "3x3/3 same", "3x3/4 same", "3x3/5", "3x3/1,2 same", "3x3/2,1 same"),
@@ -61,6 +69,7 @@ GROUPS |= {"many": (16, 1), "": (1, 1), "three": (3, 1)}
 """By name: the number of groups, 0 for one for each channel, and the filters of each."""
 
 SIZES = {"N": IMAGES, "C": CHANNELS, "F": CHANNELS, "H": LENGTHS, "W": LENGTHS}
+MODES = ("circular", "reflect", "symmetric", "edge")
 FEATURES: dict[str, tuple[Any, ...]] = {
     **SIZES,
     "square": (False, False, True),
@@ -98,6 +107,17 @@ def popular(point: Point) -> dict[str, Any] | None:
     """Return the convolution of a point that names a popular geometry."""
     text, _, groups = point["geometry"].partition(" @")
     return geometry(point, window(text), groups)
+
+
+def padded(point: Point) -> dict[str, Any] | None:
+    """Return the convolution of a point whose padding copies pixels; None where x has too few."""
+    made = popular(point)
+    if made is None:
+        return None
+    made["pad_mode"] = point["pad mode"]
+    most = {"reflect": -1, "edge": None}.get(made["pad_mode"], 0)
+    pairs = zip(made["x"][2:], made["pad"], strict=True)
+    return made if most is None or all(max(pair) <= n + most for n, pair in pairs) else None
 
 
 def free(point: Point) -> dict[str, Any] | None:
@@ -176,4 +196,20 @@ _SPACES = (
         cost,
     ),
 )
-SPACES = (without_images(_SPACES[0], ("geometry", "dtype")), *_SPACES)
+ZERO_PADDED = (without_images(_SPACES[0], ("geometry", "dtype")), *_SPACES)
+SPACES = (
+    *ZERO_PADDED,
+    Space(
+        "padding that copies",
+        {"geometry": PADDED, "pad mode": MODES, **FEATURES},
+        VIEWS,
+        (
+            *(("pad mode", name) for name in ("geometry", *BLOCKS, "dtype", "square", "leftover")),
+            *(("pad mode", name) for name in ("bias", "threads", "W mod", "H mod")),
+            ("pad mode", "geometry", "dtype"),
+            ("pad mode", "H block", "W block"),
+        ),
+        padded,
+        cost,
+    ),
+)

@@ -77,7 +77,7 @@ def transposed(made: Geometry | None) -> Geometry | None:
 
     Pixels that no window of the convolution sees become output padding.
     """
-    if made is None:
+    if made is None or "pad_mode" in made:
         return None
     geometry = {k: v for k, v in made.items() if k not in ("x", "bias", "w")}
     try:
@@ -113,7 +113,7 @@ class ConvTranspose(Conv):
     structured_beyond_quick: ClassVar[Problems] = ()
     laws: ClassVar[tuple[str, ...]] = ("linearity", "batch-independence")
     several_paths: ClassVar[tuple[str, ...]] = ("plain", "pad", "stride", "1x1", "groups")
-    spaces: ClassVar[tuple[Space, ...]] = tuple(map(_space, conv_space.SPACES))
+    spaces: ClassVar[tuple[Space, ...]] = tuple(map(_space, conv_space.ZERO_PADDED))
     larger: ClassVar[Geometry] = {"x": (3, 8, 10, 9), "w": (8, 16, 4, 4), "stride": 2, "pad": 1}
     parallel: ClassVar[tuple[Geometry, ...]] = (
         {"x": (5, 6, 9, 10), "w": (6, 10, 3, 3), "stride": 2, "pad": ((1, 0), (2, 1))},

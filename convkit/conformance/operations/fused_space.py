@@ -55,6 +55,17 @@ def build(point: Point) -> dict[str, Any] | None:
     return made
 
 
+def padded(point: Point) -> dict[str, Any] | None:
+    """Return the problem of a point whose padding copies pixels; None where x has too few."""
+    made = build(point)
+    if made is not None:
+        made["pad_mode"] = point["pad mode"]
+        for n, pair in zip(made["x"][2:], made["pad"], strict=True):
+            if max(pair) > n - (made["pad_mode"] == "reflect"):
+                return None
+    return made
+
+
 _SIZES = conv_space.SIZES
 _BLOCKS = {f"{name} block": (name, block) for name in _SIZES}
 _SPACES = (
@@ -73,6 +84,29 @@ _SPACES = (
             *((name, "H block", "W block") for name in ("convolution", "pool")),
         ),
         build,
+        conv_space.cost,
+    ),
+    Space(
+        "padding that copies",
+        {
+            "pad mode": conv_space.MODES,
+            "convolution": (
+                "3x3 same",
+                "5x5 same",
+                "3x3/2 same",
+                "3x2 unequal",
+                "3x3 end",
+                "3 same",
+            ),
+            "pool": ("2", "3/2", "2/1", "2 ceil"),
+            **conv_space.FEATURES,
+        },
+        _BLOCKS | {"W mod": ("W", residue)},
+        (
+            *(("pad mode", name) for name in ("convolution", "pool", *_BLOCKS, "dtype", "W mod")),
+            ("pad mode", "convolution", "pool"),
+        ),
+        padded,
         conv_space.cost,
     ),
 )

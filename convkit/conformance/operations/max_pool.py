@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +42,7 @@ class MaxPool(Pool):
     )
     selects = True
     rounds = False
+    indexed = True
     step = 0.25
     distinct = "permutation"
     ties: ClassVar[tuple[str, ...]] = (
@@ -89,3 +90,7 @@ class MaxPool(Pool):
             "out": Expected.of(out, np.abs(out), bounds.terms(spec, "out")),
             "dx": Expected.of(dx, S, bounds.terms(spec, "dx"), exact=not rounds),
         }
+
+    def indices(self, case: Case, arrays: Arrays) -> Any:
+        """Return the flat pixel of each first maximum."""
+        return reference.max_pool_forward(case.specs[0], arrays["x"])[1]

@@ -32,6 +32,26 @@ def test_gradients(backend):
         assert report.error < 1e-6, name
 
 
+def test_pytorch_agrees():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    theirs = nn.Sequential(
+        nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 5, 3, 2, 1), nn.ReLU(),
+        nn.ConvTranspose2d(5, 4, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(4, 3, 4, 2, 1),
+    ).double()  # fmt: skip
+    net = ConvAutoencoder((3, 8, 12), (4, 5), dtype=np.float64, rng=0)
+    parameters = dict(zip(net.params, theirs.parameters(), strict=True))
+    for name, parameter in parameters.items():
+        net.params[name] = parameter.detach().numpy().copy()
+    X = np.random.default_rng(0).standard_normal((2, 3, 8, 12))
+    loss, grads = net.loss(X, X)
+    expected = nn.functional.mse_loss(theirs(torch.tensor(X)), torch.tensor(X))
+    expected.backward()
+    assert loss == pytest.approx(expected.item(), rel=1e-12)
+    for name, parameter in parameters.items():
+        np.testing.assert_allclose(grads[name], parameter.grad, rtol=1e-9, atol=1e-13)
+
+
 def test_it_learns_to_give_images_back():
     net = ConvAutoencoder((1, 8, 8), (8, 16), rng=0)
     t = np.linspace(0, 3, 8)

@@ -57,6 +57,55 @@ def test_scores_by_the_layer_functions():
     np.testing.assert_allclose(net.loss(X), scores, rtol=1e-10, atol=1e-12)
 
 
+def test_pytorch_agrees():
+    """Loss, every gradient, running statistics and scores of the same network in PyTorch."""
+    torch = pytest.importorskip("torch")
+    nn, functions = torch.nn, torch.nn.functional
+
+    class Block(nn.Module):
+        def __init__(self, c, f, stride):
+            super().__init__()
+            self.c1, self.b1 = nn.Conv2d(c, f, 3, stride, 1, bias=False), nn.BatchNorm2d(f)
+            self.c2, self.b2 = nn.Conv2d(f, f, 3, 1, 1, bias=False), nn.BatchNorm2d(f)
+            self.side = nn.Sequential()
+            if stride > 1:
+                self.side = nn.Sequential(nn.Conv2d(c, f, 1, stride, bias=False), nn.BatchNorm2d(f))
+
+        def forward(self, x):
+            out = self.b2(self.c2(functions.relu(self.b1(self.c1(x)))))
+            return functions.relu(out + self.side(x))
+
+    theirs = nn.Sequential(
+        nn.Conv2d(3, 4, 3, 1, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU(),
+        Block(4, 4, 1), Block(4, 6, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5),
+    ).double()  # fmt: skip
+    net = ResNet((3, 7, 8), 5, (1, 1), (4, 6), dtype=np.float64, rng=0)
+    # BatchNorm2d moves its variance by the unbiased one; ours is the course's.
+    norms = [m for m in theirs.modules() if isinstance(m, nn.BatchNorm2d)]
+    parameters = dict(zip(net.params, theirs.parameters(), strict=True))
+    rng = np.random.default_rng(0)
+    for name, parameter in parameters.items():
+        if not name.startswith("W"):
+            net.params[name] = rng.uniform(0.5, 1.5, net.params[name].shape)
+        w = net.params[name]
+        parameter.data = torch.tensor(w.T.copy() if w.ndim == 2 else w)
+    X, y = rng.standard_normal((6, 3, 7, 8)), rng.integers(5, size=6)
+    loss, grads = net.loss(X, y)
+    expected = functions.cross_entropy(theirs(torch.tensor(X)), torch.tensor(y))
+    expected.backward()
+    assert loss == pytest.approx(expected.item(), rel=1e-12)
+    for name, parameter in parameters.items():
+        other = parameter.grad.numpy()
+        other = other.T if other.ndim == 2 else other
+        np.testing.assert_allclose(grads[name], other, rtol=1e-8, atol=1e-11)
+    for i, norm in enumerate(norms, 1):
+        np.testing.assert_allclose(net.buffers[f"running_mean{i}"], norm.running_mean, atol=1e-12)
+        net.buffers[f"running_var{i}"] = norm.running_var.numpy()
+    scores = theirs.eval()(torch.tensor(X)).detach()
+    np.testing.assert_allclose(net.loss(X), scores, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(net.fused().loss(X), scores, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -94,7 +94,8 @@ class OperationStep:
     ) -> None:
         self.operation, self.keywords = operation, dict(keywords)
         self.operands: list[tuple[bool, str | None]] = []  # whether it is trained, its name
-        self.parameters: list[tuple[Place, dict[str, Any], dict[str, Any]]] = []
+        self.dictionaries: dict[bool, list[dict[str, Any]]] = {True: [], False: []}  # in training?
+        self.states: list[tuple[int, Place, dict[str, str]]] = []  # which dictionary, whose, names
         self.gradients: list[tuple[int, str]] = []  # the place in backward's tuple, the name
         needs = ["dx"] if upstream else []
         for place in places:
@@ -108,8 +109,13 @@ class OperationStep:
                     self.gradients.append((len(self.operands) + 1, trained[own]))
                 name = trained.get(own, fixed.get(own))
                 self.operands.append((own in trained, name))
+            if layer.state:
+                names = dict(place.moved or place.fixed)
+                state = {own: names[own] for own in layer.state}
+                self.states.append((len(self.dictionaries[True]), place, state))
             if layer.settings is not None:
-                self.parameters.append((place, layer.parameters(True), layer.parameters(False)))
+                for training, dictionaries in self.dictionaries.items():
+                    dictionaries.append(layer.parameters(training))
         needs += ["dresidual"] if residual_wanted else []
         self.needs = tuple(needs)
         self.only_dx = not self.operands and not residual  # backward is that of a pool
@@ -121,13 +127,13 @@ class OperationStep:
     ) -> tuple[Array, Any]:
         """Return (out, cache) in training."""
         keywords = self.keywords if residual is None else {**self.keywords, "residual": residual}
-        dictionaries = self._dictionaries(storage, True)
+        dictionaries = self._with_state(storage, True)
         result = functions(self.operation).forward(
             x, *self._arrays(storage), *dictionaries, backend=context.backend, **keywords
         )
-        for (place, _, _), dictionary in zip(self.parameters, dictionaries, strict=True):
+        for i, place, _ in self.states:
             for own, name in place.moved:
-                storage.buffers[name] = dictionary[own]
+                storage.buffers[name] = dictionaries[i][own]
         return result
 
     def infer(
@@ -135,7 +141,7 @@ class OperationStep:
     ) -> Array:
         """Return out in inference."""
         keywords = self.keywords if residual is None else {**self.keywords, "residual": residual}
-        arguments = (x, *self._arrays(storage), *self._dictionaries(storage, False))
+        arguments = (x, *self._arrays(storage), *self._with_state(storage, False))
         found = functions(self.operation)
         if found.infer is None:
             return found.forward(*arguments, backend=context.backend, **keywords)[0]
@@ -148,15 +154,13 @@ class OperationStep:
             for trained, name in self.operands
         ]
 
-    def _dictionaries(self, storage: Storage, training: bool) -> list[dict[str, Any]]:
-        found = []
-        for place, for_training, for_inference in self.parameters:
-            dictionary = for_training if training else for_inference
-            if isinstance(place.layer, OperationLayer) and place.layer.state:
-                names = dict(place.moved or place.fixed)
-                state = {own: storage.buffers[names[own]] for own in place.layer.state}
-                dictionary = dictionary | state
-            found.append(dictionary)
+    def _with_state(self, storage: Storage, training: bool) -> list[dict[str, Any]]:
+        """Return the parameter dictionaries, new ones where running statistics are in them."""
+        if not self.states:
+            return self.dictionaries[training]
+        found = list(self.dictionaries[training])
+        for i, _, names in self.states:
+            found[i] = found[i] | {own: storage.buffers[name] for own, name in names.items()}
         return found
 
     def backward(self, dout: Array, cache: Any, grads: Arrays) -> Array | None:

@@ -43,11 +43,15 @@ def test_the_guides_first_backend_computes_what_others_compute() -> None:
         convkit.max_pool(x[..., 0], kernel=2, backend=mine)
 
 
-def test_the_example_of_the_readme_runs() -> None:
+def test_the_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    code = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
-    assert code is not None
-    exec(compile(code[1], "README.md", "exec"), {})
+    examples = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    names: dict[str, Any] = {}
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), names)
+    assert len(examples) == 2
+    assert names["load"]("net.safetensors").params.keys() == names["grads"].keys()
 
 
 def test_the_examples_of_the_guide_run_one_after_the_other(

@@ -77,7 +77,8 @@ NETWORKS = {
     "autoencoder": ConvAutoencoder((2, 8, 8), (3, 4), rng=1),
     "sequential": Sequential(
         [
-            Conv(4, 3, stride=(1, 2), pad=((1, 0), (2, 1)), groups=2), GroupNorm(2), LeakyReLU(0.2),
+            Conv(4, 3, stride=(1, 2), pad=((1, 0), (2, 1)), groups=2, pad_mode="edge"),
+            GroupNorm(2), LeakyReLU(0.2),
             Residual([Conv(6, 1), BatchNorm(momentum=0.5)], relu=False), Dropout(keep=0.9),
             ConvTranspose(3, 2, trainable=False), ReLU(), Affine(3, bias=False, weight_scale=0.2),
         ],

@@ -13,7 +13,7 @@ from convkit.errors import ShapeError
 from convkit.models.common import check_counts, check_number
 from convkit.models.modules.layer import Arrays, Shape
 from convkit.models.modules.operation import OperationLayer
-from convkit.spec import Axes, ConvSpec, ConvTransposeSpec, Pad
+from convkit.spec import Axes, ConvSpec, ConvTransposeSpec, Pad, PadMode
 from convkit.spec.arguments import per_axis
 
 __all__ = ["Affine", "Conv", "ConvTranspose", "Weighted"]
@@ -73,9 +73,10 @@ class Conv(Weighted):
     pad: Pad = 0
     dilation: Axes = 1
     groups: int = 1
+    pad_mode: PadMode = "zeros"
 
     operation: ClassVar[str] = "conv"
-    settings: ClassVar[tuple[str, ...]] = ("stride", "pad", "dilation", "groups")
+    settings: ClassVar[tuple[str, ...]] = ("stride", "pad", "dilation", "groups", "pad_mode")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,6 +16,8 @@ LAYERS = [
     (Conv(4, 3), (2, 6, 5)),
     (Conv(4, (3, 2), stride=(2, 1), pad=((1, 0), (2, 1)), dilation=2, groups=2), (2, 8, 7)),
     (Conv(4, 3, pad="same", bias=False), (2, 5, 4)),
+    (Conv(3, 3, pad=(1, 2), pad_mode="circular"), (2, 5, 4)),
+    (Conv(3, 3, pad="same", pad_mode="reflect"), (2, 6)),
     (Conv(3, 2), (2, 7)),
     (ConvTranspose(4, 3), (2, 3, 4)),
     (ConvTranspose(6, (4, 3), stride=2, pad=1, output_pad=1, groups=2), (4, 3, 2)),

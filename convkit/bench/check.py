@@ -1,4 +1,8 @@
-"""Results are checked before they are timed: a wrong backend gets no figures.
+"""Results are checked before and after they are timed: a wrong backend gets no figures.
+
+The second time the data are others, in the arrays of the first time, so that a backend that
+remembers its answers, by shape or by where its inputs lie, is found, and so is one that goes wrong
+after some calls.
 
 The data are integers small enough for every sum to be exact in the dtype, whatever its order, so
 convolution and max pooling must equal the reference, gradients included. In float64 the data need
@@ -8,6 +12,7 @@ more than 24 bits, or arithmetic in float32 would pass. Average pooling divides,
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,9 +31,9 @@ class WrongAnswerError(ConvkitError):
     """A subject's result is wrong, so it is not timed."""
 
 
-def integers(problem: Problem, dtype: Any) -> Arrays:
+def integers(problem: Problem, dtype: Any, seed: int = 1) -> Arrays:
     """Data for :func:`reject_wrong`: every sum of products of them is exact."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     largest = LARGEST[np.dtype(dtype)]
     return {
         name: rng.integers(-largest, largest + 1, shape).astype(dtype)
@@ -75,19 +80,45 @@ def tolerances(problem: Problem, data: Arrays, subject: Subject) -> dict[str, An
     return found
 
 
+@dataclass
+class Checker:
+    """The checks of some subjects on one problem, on the same arrays each time."""
+
+    problem: Problem
+    subjects: list[Subject]
+    dtype: Any
+    arrays: dict[str, Arrays] = field(default_factory=dict)
+    """Those of each subject."""
+
+    def reject_wrong(self, seed: int = 1, when: str = "") -> None:
+        """Raise WrongAnswerError at the first subject that gets a result wrong.
+
+        ``seed`` is that of the data, and ``when`` says when in the error.
+        """
+        data = integers(self.problem, self.dtype, seed)
+        wanted = expected(self.problem, data)
+        for subject in self.subjects:
+            mine = self.arrays.setdefault(subject.name, {n: a.copy() for n, a in data.items()})
+            for name, array in data.items():
+                mine[name][...] = array
+            limits = tolerances(self.problem, data, subject)
+            calls = subject.calls(self.problem, mine)
+            for direction in ("forward", "backward"):
+                for name, got in calls[direction]().items():
+                    self._compare(subject, name, got, wanted[name], limits[name], when)
+
+    def _compare(
+        self, subject: Subject, name: str, got: Any, want: Any, limit: Any, when: str
+    ) -> None:
+        bad = bounds.first_bad(got, want, limit)
+        if bad is not None or got.dtype != np.dtype(self.dtype):
+            reason = bad or f"its dtype is {got.dtype}"
+            raise WrongAnswerError(
+                f"backend {subject.name!r} is not timed: its {name} of {self.problem.name} "
+                f"({np.dtype(self.dtype)}) is wrong{when}: {reason}"
+            )
+
+
 def reject_wrong(problem: Problem, subjects: list[Subject], dtype: Any) -> None:
     """Raise WrongAnswerError at the first subject that gets a result of ``problem`` wrong."""
-    data = integers(problem, dtype)
-    wanted = expected(problem, data)
-    for subject in subjects:
-        calls = subject.calls(problem, {name: array.copy() for name, array in data.items()})
-        limits = tolerances(problem, data, subject)
-        for direction in ("forward", "backward"):
-            for name, got in calls[direction]().items():
-                bad = bounds.first_bad(got, wanted[name], limits[name])
-                if bad is not None or got.dtype != np.dtype(dtype):
-                    reason = bad or f"its dtype is {got.dtype}"
-                    raise WrongAnswerError(
-                        f"backend {subject.name!r} is not timed: its {name} of {problem.name} "
-                        f"({np.dtype(dtype)}) is wrong: {reason}"
-                    )
+    Checker(problem, subjects, dtype).reject_wrong()

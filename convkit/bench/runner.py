@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from convkit.bench.check import reject_wrong
+from convkit.bench.check import Checker
 from convkit.bench.machine import Yardsticks
 from convkit.bench.problems import Problem
 from convkit.bench.subjects import Subject
@@ -23,22 +23,25 @@ def run(
     """Yield the rows of one problem and dtype at a time, in the last sweep.
 
     ``on_step`` is called after every problem and dtype of every sweep. Raises WrongAnswerError
-    where a subject gets a problem wrong, before anything is timed on it.
+    where a subject gets a problem wrong, before it is timed or afterwards, on other data.
     """
     yardsticks = Yardsticks()
     for subject in subjects:
         subject.set_num_threads(threads)
     measurements: dict[tuple[str, str], Measurement] = {}
+    checkers: dict[tuple[str, str], Checker] = {}
     for sweep in range(effort.sweeps):
         for dtype in dtypes:
             for problem in problems:
                 key = problem.name, dtype
                 if key not in measurements:
                     new = Measurement(problem, subjects, dtype, threads, yardsticks, directions)
-                    reject_wrong(problem, new.subjects, dtype)
+                    checkers[key] = Checker(problem, new.subjects, dtype)
+                    checkers[key].reject_wrong()
                     measurements[key] = new
                 measurements[key].take(effort.turns(sweep), effort.seconds)
                 if on_step:
                     on_step(problem, dtype)
                 if sweep == effort.sweeps - 1:
+                    checkers.pop(key).reject_wrong(seed=2, when=" after it was timed")
                     yield measurements[key].rows()

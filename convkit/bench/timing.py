@@ -1,4 +1,4 @@
-"""Paired timing: all subjects take turns on the same arrays in one process.
+"""Paired timing: all subjects take turns on the same arrays in one process, fresh ones each round.
 
 This is the only timer of the package. Machines are noisy, so a figure is a median over rounds, and
 what it is compared with (other subjects, the peak, a copy) is sampled in the same rounds. There is
@@ -143,13 +143,14 @@ class Measurement:
         self._extra: dict[tuple[str, str], int | None] = {}
 
     def take(self, turns: range, seconds: float) -> None:
-        """Take samples in these rounds, on arrays that are freed afterwards."""
+        """Take samples in these rounds, on arrays that are new in each and freed afterwards."""
         problem, dtype = self.problem, self.dtype
-        data = arrays(problem, dtype)
-        calls: dict[str, Calls] = {s.name: s.calls(problem, data) for s in self.subjects}
-        names = list(calls)
+        names = [s.name for s in self.subjects]
+        calls: dict[str, Calls] = {}
         copiers = {d: self._yardsticks.copier(problem.traffic(d, dtype)) for d in self.directions}
         for turn in turns:
+            data = arrays(problem, dtype, seed=turn)
+            calls = {s.name: s.calls(problem, data) for s in self.subjects}
             sleep(PAUSE_SECONDS)
             self._peaks.append(self._yardsticks.peak(dtype))
             for direction in self.directions:
@@ -161,7 +162,7 @@ class Measurement:
                     if len(taken) < 3 or sum(taken) < seconds:
                         taken.append(seconds_per_call(calls[name][direction]))
         for name, direction in self._samples:
-            if (name, direction) not in self._extra:
+            if name in calls and (name, direction) not in self._extra:
                 self._extra[name, direction] = extra_bytes(calls[name][direction])
 
     def rows(self) -> list[Row]:

@@ -73,8 +73,9 @@ def bench(
 ) -> None:
     """Time BACKENDS (otherwise cython and im2col_numpy) on the layers of well-known networks.
 
-    They take turns in one process, on the same arrays. A backend that gives a wrong result, a
-    gradient included, is not timed. x torch is PyTorch's time divided by the backend's.
+    They take turns in one process, on the same arrays, new ones each round. A backend that gives a
+    wrong result, a gradient included, before or after it was timed, is named and gets no figures.
+    x torch is PyTorch's time divided by the backend's.
     """
     try:
         wanted = problems.chosen(chosen)

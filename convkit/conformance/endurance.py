@@ -30,6 +30,8 @@ SECONDS = {"quick": 3, "default": 15, "full": 120}
 PART = 2_000
 """Calls between two looks at the clock, at memory and at threads."""
 LEAST_PART = 10
+LOOKS = 40
+"""How many looks a slow backend's seconds have to be enough for."""
 GROWING = 6
 """In so many parts in a row memory has to grow, so that a pool that fills once does not count."""
 BYTES_PER_CALL = 24
@@ -110,7 +112,7 @@ def many_calls(subject: Subject, case: Case) -> str:
         watch.note(part, time.process_time() - began)
         watch.judge()
         done += part
-        part = PART if watch.seconds[-1] * PART * 2 * GROWING < case.get("seconds") else part
+        part = _part(watch.seconds[-1], case.get("seconds"))
     remarks = [watch.remark()]
     if done < case.get("calls"):
         remarks.insert(
@@ -118,6 +120,11 @@ def many_calls(subject: Subject, case: Case) -> str:
             f"{done} of {case.get('calls')} calls of each function in the {case.get('seconds')} s",
         )
     return "; ".join(r for r in remarks if r)
+
+
+def _part(per_call: float, budget: float) -> int:
+    """Return how many calls to make until the next look: fewer where a call takes long."""
+    return max(LEAST_PART, min(PART, int(budget / LOOKS / max(per_call, 1e-9))))
 
 
 def _same(

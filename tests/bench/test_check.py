@@ -74,3 +74,54 @@ def test_a_wrong_backend_is_not_timed(bug: str, problem: Problem, dtype: str, wh
         match=rf"^backend 'planted' is not timed: its {what} of {problem.name} \({dtype}\) is w",
     ):
         list(runner.run([problem], [subject], [dtype], 1, timing.Effort(1, 0.01)))
+
+
+class Cheats(Planted):
+    """Right at first."""
+
+    name = "cheats"
+    remembered: Any
+    calls = 0
+
+    def conv_forward(self, spec: Any, x: Any, w: Any, b: Any) -> Any:
+        if self.bug == "by shape":
+            return self.remembered.setdefault(spec, super().conv_forward(spec, x, w, b))
+        if self.bug == "by address":
+            key = (x.ctypes.data, w.ctypes.data)
+            return self.remembered.setdefault(key, super().conv_forward(spec, x, w, b))
+        out, saved = super().conv_forward(spec, x, w, b)
+        self.calls += 1
+        return out + (self.calls > 10), saved
+
+
+@pytest.mark.parametrize("bug", ["by shape", "by address", "after ten calls"])
+def test_who_remembers_answers_or_goes_wrong_later_is_refused_by_name(bug: str) -> None:
+    backend = Cheats()
+    backend.bug, backend.remembered = bug, {}
+    with pytest.raises(
+        check.WrongAnswerError,
+        match=r"^backend 'cheats' is not timed: its out of .* is wrong after it was timed: ",
+    ):
+        list(
+            runner.run(
+                [SMALL], [subjects.Ours(backend)], ["float32"], 1, timing.Effort(12, 0.01),
+                ("forward",),
+            )
+        )  # fmt: skip
+
+
+def test_every_round_has_arrays_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+
+    class Notes(Im2colNumpy):
+        name = "notes"
+
+        def conv_forward(self, spec: Any, x: Any, w: Any, b: Any) -> Any:
+            seen.append(float(x.flat[0]))
+            return super().conv_forward(spec, x, w, b)
+
+    measurement = timing.Measurement(
+        SMALL, [subjects.Ours(Notes())], "float32", 1, timing.Yardsticks(), ("forward",)
+    )
+    measurement.take(range(3), 0.01)
+    assert len(set(seen)) == 3

@@ -594,3 +594,33 @@ class LocksItselfOut(Fused):
             return super().conv_out(spec, x, w)
         finally:
             self.busy = False
+
+
+@mutant
+class KeepsATrace(Taps):
+    """Every convolution leaves four kilobytes of a trace behind."""
+
+    def __init__(self):
+        self.trace = []
+
+    def conv_out(self, spec, x, w):
+        self.trace.append(bytearray(4096))
+        return super().conv_out(spec, x, w)
+
+
+@mutant
+class SavedInATable(Taps):
+    """What pooling saves is the number of a row in a table of the process."""
+
+    def __init__(self):
+        self.table = []
+
+    def pool_forward(self, spec, x):
+        out, saved = super().pool_forward(spec, x)
+        self.table.append(saved)
+        return out, len(self.table) - 1
+
+    def pool_backward(self, spec, dout, saved):
+        if saved >= len(self.table):
+            return np.zeros(spec.x_shape, spec.dtype)
+        return super().pool_backward(spec, dout, self.table[saved])

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from convkit.calls import dispatch
 from convkit.calls.dispatch import Cache
 from convkit.calls.params import merge
+from convkit.fused import conv_relu, conv_relu_backward, conv_relu_forward
 from convkit.norms import (
     batch_norm,
     batch_norm_backward,
@@ -60,6 +61,9 @@ __all__ = [
     "conv",
     "conv_backward",
     "conv_forward",
+    "conv_relu",
+    "conv_relu_backward",
+    "conv_relu_forward",
     "conv_relu_pool_backward",
     "conv_relu_pool_forward",
     "conv_transpose",

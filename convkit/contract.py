@@ -47,6 +47,9 @@ class Backend(Protocol):
     * ``conv_relu_pool_forward(conv_spec, pool_spec, x, w, b) -> (out, saved)`` and
       ``conv_relu_pool_backward(conv_spec, pool_spec, dout, x, w, saved, needs) -> (dx, dw, db)``
       - both or none. relu keeps NaN; its derivative is 1 where its argument is above 0, else 0.
+    * ``conv_relu_forward(spec, x, w, b) -> (out, saved)`` and
+      ``conv_relu_backward(spec, dout, x, w, saved, needs) -> (dx, dw, db)`` - both or none - and
+      ``conv_relu_infer(spec, x, w, b) -> out``, with the same relu. The spec is the convolution's.
     * ``conv_transpose_forward(spec, x, w, b) -> (out, saved)``,
       ``conv_transpose_backward(spec, dout, x, w, saved, needs) -> (dx, dw, db)`` - both or none -
       and ``conv_transpose_infer(spec, x, w, b) -> out``. ``supports`` is asked about a

@@ -303,6 +303,17 @@ CONV_RELU_POOL = Operation(
     composed_of=lambda specs: specs,
     infer=False,
 )
+CONV_RELU = Operation(
+    name="conv_relu",
+    inputs=("x", "w", "b"),
+    kept=("x", "w"),
+    gradients=("dx", "dw", "db"),
+    parts=("conv",),
+    parameters=(CONV_PARAM,),
+    make_specs=_conv_specs,
+    methods="conv_relu",
+    composed_of=lambda specs: specs,
+)
 CONV_TRANSPOSE = Operation(
     name="conv_transpose",
     inputs=("x", "w", "b"),
@@ -341,7 +352,9 @@ GROUP_NORM = Operation(
     composed_of=lambda specs: (),
 )
 
-_ALL = (CONV, MAX_POOL, AVG_POOL, CONV_RELU_POOL, CONV_TRANSPOSE, BATCH_NORM, GROUP_NORM)
+_ALL = (
+    CONV, MAX_POOL, AVG_POOL, CONV_RELU_POOL, CONV_RELU, CONV_TRANSPOSE, BATCH_NORM, GROUP_NORM,
+)  # fmt: skip
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType({one.name: one for one in _ALL})
 """Every operation by its name."""

@@ -24,7 +24,7 @@ selection selection.{outcome,request,scope,resolve,transfer}
 calls calls.{params,arrays,plan,results,cache,norms,fallback,padding,methods,stored_case}
 calls.{expectations,expected_norms,verifier,windows}
 calls.{tracing,planner,pickling,dispatch}
-norms windows api replay
+fused norms windows api replay
 layers.{arrays,mode,activations,losses,dropout,normalisation,affine,convolution} layers
 images pytest_plugin
 models.{common,affine} models.modules.{layer,operation,weighted,norms,activations,pools}
@@ -37,7 +37,7 @@ training.presets
 report report.{theme,grid,plots,folders,record,page}
 conformance.{cases,reference,fast_reference,arrays,covering,space,entry}
 conformance.operations.{conv_problems,conv_space,conv,pool_problems,pool_space,pools,max_pool}
-conformance.operations.{avg_pool,fused_space,conv_relu_pool,conv_transpose}
+conformance.operations.{avg_pool,conv_relu,fused_space,conv_relu_pool,conv_transpose}
 conformance.operations.{norm_reference,norm_space,norms,batch_norm,group_norm}
 conformance.operations
 conformance.{entries,catalogue,data,subject,checks,contract_checks,gradients,guard,large,problems}

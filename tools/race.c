@@ -156,6 +156,12 @@ static int compute(const ck_kernels *kernels, const problem *p, arrays *a)
         return k->avg_pool_backward(q, in[POOLED], got[DPOOL]);
     if (!strcmp(operation, "conv_relu_pool_dw"))
         return k->conv_relu_pool_dw(g, q, in[POOLED], a->arg, bytes, in[X], got[DW], got[DB]);
+    idx results = g->n * g->f * SIDE * SIDE;
+    if (!strcmp(operation, "relu_bits"))
+        return k->relu_bits(results, in[DOUT], a->positive);
+    if (!strcmp(operation, "relu_backward"))
+        return kernels->kernel[CK_relu_bits_flat].relu_bits(results, in[DOUT], a->positive) ||
+               k->relu_backward(results, in[DOUT], a->positive, got[OUT]);
     if (!strncmp(operation, "norm_", 5))
         return normalise(kernels, p, a, !strcmp(operation, "norm_backward"));
     printf("no call for %s\n", operation);

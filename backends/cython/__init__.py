@@ -20,6 +20,7 @@ from convkit.contract import API_VERSION, hookimpl
 from convkit.spec import ConvSpec, NormSpec, PoolSpec
 
 from . import table
+from .activated import Activated
 from .norms import Norms
 from .table import KERNELS, Kernel
 from .transposed import Transposed
@@ -113,7 +114,7 @@ def _pooled_dw_kernel(conv_spec: ConvSpec, pool_spec: PoolSpec) -> str:
     return table.choose("conv_relu_pool_dw", specs, _kernels.InstructionSet()).name
 
 
-class CythonBackend(Transposed, Norms, _kernels.Calls):
+class CythonBackend(Transposed, Activated, Norms, _kernels.Calls):
     """Compiled kernels behind convkit's backend protocol; the forward calls are compiled too."""
 
     name = "cython"

@@ -22,6 +22,8 @@ cdef extern from "kernels.h" nogil:
         CK_INTERFACE
         CK_KERNELS
         CK_conv_db_direct
+        CK_relu_bits_flat
+        CK_relu_backward_flat
         CK_MOST_TAPS
         CK_MOST_BLOCKS
         CK_MOST_ACROSS
@@ -65,6 +67,8 @@ cdef extern from "kernels.h" nogil:
         int (*avg_pool_backward)(const ck_pool *, const void *, void *) noexcept nogil
         int (*conv_relu_pool_dw)(const ck_conv *, const ck_pool *, const void *, const void *, int,
                                  const void *, void *, void *) noexcept nogil
+        int (*relu_bits)(idx, const void *, uint8_t *) noexcept nogil
+        int (*relu_backward)(idx, const void *, const uint8_t *, void *) noexcept nogil
         int (*norm_forward)(const ck_norm *, const void *, const void *, const void *,
                             const void *, double *, uint8_t *, void *) noexcept nogil
         int (*norm_backward)(const ck_norm *, const void *, const void *, const void *,
@@ -366,6 +370,29 @@ cdef class ConvPlan(Plan):
             status = self.kernels.kernel[CK_conv_db_direct].conv_db(&self.g, ad, ab)
         else:
             status = self.dw_kernel.conv_dw(&self.g, ad, ax, aw, ab)
+        acquire(state)
+        check(status)
+
+
+    def positive(self, cnp.ndarray out not None, cnp.ndarray bits not None):
+        """Write a bit for each element of out into bits: whether it is above 0."""
+        cdef idx size = cnp.PyArray_SIZE(out)
+        cdef void *ao = at(out)
+        cdef uint8_t *ab = <uint8_t *>at(bits)
+        cdef PyThreadState *state = release(self.small)
+        cdef int status = self.kernels.kernel[CK_relu_bits_flat].relu_bits(size, ao, ab)
+        acquire(state)
+        check(status)
+
+    def passed(self, cnp.ndarray dout not None, cnp.ndarray bits not None,
+               cnp.ndarray dz not None):
+        """Write dout, or 0 where its bit is not set, into dz."""
+        cdef idx size = cnp.PyArray_SIZE(dout)
+        cdef void *ad = at(dout), *az = at(dz)
+        cdef uint8_t *ab = <uint8_t *>at(bits)
+        cdef PyThreadState *state = release(self.small)
+        cdef int status = self.kernels.kernel[CK_relu_backward_flat].relu_backward(
+            size, ad, ab, az)
         acquire(state)
         check(status)
 

@@ -19,7 +19,7 @@ from convkit.spec import ConvSpec, NormSpec, PoolSpec
 if TYPE_CHECKING:
     from ._kernels import InstructionSet
 
-INTERFACE = 10
+INTERFACE = 11
 """CK_INTERFACE of the src/kernels.h that this table was written for."""
 
 _NEVER, _ALWAYS, _SOMETIMES = range(3)  # what a cost model says, as in src/kernels.h
@@ -355,6 +355,8 @@ KERNELS = (
         _always,
         compiled=False,
     ),
+    Kernel("relu_bits", "flat", "a bit for each result above 0", _always),
+    Kernel("relu_backward", "flat", "dout where the bits say so", _always),
     Kernel("norm_forward", "columns", "images as runs of columns", _always, _few_pixels),
     Kernel("norm_forward", "rows", "plane by plane", _always),
     Kernel("norm_backward", "columns", "images as runs of columns", _always, _few_pixels),

@@ -159,6 +159,25 @@ class AvgPool(MaxPool):
         return self.backend.pool_forward(spec, *inputs)[0], self.bound(size, spec, "out")
 
 
+class ConvRelu(Conv):
+    """Rounding may decide whether a result is above 0."""
+
+    needs_inputs = True
+
+    def out(self, *inputs: Any) -> Expected:
+        """Return what is expected of out; relu moves no value by more than z was moved."""
+        z, bound = super().out(*inputs)
+        return np.where(z <= 0, 0, z), bound
+
+    def gradients(self, dout: Array, needs: tuple[str, ...], *inputs: Any) -> dict[str, Expected]:
+        """Return what is expected of (dx, dw, db); where rounding decides, dz may be 0 or dout."""
+        z, limit = super().out(*inputs)
+        limit = np.nan_to_num(limit, nan=np.inf)
+        dz = np.where(z > 0, dout, 0)
+        slack = np.where(np.abs(z) <= limit, np.abs(dout), 0)
+        return self.gradients_within(dz, slack, needs, *inputs)
+
+
 class ConvReluPool(Conv):
     """Rounding may decide which element of a window is largest, or whether it is above 0."""
 

@@ -88,6 +88,35 @@ class ConvReluPool(Fallback):
         return self.call("conv_backward", spec, dz, x, w, conv_saved, needs)
 
 
+class ConvRelu(Fallback):
+    """conv_relu of conv. relu keeps NaN; its derivative is 0 at 0."""
+
+    def forward(self, spec: ConvSpec, x: Array, w: Array, b: Array | None) -> tuple[Array, Any]:
+        """Return out, what the convolution saved, and where relu is off."""
+        z, conv_saved = self.call_pair("conv_forward", spec, x, w, b)
+        self.check("conv_forward", z, spec, spec.out_shape, (x, w))
+        off = ~(z > 0)
+        np.maximum(z, 0, out=z)
+        return z, (conv_saved, off)
+
+    def infer(self, spec: ConvSpec, x: Array, w: Array, b: Array | None) -> Array:
+        """Return out."""
+        if getattr(self.backend, "conv_infer", None) is None:
+            return self.forward(spec, x, w, b)[0]
+        z: Array = self.call("conv_infer", spec, x, w, b)
+        self.check("conv_infer", z, spec, spec.out_shape, (x, w))
+        return np.maximum(z, 0, out=z)
+
+    def backward(
+        self, spec: ConvSpec, dout: Array, x: Array, w: Array, saved: Any, needs: tuple[str, ...]
+    ) -> Any:
+        """Return (dx, dw, db)."""
+        conv_saved, off = saved
+        dz = dout.copy()
+        dz[off] = 0  # not a product: an infinite gradient times 0 would be NaN
+        return self.call("conv_backward", spec, dz, x, w, conv_saved, needs)
+
+
 class ConvTranspose(Fallback):
     """conv_transpose by the gradients of the convolution whose adjoint it is.
 
@@ -162,6 +191,7 @@ def _extended(x: Array, conv: ConvSpec) -> Array:
 FALLBACKS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "conv_relu_pool": ConvReluPool,
+        "conv_relu": ConvRelu,
         "conv_transpose": ConvTranspose,
         "batch_norm": Norm,
         "group_norm": Norm,

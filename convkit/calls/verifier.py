@@ -34,6 +34,7 @@ EXPECTATIONS: Mapping[str, type[Expectation]] = MappingProxyType(
         "max_pool": expectations.MaxPool,
         "avg_pool": expectations.AvgPool,
         "conv_relu_pool": expectations.ConvReluPool,
+        "conv_relu": expectations.ConvRelu,
         "conv_transpose": expectations.ConvTranspose,
         "batch_norm": expected_norms.Norm,
         "group_norm": expected_norms.Norm,

@@ -28,24 +28,10 @@ __all__ = [
     "im2col_indices",
 ]
 
+conv_relu_forward = api.conv_relu_forward
+conv_relu_backward = api.conv_relu_backward
 conv_relu_pool_forward = api.conv_relu_pool_forward
 conv_relu_pool_backward = api.conv_relu_pool_backward
-
-
-def conv_relu_forward(
-    x: Array, w: Array, b: Array, conv_param: Mapping[str, Any]
-) -> tuple[Array, Cache]:
-    """Return relu of the convolution; arguments as in :func:`convkit.conv_forward`."""
-    out, conv_cache = api.conv_forward(x, w, b, conv_param)
-    np.maximum(out, 0, out=out)
-    # relu's output is positive exactly where its input is, so its input need not be kept.
-    return out, (conv_cache, out)
-
-
-def conv_relu_backward(dout: Array, cache: Cache) -> tuple[Array | None, ...]:
-    """Return (dx, dw, db) of :func:`conv_relu_forward`."""
-    conv_cache, out = cache
-    return api.conv_backward(relu_backward(dout, out), conv_cache)
 
 
 def conv_bn_relu_forward(

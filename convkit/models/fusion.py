@@ -43,6 +43,7 @@ RELU: Final = MappingProxyType({"relu": True})
 
 PATTERNS: tuple[Pattern, ...] = (
     Pattern("conv_relu_pool", (Conv, ReLU, MaxPool)),
+    Pattern("conv_relu", (Conv, ReLU)),
     Pattern("batch_norm", (BatchNorm, Add, ReLU), RELU),
     Pattern("batch_norm", (BatchNorm, Add)),
     Pattern("batch_norm", (BatchNorm, ReLU), RELU),

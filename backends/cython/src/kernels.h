@@ -7,7 +7,7 @@
 /* What the Python side expects of the functions below and of ck.h's structures. Raise it, and
  * INTERFACE in table.py with it, when one of them takes or returns anything else. The list of
  * kernels need not be counted: it is part of what both sides compare. */
-enum { CK_INTERFACE = 10 };
+enum { CK_INTERFACE = 11 };
 
 /* Limits of the kernels, for the rules in table.py. */
 enum {
@@ -44,6 +44,10 @@ typedef int ck_avg_pool_backward_fn(const ck_pool *g, const void *dout, void *dx
 typedef int ck_conv_relu_pool_dw_fn(const ck_conv *g, const ck_pool *pool, const void *dout,
                                     const void *arg, int arg_bytes, const void *x, void *dw,
                                     void *db);
+/* A bit for each of `size` results of a relu: whether it is above 0. And dout where it was, 0
+ * elsewhere. positive is whole words of 16 bits. */
+typedef int ck_relu_bits_fn(idx size, const void *out, uint8_t *positive);
+typedef int ck_relu_backward_fn(idx size, const void *dout, const uint8_t *positive, void *dz);
 /* out = relu(gamma * (x - mean) * inverse + beta + residual), relu as in g. residual may be NULL.
  * Where g->own is set, mean, variance and 1 / sqrt(variance + eps) of each set are written to
  * statistics, which holds g's sets of each, one after the other; otherwise all but the last are
@@ -77,6 +81,8 @@ typedef union {
     ck_avg_pool_forward_fn *avg_pool_forward;
     ck_avg_pool_backward_fn *avg_pool_backward;
     ck_conv_relu_pool_dw_fn *conv_relu_pool_dw;
+    ck_relu_bits_fn *relu_bits;
+    ck_relu_backward_fn *relu_backward;
     ck_norm_forward_fn *norm_forward;
     ck_norm_backward_fn *norm_backward;
 } ck_kernel;

@@ -132,6 +132,7 @@ def test_every_operation_lists_a_kernel_that_takes_everything_last() -> None:
     norm = NormSpec.of((1, 1, 3), (1,), (1,), kind="batch", dtype="f4")
     fused = (conv, pool)
     problems = {"conv_relu_pool": fused, "conv": conv, "max": pool, "avg": pool, "norm": norm}
+    problems["relu"] = conv
     for operation in {kernel.operation for kernel in kernels}:
         last = [kernel for kernel in kernels if kernel.operation == operation][-1]
         problem = next(p for name, p in problems.items() if operation.startswith(name))
@@ -225,6 +226,7 @@ def problems() -> Iterator[tuple[str, Any]]:
         for x_shape, w_shape, keywords in CONVS.values():
             conv = ConvSpec.of(x_shape, w_shape, dtype=dtype, **keywords)
             yield from ((f"conv_{what}", conv) for what in ("forward", "dx", "dw", "db"))
+            yield from ((what, conv) for what in ("relu_bits", "relu_backward"))
         for x_shape, keywords in POOLS.values():
             for kind in ("max", "avg"):
                 pool = PoolSpec.of(x_shape, kind=kind, dtype=dtype, **keywords)

@@ -1,0 +1,2 @@
+/* relu of a convolution, backward. */
+#include "fused/relu.h"

@@ -1,0 +1,88 @@
+"""A convolution and its relu in one call, re-exported by :mod:`convkit.api`.
+
+Shapes and geometry arguments are those of :func:`convkit.conv_forward`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from convkit.calls import dispatch
+from convkit.calls.dispatch import Cache
+from convkit.calls.params import merge
+from convkit.operations import CONV_PARAM, CONV_RELU
+from convkit.spec import Axes, Pad, PadMode
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from convkit.contract import Array
+    from convkit.selection.request import Choice
+
+    Gradients: TypeAlias = tuple[Array | None, Array | None, Array | None]
+    Param: TypeAlias = Mapping[str, Any]
+
+__all__ = ["conv_relu", "conv_relu_backward", "conv_relu_forward"]
+
+
+def conv_relu_forward(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None = None,
+    conv_param: Param | None = None,
+    *,
+    stride: Axes | None = None,
+    pad: Pad | None = None,
+    dilation: Axes | None = None,
+    groups: int | None = None,
+    pad_mode: PadMode | None = None,
+    backend: Choice | None = None,
+) -> tuple[Array, Cache]:
+    """Convolve, and apply relu(z) = max(z, 0).
+
+    One pass where the backend has one, otherwise composed of its convolution. relu keeps NaN; its
+    derivative is 1 where z > 0, else 0. Arguments and errors are those of
+    :func:`convkit.conv_forward`; returns out and the cache for :func:`conv_relu_backward`.
+    """
+    geometry = (stride, pad, dilation, groups, pad_mode)
+    pair: tuple[Array, Cache] = _conv_relu(True, x, w, b, conv_param, geometry, backend)
+    return pair
+
+
+def conv_relu_backward(
+    dout: npt.ArrayLike, cache: Cache, *, needs: tuple[str, ...] = CONV_RELU.gradients
+) -> Gradients:
+    """Return the gradients (dx, dw, db) of :func:`conv_relu_forward`.
+
+    ``needs`` and errors are those of :func:`convkit.conv_backward`.
+    """
+    gradients: Gradients = dispatch.backward(CONV_RELU, dout, cache, needs)
+    return gradients
+
+
+def conv_relu(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None = None,
+    conv_param: Param | None = None,
+    *,
+    stride: Axes | None = None,
+    pad: Pad | None = None,
+    dilation: Axes | None = None,
+    groups: int | None = None,
+    pad_mode: PadMode | None = None,
+    backend: Choice | None = None,
+) -> Array:
+    """Return :func:`conv_relu_forward`'s out alone: inference, nothing is kept."""
+    geometry = (stride, pad, dilation, groups, pad_mode)
+    out: Array = _conv_relu(False, x, w, b, conv_param, geometry, backend)
+    return out
+
+
+def _conv_relu(
+    want_cache: bool, x: Any, w: Any, b: Any, param: Any, geometry: tuple[Any, ...], backend: Any
+) -> Any:
+    if param is not None:
+        *geometry, backend = merge(CONV_PARAM, param, (*geometry, backend))  # type: ignore[assignment]
+    return dispatch.call(want_cache, CONV_RELU, (x, w, b), (geometry,), backend)

@@ -46,7 +46,7 @@ conformance.{child,pool,worker,search,runner}
 conformance
 conformance.test_backend
 bench bench.{problems,memory,subjects,machine,timing,tables,check,comparison,scaling}
-bench.{training_step,plots,page,runner}
+bench.{training_step,plots,page,runner,others}
 templates commands exit_status commands.{_backends,_options,_build,_probe,_progress}
 commands.{backends,bench,compare,conformance,doctor,explain,new_backend,report,sweep,train}
 cli

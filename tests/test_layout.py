@@ -55,6 +55,7 @@ OTHERS = {
     "test_layout.py": "this file",
     "test_metadata.py": "pyproject.toml: dependencies and extras",
     "test_semantics.py": "each rule of the semantics, for every bundled backend",
+    "test_windows_planted.py": "planted bugs in unfold and fold, which their tests find",
     "test_conv_transpose.py": "one operation as a whole: definition, adjoint, PyTorch",
     "test_course.py": "the course's assignment, cell by cell",
     "test_docs.py": "links, examples and commands in the documents",

@@ -43,10 +43,36 @@ def first_maxima(spec: PoolSpec, x: Array, out: Array) -> npt.NDArray[np.int64]:
 
     NaN counts as equal to NaN. -1 where no pixel of the window is.
     """
-    found = np.full(spec.out_shape, -1, np.int64)
-    plane: Any = np.arange(math.prod(spec.x_shape[2:])).reshape(spec.x_shape[2:])
-    for _, outs, ins in reversed(list(spec.taps())):  # so that the first of equal ones stays
-        value, top = x[:, :, *ins], out[:, :, *outs]
-        equal = (value == top) | ((value != value) & (top != top))
-        np.copyto(found[:, :, *outs], plane[ins], where=equal)
-    return found
+    taps = list(spec.taps())
+    # A tap's score falls with its number, so that the first of equal ones has the highest: a
+    # maximum is found without a branch, unlike an assignment under a mask.
+    scores = np.zeros(spec.out_shape, np.min_scalar_type(len(taps)))
+    with_nan = bool(np.isnan(out).any())
+    for number, (_, outs, ins) in enumerate(taps):
+        value, top, place = x[:, :, *ins], out[:, :, *outs], scores[:, :, *outs]
+        equal = value == top
+        if with_nan:
+            equal |= (value != value) & (top != top)
+        score = scores.dtype.type(len(taps) - number)
+        np.maximum(place, np.multiply(equal, score, dtype=scores.dtype), out=place)
+    indices = _flat_indices(spec, len(taps) - scores)
+    indices[scores == 0] = -1
+    return indices
+
+
+def _flat_indices(spec: PoolSpec, taps: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return the flat index, within its plane, of the tap of each window that has a number.
+
+    The number after the last tap's is allowed, and means no pixel in particular. Place o reads
+    pixel o * stride - pad + k * dilation by tap k, so the flat index is a sum of one number for
+    each place and one for each tap.
+    """
+    first, offset = np.zeros((), np.int64), np.zeros((), np.int64)
+    for axis, size in enumerate(spec.x_shape[2:]):
+        starts = np.arange(spec.out_shape[2 + axis]) * spec.stride[axis] - spec.pad[axis][0]
+        steps = np.arange(spec.kernel[axis]) * spec.dilation[axis]
+        first = np.add.outer(first * size, starts)
+        offset = np.add.outer(offset * size, steps)
+    indices: npt.NDArray[np.int64] = np.append(offset, 0)[taps]
+    indices += first
+    return indices

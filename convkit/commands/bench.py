@@ -35,6 +35,11 @@ def _default_threads() -> int:
     show_default=True,
     help="A set (course, quick, full, axes) or a shape, or several with commas.",
 )
+@click.option(
+    "--others",
+    is_flag=True,
+    help="Instead: the operations beyond convolution and pooling, one backend against PyTorch.",
+)
 @click.option("--vs", type=click.Choice(["torch"]), help="A peer to time beside the backends.")
 @click.option("--dtype", type=click.Choice([*DTYPES, "both"]), default="both", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads; otherwise one per core.")
@@ -62,6 +67,7 @@ def _default_threads() -> int:
 def bench(
     backends: tuple[str, ...],
     chosen: str,
+    others: bool,
     vs: str | None,
     dtype: str,
     threads: int | None,
@@ -77,6 +83,9 @@ def bench(
     wrong result, a gradient included, before or after it was timed, is named and gets no figures.
     x torch is PyTorch's time divided by the backend's.
     """
+    if others:
+        _others(backends, dtype, threads, rounds, as_json)
+        return
     try:
         wanted = problems.chosen(chosen)
     except ParameterError as error:
@@ -114,6 +123,28 @@ def bench(
     else:
         click.echo(f"{facts['cpu']} ({facts['vectors']}), {facts['date']}")
         click.echo(tables.text(rows))
+
+
+def _others(
+    backends: tuple[str, ...], dtype: str, threads: int | None, rounds: int, as_json: bool
+) -> None:
+    """Time and print the table of the other operations."""
+    from convkit.bench import others
+
+    if len(backends) > 1:
+        raise click.UsageError(f"--others takes one backend, not {len(backends)}")
+    (name,) = backends or load_quietly(["cython", "im2col_numpy"])[:1]
+    (subject,) = subjects([name])
+    count = threads or _default_threads()
+    subject.set_num_threads(count)
+    with machine.blas_threads(count):
+        rows = others.run(name, DTYPES if dtype == "both" else (dtype,), count, rounds)
+    facts = {**machine.describe(), "threads": count, "rounds": rounds}
+    if as_json:
+        click.echo(json.dumps({"machine": facts, "rows": [r.as_dict() for r in rows]}, indent=1))
+    else:
+        click.echo(f"{facts['cpu']} ({facts['vectors']}), {count} threads, {facts['date']}")
+        click.echo(others.text(rows))
 
 
 def _infos(taking_part: list[Any]) -> dict[str, Any]:

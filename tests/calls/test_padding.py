@@ -259,7 +259,7 @@ def test_a_result_that_is_the_padded_image_is_refused(rng):
         convkit.conv_forward(x, w, pad=1, pad_mode="edge", backend=own)
 
 
-@pytest.mark.parametrize("modes", ["zeros", ("edge",), ("zeros", "wrap"), None])
+@pytest.mark.parametrize("modes", ["zeros", ("edge",), ("zeros", "wrap"), ("zeros", []), None])
 def test_pad_modes_are_a_tuple_of_known_names(modes):
     own, _ = recorder(modes)
     if modes is None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from convkit.bench import others
 from convkit.bench.machine import cpu_name
 from convkit.cli import run
 
@@ -47,3 +49,29 @@ def test_the_report_is_a_page_with_plots(tmp_path: Path) -> None:
 def test_more_sweeps_than_rounds_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["bench", "--set", "tiny", "--rounds", "2", "--sweeps", "3"]) == 2
     assert "--sweeps (=3) must not be above --rounds (=2)" in capsys.readouterr().err
+
+
+def test_the_other_operations_take_one_backend(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "naive", "im2col_numpy", "--others"]) == 2
+    assert "--others takes one backend, not 2" in capsys.readouterr().err
+
+
+def test_the_other_operations_need_pytorch(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert run(["bench", "naive", "--others"]) == 1
+    assert "needs PyTorch" in capsys.readouterr().err
+
+
+def test_the_other_operations_have_a_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    monkeypatch.setattr(others.run, "__defaults__", ([others.CASES[0].small()], None))
+    arguments = ["bench", "im2col_numpy", "--others", "--dtype", "float32", "--rounds", "1"]
+    assert run(arguments) == 0
+    assert "up_4x4s2" in capsys.readouterr().out
+    assert run([*arguments, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert {row["subject"] for row in rows} == {"im2col_numpy", "torch"}

@@ -42,7 +42,7 @@ conformance.operations.{norm_reference,norm_space,norms,batch_norm,group_norm}
 conformance.operations
 conformance.{entries,catalogue,data,subject,checks,contract_checks,gradients,guard,large,problems}
 conformance.{statistics,endurance,surroundings,report,coverage,properties,state,costs,execute,board}
-conformance.{child,pool,worker,search,runner}
+conformance.{helper,sequences,child,pool,worker,search,runner}
 conformance
 conformance.test_backend
 bench bench.{problems,memory,subjects,machine,timing,tables,check,comparison,scaling}

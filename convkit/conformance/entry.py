@@ -84,6 +84,8 @@ class Entry:
         Features of ``structured`` that a backend may have a path of its own for.
     spaces:
         Spaces of problems for the check ``space``.
+    share:
+        The share of what a level spends on a space, where most of an operation is another's.
     various:
         Features of ``structured`` that are asked in every layout, and with subnormal numbers.
     per_image:
@@ -124,6 +126,7 @@ class Entry:
     constants: ClassVar[tuple[Geometry, ...]] = ()
     momenta: ClassVar[tuple[dict[str, Any], ...]] = ()
     spaces: ClassVar[tuple[Space, ...]] = ()
+    share = 1.0
     larger: ClassVar[Geometry] = {}
     parallel: ClassVar[tuple[Geometry, ...]] = ()
     twins: ClassVar[tuple[Geometry, ...]] = ()

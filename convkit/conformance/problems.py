@@ -49,7 +49,7 @@ def chosen(op: str, level: str, seed: int) -> tuple[tuple[str, Point, Case], ...
             for point, geometry in points(cover, MOST[step], f"{seed} {op} {space.name} {step}"):
                 found.append((space.name, point, _case(op, point, geometry, next(number))))
                 spent += EACH + space.cost(geometry)
-                if spent > SPENT[step]:
+                if spent > SPENT[step] * ENTRIES[op].share:
                     break
     return tuple(found)
 

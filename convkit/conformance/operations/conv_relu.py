@@ -24,6 +24,7 @@ class ConvRelu(Conv):
     ties: ClassVar[tuple[str, ...]] = ("small", "zero")
     laws: ClassVar[tuple[str, ...]] = ()
     spaces: ClassVar[tuple[Space, ...]] = conv_space.SPACES[:2]
+    share = 0.5
 
     def fast(self, case: Case, given: Inputs) -> FastResults:
         """Return out, dx, dw and, with a bias, db."""

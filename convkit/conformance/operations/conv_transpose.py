@@ -114,6 +114,7 @@ class ConvTranspose(Conv):
     laws: ClassVar[tuple[str, ...]] = ("linearity", "batch-independence")
     several_paths: ClassVar[tuple[str, ...]] = ("plain", "pad", "stride", "1x1", "groups")
     spaces: ClassVar[tuple[Space, ...]] = tuple(map(_space, conv_space.ZERO_PADDED))
+    share = 0.5
     larger: ClassVar[Geometry] = {"x": (3, 8, 10, 9), "w": (8, 16, 4, 4), "stride": 2, "pad": 1}
     parallel: ClassVar[tuple[Geometry, ...]] = (
         {"x": (5, 6, 9, 10), "w": (6, 10, 3, 3), "stride": 2, "pad": ((1, 0), (2, 1))},

@@ -40,23 +40,21 @@ class Composed(Norms):
     group_norm_infer = None  # type: ignore[assignment]
 
 
-BACKENDS: tuple[Callable[[], Any], ...] = (Composed, Norms, ThreadedNorms)
-
-
-@pytest.mark.parametrize("make", BACKENDS)
+@pytest.mark.long
+@pytest.mark.parametrize("make", [Composed, Norms])
 def test_correct_backends_are_clean(make: Callable[[], Any]) -> None:
-    """The space and the large ones are asked where there is more time."""
-    checks = [name for name in conformance.CHECKS if name not in ("space", "large")]
-    report = conformance.run(make(), "quick", ops=OPS, checks=checks, isolated=False)
+    checks = [name for name in conformance.CHECKS if name != "many-calls"]  # slow in NumPy
+    report = conformance.run(make(), "quick", ops=OPS, checks=checks, seed=1, isolated=False)
     assert report.ok, report.text("x")
-    assert report.counts["pass"] > 2000
+    assert report.counts["pass"] > 3000
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("make", BACKENDS)
-def test_correct_backends_are_clean_throughout(make: Callable[[], Any]) -> None:
-    report = conformance.run(make(), "quick", ops=OPS, seed=1)
+def test_a_correct_backend_with_threads_is_clean() -> None:
+    checks = ["threads", "concurrent", "repeat", "repeat-real", "pairs", "statistics", "constants"]
+    report = conformance.run(ThreadedNorms(), "quick", ops=OPS, checks=checks)
     assert report.ok, report.text("x")
+    assert not report.counts["n/a"]
 
 
 def by_loops(found: Case, given: Inputs) -> dict[str, Any]:
@@ -106,6 +104,8 @@ def test_bounds_are_small_beside_the_results(op: str) -> None:
     """So that a lost number among thousands shows: the median bound of random problems."""
     shares = []
     for _, _, found in problems.chosen(op, "quick", 0)[::50]:
+        if not found.x_shape[0]:
+            continue
         plain = Case(op, found.geometry, found.dtype, "real", found.seed)
         wanted = data.expected(plain)
         u = np.finfo(found.dtype).eps

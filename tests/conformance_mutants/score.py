@@ -85,7 +85,8 @@ def likely(name: str) -> list[str]:
         "conv_transpose": "transposed" in words,
         "conv": not any(op in words for op in ("batch_norm", "group_norm", "transposed")),
     }
-    return sorted(ENTRIES, key=lambda op: not said.get(op, False))
+    own = "conv_transpose" if name.startswith("transposed") else name
+    return sorted(ENTRIES, key=lambda op: (not own.startswith(op), not said.get(op, False)))
 
 
 def _answer(receive: Any, process: Any, *, late: bool) -> Row:

@@ -7,7 +7,7 @@ from typing import Any
 
 from convkit import registry
 from convkit.errors import ConvkitError
-from convkit.operations import OPERATIONS, Operation
+from convkit.operations import OPERATIONS, REQUIRED, Operation
 from convkit.selection.resolve import ask
 
 COLUMNS = (
@@ -21,6 +21,20 @@ COLUMNS = (
     "distribution",
     "problem",
 )
+
+SMALL: dict[str, Any] = {
+    "x": (1, 1, 2, 2),
+    "w": (1, 1, 1, 1),
+    "b": (1,),
+    "gamma": (1,),
+    "beta": (1,),
+    "mean": None,
+    "var": None,
+    "residual": None,
+    "kernel": 2,
+    "groups": 1,
+}
+"""Shapes of an operation's inputs, and its required parameters, in the smallest problem."""
 
 
 def load_quietly(names: Iterable[str]) -> list[str]:
@@ -80,9 +94,11 @@ def _operations(record: registry.Record) -> list[str]:
 
 def _supports_small(record: registry.Record, operation: Operation) -> bool:
     """Whether a backend supports the operation on an image of 2x2 pixels."""
-    shapes = {"x": (1, 1, 2, 2), "w": (1, 1, 1, 1), "b": (1,)}
-    inputs = [shapes[name] for name in operation.inputs]
-    given = [{"kernel": 2} if "kernel" in one.defaults else {} for one in operation.parameters]
+    inputs = [SMALL[name] for name in operation.inputs]
+    given = [
+        {name: SMALL[name] for name, value in one.defaults.items() if value is REQUIRED}
+        for one in operation.parameters
+    ]
     try:
         specs = operation.make_specs(inputs, given, "float32")
         return all(ask(record, spec) is None for spec in specs)

@@ -6,6 +6,7 @@ table of the process or of a thread, is missing there.
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import select
@@ -14,11 +15,11 @@ import struct
 from typing import Any
 
 from convkit import registry
-from convkit.calls.pickling import restore_cache
 from convkit.conformance import guard
 from convkit.conformance.cases import Case
 from convkit.conformance.reference import FloatArray
 from convkit.conformance.subject import Failed, Subject
+from convkit.registry import Record
 
 _SIZE = struct.Struct("q")
 
@@ -41,7 +42,7 @@ class Helper:
     def backward(self, case: Case, dout: FloatArray, cache: Any) -> dict[str, FloatArray] | None:
         """Return the gradients as the process computes them; None where a cache is not portable."""
         try:
-            text = pickle.dumps((case, dout, cache.kept, cache.saved))
+            text = _pickled((case, dout, cache))
         except Exception:  # a backend's saved state need not pickle
             return None
         _write(self.ask, text)
@@ -66,14 +67,39 @@ class Helper:
         os.waitpid(self.child, 0)
 
 
+class _Pickler(pickle.Pickler):
+    """Leaves out the backend, which a test may have made on the spot: both processes have it."""
+
+    def persistent_id(self, found: Any) -> str | None:
+        """Name the registry's record of the backend; all else is pickled."""
+        return "the backend" if isinstance(found, Record) else None
+
+
+class _Unpickler(pickle.Unpickler):
+    """Puts this process's backend in."""
+
+    def __init__(self, text: bytes, record: Record) -> None:
+        super().__init__(io.BytesIO(text))
+        self.record = record
+
+    def persistent_load(self, name: str) -> Record:
+        """Return the registry's record of the backend."""
+        return self.record
+
+
+def _pickled(found: Any) -> bytes:
+    file = io.BytesIO()
+    _Pickler(file).dump(found)
+    return file.getvalue()
+
+
 def _serve(subject: Subject, asked: int, answered: int) -> None:
     """In the child: answer until nobody asks any more, and leave without any clean-up."""
     try:
         record = registry.load(subject.recorder)
         while (text := _read(asked)) is not None:
-            case, dout, kept, saved = pickle.loads(text)
             try:
-                cache = restore_cache(case.op, case.specs, record, record.version, kept, saved)
+                case, dout, cache = _Unpickler(text, record).load()
                 found: Any = subject.backward(case, dout, cache)
             except Exception as error:
                 found = f"{type(error).__name__}: {error}"

@@ -100,7 +100,7 @@ class Calls:
 
     def infer(self, case: Case) -> None:
         """Run the inference call, where there is one."""
-        if case.operation.infer:
+        if case.infers:
             self.steps.append(f"inference of {case}")
             out = self.subject.infer(case, inputs(case).copies())
             judge(self.subject, case, {"inferred": out})

@@ -100,14 +100,7 @@ class GroupNorm(Norm):
         )  # fmt: skip
         yield Symmetry("groups reversed", case, turned, lambda out: turn(out, 1))
         if given.x.shape[2:] and math.prod(given.x.shape[2:]) == 1:
-            flat = dataclasses.replace(
-                case, geometry=tuple({**case.sizes, "x": given.x.shape[:2]}.items())
-            )
-            changed = given.replaced(
-                x=given.x.reshape(given.x.shape[:2]),
-                residual=None
-                if given.residual is None
-                else given.residual.reshape(given.x.shape[:2]),
-            )
-            yield Symmetry("without its axes", flat, changed,
-                           lambda out: out.reshape(out.shape[:2]))  # fmt: skip
+            plane = given.x.shape[:2]
+            flat = dataclasses.replace(case, geometry=tuple({**case.sizes, "x": plane}.items()))
+            changed = given.map(lambda a: a.reshape(plane) if a.ndim > 1 else a)
+            yield Symmetry("without its axes", flat, changed, lambda out: out.reshape(plane))

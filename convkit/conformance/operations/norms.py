@@ -164,7 +164,8 @@ class Norm(Entry):
     def fitted(self, case: Case, arrays: Arrays) -> Arrays:
         """Make variances positive, and without eps those of every set of x too."""
         if arrays.get("var") is not None:
-            arrays["var"] = np.abs(arrays["var"]) + (0 if case.data == "denormal" else 0.5)
+            least = 0.0 if case.data == "denormal" else 0.5
+            arrays["var"] = np.maximum(np.abs(arrays["var"]), least)
         spec = case.specs[0]
         if not spec.eps and self.own(case) and spec.set_size > 1:
             rows = self.sets(case, arrays["x"])
@@ -176,7 +177,7 @@ class Norm(Entry):
     def smooth(self, case: Case, rng: np.random.Generator) -> Arrays:
         """A permutation of integers, and a beta that keeps relu's argument away from 0.
 
-        Each channel's numbers before beta are sorted, and 0 is laid into their widest gap.
+        0 is laid into the widest gap between a channel's numbers, or below them all.
         """
         size = int(np.prod(case.x_shape))
         arrays = {n: integers(rng, s, 3) for n, s in case.shapes.items()}
@@ -186,11 +187,23 @@ class Norm(Entry):
         if case.specs[0].relu and size:
             plain = dataclasses.replace(case.specs[0], relu=False)
             out = norm_reference.results(plain, arrays, integers=True)["out"].ref
-            for c, numbers in enumerate(np.moveaxis(out, 1, 0).reshape(out.shape[1], -1)):
-                ordered = np.sort(numbers.astype(np.float64))
-                at = int(np.argmax(np.diff(ordered))) if len(ordered) > 1 else 0
-                arrays["beta"][c] -= ordered[at : at + 2].mean() + (len(ordered) == 1)
+            rows = np.moveaxis(out, 1, 0).reshape(out.shape[1], -1).astype(np.float64)
+            arrays["beta"] -= [self._off_zero(numbers) for numbers in rows]
         return arrays
+
+    def _off_zero(self, numbers: FloatArray) -> float:
+        """Return what to take off numbers so that no step of a difference takes one over 0.
+
+        A step moves them by no more than itself times z or gamma over the deviation, which both
+        are less than 5 plus the largest of them.
+        """
+        ordered = np.sort(numbers)
+        room = 4 * self.step * (5 + float(np.abs(ordered).max()))
+        gaps = np.diff(ordered)
+        if len(gaps) and gaps.max() > 2 * room:
+            at = int(np.argmax(gaps))
+            return float(ordered[at] + gaps[at] / 2)
+        return float(ordered[0]) - room
 
     # --- results ------------------------------------------------------------------------------
 

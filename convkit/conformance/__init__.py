@@ -7,7 +7,8 @@ registers every check, in the order in which they run.
 """
 
 # ruff: noqa: F401, I001 - importing registers the checks, in this order
-from convkit.conformance import contract_checks, checks, problems, gradients
+from convkit.conformance import value_checks, argument_checks, contract_checks
+from convkit.conformance import problems, gradients
 from convkit.conformance import statistics, state, large, endurance, sequences, properties
 from convkit.conformance.cases import Case
 from convkit.conformance.checks import CHECKS, Check

@@ -1,4 +1,4 @@
-"""How good predictions are: labels from a model's scores, and the confusion matrix."""
+"""Evaluation: labels from a model's scores, accuracy, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from convkit.errors import ShapeError
 from convkit.training.checks import check_at_least
 from convkit.training.protocol import Model
 
@@ -22,6 +23,26 @@ def predict(model: Model, X: Array, batch_size: int = 100) -> Labels:
         batch = slice(start, start + batch_size)
         labels[batch] = np.argmax(model.loss(X[batch]), axis=1)
     return labels
+
+
+def accuracy(
+    model: Model,
+    X: Array,
+    y: Array,
+    num_samples: int | None,
+    batch_size: int,
+    rng: np.random.Generator,
+) -> float:
+    """Return the share of images X that get their label y, on num_samples random ones of them.
+
+    All images count where num_samples is None or not below their number.
+    """
+    if not len(X):
+        raise ShapeError("X must hold at least one image to measure an accuracy on")
+    if num_samples is not None and num_samples < len(X):
+        chosen = rng.choice(len(X), num_samples, replace=False)
+        X, y = X[chosen], y[chosen]
+    return float(np.mean(predict(model, X, batch_size) == y))
 
 
 def confusion_matrix(true: Labels, predicted: Labels, classes: int) -> npt.NDArray[np.int64]:

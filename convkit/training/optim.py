@@ -16,7 +16,16 @@ import numpy.typing as npt
 
 from convkit.errors import ParameterError
 
-__all__ = ["DEFAULTS", "UPDATE_RULES", "adam", "check_rule", "rmsprop", "sgd", "sgd_momentum"]
+__all__ = [
+    "DEFAULTS",
+    "UPDATE_RULES",
+    "adam",
+    "check_rule",
+    "rmsprop",
+    "sgd",
+    "sgd_momentum",
+    "step",
+]
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
 Config: TypeAlias = dict[str, Any]
@@ -89,6 +98,21 @@ UPDATE_RULES: dict[str, Rule] = {
     "rmsprop": rmsprop,
     "adam": adam,
 }
+
+
+def step(
+    rule: str,
+    params: Mapping[str, Array],
+    grads: Mapping[str, Array],
+    configs: Mapping[str, Config],
+) -> tuple[dict[str, Array], dict[str, Config]]:
+    """Return what one step by an update rule makes of every parameter and of its dictionary."""
+    update = UPDATE_RULES[rule]
+    steps = {name: update(w, grads[name], configs[name]) for name, w in params.items()}
+    return (
+        {name: w for name, (w, _) in steps.items()},
+        {name: config for name, (_, config) in steps.items()},
+    )
 
 
 def check_rule(name: str, config: Mapping[str, Any]) -> None:

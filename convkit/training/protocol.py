@@ -7,9 +7,11 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy.typing as npt
 
-__all__ = ["Model", "Progress"]
+__all__ = ["Model", "Progress", "Weights", "weights_of"]
 
 Array: TypeAlias = npt.NDArray[Any]
+Weights: TypeAlias = tuple[dict[str, Array], dict[str, Array]]
+"""Parameters and buffers, each by name."""
 
 
 class Model(Protocol):
@@ -19,6 +21,11 @@ class Model(Protocol):
 
     def loss(self, X: Any, y: Any = None) -> Any:
         """Return the scores (N, C), or with labels (loss, gradient by parameter name)."""
+
+
+def weights_of(model: Model) -> Weights:
+    """Return the model's parameters and buffers in new dictionaries, without copying arrays."""
+    return dict(model.params), dict(getattr(model, "buffers", {}))
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from convkit.errors import DataError
 from convkit.training.checkpoint import load_weights, save_weights
+from convkit.training.checks import check_same_arrays
 
-__all__ = ["read", "write"]
+__all__ = ["check_same_run", "read", "write"]
 
 KEY = "convkit.solver"
 GROUPS = ("params", "buffers", "best_params", "best_buffers")
@@ -52,3 +54,17 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         target = state[group] if group in GROUPS else state["optim"][of_rule]
         target[name] = array
     return state
+
+
+def check_same_run(
+    state: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    params: Mapping[str, npt.NDArray[Any]],
+) -> None:
+    """Raise DataError where a state is that of a run with other settings or other parameters."""
+    for name, saved in state["settings"].items():
+        if settings[name] != saved:
+            raise DataError(
+                f"expected {name}={settings[name]!r}, as this solver has, found {saved!r}"
+            )
+    check_same_arrays(params, state["params"])

@@ -17,11 +17,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from convkit.errors import DataError, ParameterError, ShapeError
+from convkit.errors import DataError, ParameterError
 from convkit.training import evaluation, optim, snapshot
-from convkit.training.checks import check_at_least, check_same_arrays, images_and_labels
+from convkit.training.checks import check_at_least, images_and_labels
 from convkit.training.history import History, Row
-from convkit.training.protocol import Model, Progress
+from convkit.training.protocol import Model, Progress, Weights, weights_of
 
 __all__ = ["Model", "Progress", "Solver"]
 
@@ -116,14 +116,13 @@ class Solver:
         self.iteration = 0
         self.history = History()
         self.best_val_acc = 0.0
-        self.best_params = dict(model.params)
-        self.best_buffers = dict(getattr(model, "buffers", {}))
+        self.best_params, self.best_buffers = weights_of(model)
         config = {**optim.DEFAULTS[update_rule], **(optim_config or {})}
         self.optim_configs: dict[str, dict[str, Any]] = {
             name: dict(config) for name in model.params
         }
         self.stopped: str | None = None
-        self._latest: tuple[dict[str, Array], dict[str, Array]] | None = None
+        self._latest: Weights | None = None
         self._train_seconds = 0.0
         self._images = 0
 
@@ -171,9 +170,9 @@ class Solver:
             self._latest = latest
 
     @property
-    def latest(self) -> tuple[dict[str, Array], dict[str, Array]]:
+    def latest(self) -> Weights:
         """The parameters and buffers of the last iteration, from which training continues."""
-        return self._latest or (dict(self.model.params), dict(getattr(self.model, "buffers", {})))
+        return self._latest or weights_of(self.model)
 
     def predict(self, X: Array, batch_size: int = 100) -> npt.NDArray[np.intp]:
         """Return the label with the highest score for every image of X, batch by batch."""
@@ -183,12 +182,7 @@ class Solver:
         self, X: Array, y: Array, num_samples: int | None = None, batch_size: int = 100
     ) -> float:
         """Return the accuracy on images X with labels y, on num_samples random ones of them."""
-        if not len(X):
-            raise ShapeError("X must hold at least one image to measure an accuracy on")
-        if num_samples is not None and num_samples < len(X):
-            chosen = self.rng.choice(len(X), num_samples, replace=False)
-            X, y = X[chosen], y[chosen]
-        return float(np.mean(self.predict(X, batch_size) == y))
+        return evaluation.accuracy(self.model, X, y, num_samples, batch_size, self.rng)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a file, for ``resume``."""
@@ -210,7 +204,7 @@ class Solver:
         params, buffers = self.latest
         model_rng = getattr(self.model, "rng", None)
         return {
-            "settings": {name: getattr(self, name) for name in SETTINGS},
+            "settings": self._settings,
             "iteration": self.iteration,
             "best_val_acc": self.best_val_acc,
             "params": params,
@@ -228,12 +222,7 @@ class Solver:
 
         Raises DataError, and changes nothing, where it is the state of another run.
         """
-        for name, saved in state["settings"].items():
-            if getattr(self, name) != saved:
-                raise DataError(
-                    f"expected {name}={getattr(self, name)!r}, as this solver has, found {saved!r}"
-                )
-        check_same_arrays(self.model.params, state["params"])
+        snapshot.check_same_run(state, self._settings, self.model.params)
         self.iteration = state["iteration"]
         self.best_val_acc = state["best_val_acc"]
         self.best_params = dict(state["best_params"])
@@ -245,6 +234,10 @@ class Solver:
             self.model.rng.bit_generator.state = state["model_rng"]  # type: ignore[attr-defined]
         self.use((state["params"], state["buffers"]))
 
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in SETTINGS}
+
     def _step(self) -> float:
         """One training step on one batch; returns its loss."""
         batch = self.rng.integers(len(self.X_train), size=self.batch_size)
@@ -252,13 +245,10 @@ class Solver:
         if not math.isfinite(loss):
             self.stopped = "diverged"
             return float(loss)
-        rule = optim.UPDATE_RULES[self.update_rule]
-        steps = {
-            name: rule(w, grads[name], self.optim_configs[name])
-            for name, w in self.model.params.items()
-        }
-        self.model.params.update({name: w for name, (w, _) in steps.items()})
-        self.optim_configs = {name: config for name, (_, config) in steps.items()}
+        params, self.optim_configs = optim.step(
+            self.update_rule, self.model.params, grads, self.optim_configs
+        )
+        self.model.params.update(params)
         return float(loss)
 
     def _iterate(self) -> None:
@@ -290,8 +280,7 @@ class Solver:
         # Before the row is written: an interruption in between leads to another measurement.
         if not self.val_acc_history or val_acc > self.best_val_acc:
             self.best_val_acc = val_acc
-            self.best_params = dict(self.model.params)
-            self.best_buffers = dict(getattr(self.model, "buffers", {}))
+            self.best_params, self.best_buffers = weights_of(self.model)
         row = self.history.rows[-1]
         self.history.rows[-1] = Row(row.iteration, row.epoch, row.loss, train_acc, val_acc)
         if self.verbose:
@@ -300,7 +289,7 @@ class Solver:
                 f"{self.num_iterations}) train acc: {train_acc:f}; val_acc: {val_acc:f}"
             )
 
-    def use(self, kept: tuple[dict[str, Array], dict[str, Array]]) -> None:
+    def use(self, kept: Weights) -> None:
         """Put parameters and buffers into the model, to continue from."""
         params, buffers = kept
         self.model.params = dict(params)

@@ -1,7 +1,4 @@
-"""What the checks of values are made of: comparisons that raise Failed, and layouts.
-
-That each check finds what it is for, planted bugs show (conformance_mutants/test_planted.py).
-"""
+"""The table of checks, and the comparisons that they are made of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions and the confusion matrix."""
+"""Predictions, accuracy and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convkit.errors import ParameterError
-from convkit.training.evaluation import confusion_matrix, predict
+from convkit.errors import ParameterError, ShapeError
+from convkit.training.evaluation import accuracy, confusion_matrix, predict
 
 
 class Scores:
@@ -30,6 +30,18 @@ def test_the_label_is_the_first_highest_score_whatever_the_batches() -> None:
     assert model.batches == [2, 2, 1]
     with pytest.raises(ParameterError, match="batch_size"):
         predict(model, scores, 0)
+
+
+def test_accuracy_is_the_share_of_right_labels_on_all_images_or_on_a_sample() -> None:
+    scores, labels = np.eye(4), np.array([0, 1, 3, 3])
+    model, rng = Scores(), np.random.default_rng(0)
+    for samples in (None, 4, 9):
+        assert accuracy(model, scores, labels, samples, 3, rng) == 0.75
+    assert rng.random() == np.random.default_rng(0).random()  # nothing was drawn for all images
+    assert accuracy(model, scores, labels, 1, 3, rng) in (0, 1)
+    assert model.batches[-1] == 1
+    with pytest.raises(ShapeError, match="at least one image"):
+        accuracy(model, scores[:0], labels[:0], None, 3, rng)
 
 
 def test_the_confusion_matrix_has_a_row_for_each_true_label() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from convkit import ParameterError
 from convkit.gradcheck import rel_error
-from convkit.training.optim import DEFAULTS, UPDATE_RULES, check_rule, sgd
+from convkit.training.optim import DEFAULTS, UPDATE_RULES, check_rule, sgd, step
 
 
 def grid(first, last):
@@ -129,3 +129,17 @@ def test_what_is_unknown_or_out_of_range_is_refused(rule, config, message):
     with pytest.raises(ParameterError) as caught:
         check_rule(rule, config)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("rule", UPDATE_RULES)
+def test_a_step_of_all_parameters_is_the_rule_on_each_with_its_own_state(rule):
+    params, grads = {"a": W, "b": 2 * W}, {"a": DW, "b": -DW}
+    configs = {"a": {"learning_rate": 0.5}, "b": {"learning_rate": 0.25}}
+    stepped, after = step(rule, params, grads, configs)
+    for name in params:
+        w, config = UPDATE_RULES[rule](params[name], grads[name], configs[name])
+        np.testing.assert_array_equal(stepped[name], w)
+        assert after[name].keys() == config.keys()
+        assert after[name]["learning_rate"] == configs[name]["learning_rate"]
+    assert params["a"] is W
+    assert configs["a"] == {"learning_rate": 0.5}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convkit.models import DeepConvNet, ThreeLayerConvNet
-from convkit.training.protocol import Model, Progress
+from convkit.training.protocol import Model, Progress, weights_of
 from convkit.training.solver import Solver
 
 
@@ -49,3 +49,13 @@ def test_two_members_are_enough_for_a_solver():
     assert all(type(step) is Progress for step in steps)
     with pytest.raises(dataclasses.FrozenInstanceError):
         steps[0].loss = 0
+
+
+def test_weights_are_in_dictionaries_of_their_own_and_no_copies():
+    model = Linear()
+    params, buffers = weights_of(model)
+    assert params is not model.params
+    assert params["w"] is model.params["w"]
+    assert buffers == {}
+    model.buffers = {"mean": np.ones(2)}
+    assert weights_of(model)[1]["mean"] is model.buffers["mean"]

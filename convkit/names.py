@@ -10,6 +10,14 @@ def normalise_name(name: str) -> str:
     return name.strip().lower().replace("-", "_")
 
 
+def printable(text: str) -> str:
+    """Return a text as UTF-8 can hold it, with ``\\xff`` for a byte that is not UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return "did you mean ...?", or nothing."""
     import difflib

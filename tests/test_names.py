@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convkit.names import normalise_name, suggest
+from convkit.names import normalise_name, printable, suggest
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,11 @@ def test_a_hint_names_the_closest_word_or_nothing() -> None:
     assert suggest("im2col", iter(known)) == "did you mean 'im2col_numpy'?"
     assert suggest("tensorflow", known) == ""
     assert suggest("naive", []) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("cat", "cat"), ("犬", "犬"), ("caf\udce9", r"caf\xe9"), ("a\ud800", r"a\ud800")],
+)
+def test_what_utf_8_cannot_hold_is_escaped(text: str, shown: str) -> None:
+    assert printable(text) == shown

@@ -14,5 +14,6 @@ from convkit.report.record import load_record
 @click.argument("run", type=click.Path(path_type=Path))
 def report(run: Path) -> None:
     """Render the report and pictures of the folder RUN again from what it holds."""
-    write_report(load_record(run), run)
+    for problem in write_report(load_record(run), run):
+        click.echo(f"A picture could not be drawn: {problem}", err=True)
     click.echo(f"Report: {run / REPORT_FILE}")

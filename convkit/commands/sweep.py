@@ -14,7 +14,7 @@ import click
 from convkit.commands._build import choose_backend, limit_threads, load, make_solver, settings_of
 from convkit.commands._options import TrainOptions, training_options
 from convkit.report import plots
-from convkit.report.folders import check_free, new_folder
+from convkit.report.folders import NewFolder, check_free, new_folder
 from convkit.training.sweeps import SWEEPS, SweepResult, run_sweep
 
 CHOICES = [name.replace("_", "-") for name in SWEEPS]
@@ -45,7 +45,7 @@ def sweep(options: TrainOptions, over: str) -> None:
         new_folder(options.out, options.name, stem) as target,
         limit_threads(settings_of(options), backend),
     ):
-        _write(target.work, over, _results(over, run_sweep(parameter, build)))
+        _write(target, over, _results(over, run_sweep(parameter, build)))
     click.echo(f"Plots: {target.final / 'loss.png'} and {target.final / 'accuracy.png'}")
 
 
@@ -71,18 +71,15 @@ def _line(over: str, result: SweepResult) -> str:
     )
 
 
-def _write(folder: Path, over: str, results: list[SweepResult]) -> None:
-    """Two plots, ``sweep.csv``, and each training's history."""
+def _write(target: NewFolder, over: str, results: list[SweepResult]) -> None:
+    """Each training's history, ``sweep.csv``, and then two plots."""
+    folder = target.work
     losses, accuracies = {}, {}
     for result in results:
         history = result.history
         losses[result.label] = (range(1, len(history.losses) + 1), plots.smooth(history.losses))
         accuracies[result.label] = (history.accuracy_iterations, history.val_accs)
         history.to_csv(folder / f"history-{result.label}.csv")
-    title = over.replace("-", " ")
-    draw = partial(plots.sweep_curves, over=title)
-    plots.save(draw(losses, ylabel="loss"), folder / "loss.png")  # type: ignore[arg-type]
-    plots.save(draw(accuracies, ylabel="validation accuracy"), folder / "accuracy.png")
     with open(folder / "sweep.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([over.replace("-", "_"), "best_val_acc", "seconds", "stopped"])
@@ -90,3 +87,7 @@ def _write(folder: Path, over: str, results: list[SweepResult]) -> None:
             writer.writerow(
                 [result.label, result.best_val_acc, f"{result.seconds:.3f}", result.stopped or ""]
             )
+    target.worth_keeping = True
+    draw = partial(plots.sweep_curves, over=over.replace("-", " "))
+    plots.save(draw(losses, ylabel="loss"), folder / "loss.png")  # type: ignore[arg-type]
+    plots.save(draw(accuracies, ylabel="validation accuracy"), folder / "accuracy.png")

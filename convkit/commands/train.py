@@ -31,6 +31,7 @@ from convkit.commands._options import TrainOptions, training_options
 from convkit.commands._progress import on_terminal, progress_bar
 from convkit.exit_status import EXIT_INTERRUPTED
 from convkit.models import Conv, MaxPool, archive
+from convkit.names import printable
 from convkit.optional import require
 from convkit.report.folders import NewFolder, check_free, new_folder
 from convkit.report.page import REPORT_FILE, write_report
@@ -76,7 +77,7 @@ def train(options: TrainOptions, speedups: bool) -> int:
     data = load(options)
     backend = choose_backend(settings, data)
     solver, on_tty = _solver(settings, data)
-    click.echo(_data_line(options.data, data))
+    click.echo(_data_line(printable(options.data), data))
     speeds = _speeds(settings, data, backend.name) if speedups else []
     click.echo(_backend_table(backend.name, speeds))
 
@@ -96,13 +97,21 @@ def train(options: TrainOptions, speedups: bool) -> int:
                 folder.work,
                 archive.metadata(model),
             )
+            folder.worth_keeping = True
             record = _record(
                 options, settings, data, solver, started, seconds, backend.name, speeds
             )
+            record.name = folder.final.name
+            save_record(record, folder.work)
+            _test(record, data, solver)
             _report(record, folder)
         except KeyboardInterrupt:
             click.echo(f"\nInterrupted: no report; what was learned is in {folder.final}")
             return EXIT_INTERRUPTED
+        except Exception:
+            if folder.worth_keeping:
+                click.echo(f"No report; what was learned is in {folder.final}", err=True)
+            raise
     click.echo(f"Report: {folder.final / REPORT_FILE}")
     return 0
 
@@ -112,9 +121,9 @@ def _report(record: RunRecord, folder: NewFolder) -> None:
     if record.stopped == "diverged":
         click.echo("Training diverged and was stopped; a smaller --learning-rate may help.")
     click.echo(_result_line(record))
-    record.name = folder.final.name
     save_record(record, folder.work)
-    write_report(record, folder.work)
+    for problem in write_report(record, folder.work):
+        click.echo(f"A picture could not be drawn: {problem}", err=True)
 
 
 def _solver(settings: Mapping[str, Any], data: Dataset) -> tuple[Solver, bool]:
@@ -207,13 +216,8 @@ def _record(
     backend: str,
     speeds: list[dict[str, Any]],
 ) -> RunRecord:
-    """Test the network and gather everything the report shows."""
-    true = data["y_test"]
-    # Where training diverged, the weights may be too large for what is computed with them.
-    with np.errstate(over="ignore", invalid="ignore"):
-        predicted = solver.predict(data["X_test"])
-    confusion = confusion_matrix(true, predicted, len(data["class_names"]))
-    wrong = np.flatnonzero(true != predicted)[:MOST_MISTAKES]
+    """Gather everything the report shows but the results of the test."""
+    classes = list(data["class_names"])
     model: Any = solver.model
     return RunRecord(
         name="",
@@ -223,26 +227,36 @@ def _record(
         backend=backend,
         settings=settings,
         data={
-            "name": options.data,
+            "name": printable(options.data),
             "shape": "×".join(map(str, data["X_train"].shape[1:])),
             **_counts(data),
         },
-        classes=list(data["class_names"]),
+        classes=classes,
         results={
-            "test_acc": float(np.mean(true == predicted)),
             "best_val_acc": float(solver.best_val_acc),
             "images_per_second": solver.iteration * settings["batch_size"] / seconds,
             "parameters": sum(value.size for value in model.params.values()),
         },
-        confusion=confusion.tolist(),
+        confusion=np.zeros((len(classes), len(classes)), np.int64).tolist(),
         backends=backend_rows(),
         speedups=speeds,
         versions=_versions(),
         history=solver.history,
         weights=model.params | model.buffers,
         metadata=archive.metadata(model),
-        mistakes=Mistakes(picture(data, data["X_test"][wrong]), true[wrong], predicted[wrong]),
     )
+
+
+def _test(record: RunRecord, data: Dataset, solver: Solver) -> None:
+    """Test the network, and put the results into the record."""
+    true = data["y_test"]
+    # Where training diverged, the weights may be too large for what is computed with them.
+    with np.errstate(over="ignore", invalid="ignore"):
+        predicted = solver.predict(data["X_test"])
+    wrong = np.flatnonzero(true != predicted)[:MOST_MISTAKES]
+    record.results = {"test_acc": float(np.mean(true == predicted)), **record.results}
+    record.confusion = confusion_matrix(true, predicted, len(record.classes)).tolist()
+    record.mistakes = Mistakes(picture(data, data["X_test"][wrong]), true[wrong], predicted[wrong])
 
 
 def _versions() -> dict[str, str]:

@@ -26,12 +26,16 @@ def is_folder_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-@dataclass(frozen=True)
+@dataclass
 class NewFolder:
-    """A run's folder while it is written (``work``) and once it is complete (``final``)."""
+    """A run's folder while it is written (``work``) and once it is complete (``final``).
+
+    Once ``worth_keeping`` is set, the folder outlives an exception.
+    """
 
     work: Path
     final: Path
+    worth_keeping: bool = False
 
 
 def check_free(root: Path, name: str | None) -> None:
@@ -51,18 +55,35 @@ def new_folder(root: Path, name: str | None, stem: str) -> Iterator[NewFolder]:
     """Yield a folder to write a run into; it gets its final name when the block ends.
 
     Its name is ``name``, or ``stem`` with the date and time, and a number where that is taken.
-    Where the block raises, nothing is left. Raises ParameterError where ``name`` is taken.
+    Where the block raises, nothing is left, unless it has called the folder ``worth_keeping``: then
+    the folder gets its name all the same. Raises ParameterError where ``name`` is taken.
     """
     root.mkdir(parents=True, exist_ok=True)
     folder = _reserve(root, name) if name else _reserve_dated(root, stem)
     try:
         yield folder
+    except BaseException:
+        if folder.worth_keeping:
+            _publish(folder)
+        else:
+            shutil.rmtree(folder.work, ignore_errors=True)
+        raise
+    _publish(folder)
+
+
+def _publish(folder: NewFolder) -> None:
+    """Give a folder its final name; where that fails, remove it unless it is worth keeping."""
+    try:
         # mkdir fails where a folder exists, and a folder can be renamed onto an empty one. So
         # nothing that another process created meanwhile is replaced.
         folder.final.mkdir()
         folder.work.rename(folder.final)
-    except BaseException:
-        # Once renamed, the hidden name may belong to another run.
+    except OSError as error:
+        if folder.worth_keeping:
+            raise ParameterError(
+                f"{folder.final} must be new, but cannot be created any more "
+                f"({error.strerror}); the run's files are in {folder.work}"
+            ) from error
         shutil.rmtree(folder.work, ignore_errors=True)
         raise
 

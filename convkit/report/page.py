@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from matplotlib.figure import Figure
 
 from convkit.files import write_bytes, write_text
+from convkit.names import printable
 from convkit.optional import require
 from convkit.report import plots
 from convkit.report.record import RunRecord
@@ -23,14 +24,18 @@ REPORT_FILE = "report.html"
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of the report, drawn for a light and for a dark page."""
+    """One picture of the report, drawn for a light and for a dark page.
+
+    Where it could not be drawn, ``problem`` says why.
+    """
 
     name: str
     title: str
     alt: str
     caption: str
-    light: bytes
-    dark: bytes
+    light: bytes = b""
+    dark: bytes = b""
+    problem: str = ""
 
     @property
     def light_uri(self) -> str:
@@ -48,8 +53,12 @@ def _data_uri(png: bytes) -> str:
 
 
 def draw(name: str, title: str, alt: str, caption: str, make: Draw) -> Picture:
-    """Draw one picture in both themes."""
-    light, dark = (plots.png_bytes(make(theme)) for theme in (LIGHT, DARK))
+    """Draw one picture in both themes; a failure is part of the picture and ends nothing else."""
+    try:
+        light, dark = (plots.png_bytes(make(theme)) for theme in (LIGHT, DARK))
+    except Exception as error:
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
+        return Picture(name, title, alt, caption, problem=problem)
     return Picture(name, title, alt, caption, light, dark)
 
 
@@ -138,12 +147,17 @@ def render(record: RunRecord, drawn: list[Picture]) -> str:
     html: str = template.render(
         run=record, pictures={picture.name: picture for picture in drawn}, light=LIGHT, dark=DARK
     )
-    return html
+    return printable(html)
 
 
-def write_report(record: RunRecord, folder: Path) -> None:
-    """Write the pictures (light) as PNG and ``report.html`` into ``folder``."""
+def write_report(record: RunRecord, folder: Path) -> list[str]:
+    """Write the pictures (light) as PNG and ``report.html`` into ``folder``.
+
+    Returns a line for each picture that could not be drawn; the report says so in its place.
+    """
     drawn = pictures(record)
     for picture in drawn:
-        write_bytes(folder / f"{picture.name}.png", picture.light)
+        if not picture.problem:
+            write_bytes(folder / f"{picture.name}.png", picture.light)
     write_text(folder / REPORT_FILE, render(record, drawn))
+    return [f"{picture.title}: {picture.problem}" for picture in drawn if picture.problem]

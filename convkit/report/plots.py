@@ -24,10 +24,16 @@ from matplotlib.ticker import (
     PercentFormatter,
 )
 
+from convkit.names import printable
 from convkit.report.grid import image_to_unit, tile
 from convkit.report.theme import LIGHT, TEXT, WIDTH, Theme
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
+
+
+def label(name: str) -> str:
+    """Return a name as matplotlib draws it literally: a dollar sign would begin mathematics."""
+    return printable(name).replace("$", r"\$")
 
 
 def png_bytes(figure: Figure) -> bytes:
@@ -104,9 +110,9 @@ def accuracy_curve(
     figure = theme.figure()
     axes = theme.axes(figure, "iteration", "accuracy")
     for values, color, name in ((train, 0, "training"), (val, 1, "validation")):
-        label = f"{name}, {values[-1]:.1%} at last" if len(values) else name
+        text = f"{name}, {values[-1]:.1%} at last" if len(values) else name
         axes.plot(
-            steps, values, color=theme.series[color], linewidth=2, marker="o", ms=3, label=label
+            steps, values, color=theme.series[color], linewidth=2, marker="o", ms=3, label=text
         )
     if len(steps):
         theme.legend(axes, loc="lower right")
@@ -151,7 +157,7 @@ def class_accuracy(
     for index, value, count in zip(places, accuracy, totals, strict=True):
         text = f"{value:.0%} of {count}" if count else "no images"
         axes.text(1.02, float(index), text, va="center", color=theme.ink, fontsize=TEXT)
-    axes.set_yticks(places, list(classes), color=theme.ink)
+    axes.set_yticks(places, [label(name) for name in classes], color=theme.ink)
     axes.set_xticks([])
     axes.set_xlim(0, 1.4)
     axes.invert_yaxis()
@@ -186,10 +192,9 @@ def confusion_matrix(
                 )
     places = np.arange(len(classes))
     long = max((len(name) for name in classes), default=0) > 3
-    axes.set_xticks(
-        places, list(classes), rotation=45 if long else 0, ha="right" if long else "center"
-    )
-    axes.set_yticks(places, list(classes))
+    names = [label(name) for name in classes]
+    axes.set_xticks(places, names, rotation=45 if long else 0, ha="right" if long else "center")
+    axes.set_yticks(places, names)
     axes.spines["bottom"].set_visible(False)
     return figure
 
@@ -217,7 +222,7 @@ def misclassified(
         if index < len(images):
             axes.imshow(image_to_unit(images[index]), cmap="gray", vmin=0, vmax=1)
             axes.set_title(
-                f"{classes[predicted[index]]}\nnot {classes[true[index]]}",
+                f"{label(classes[predicted[index]])}\nnot {label(classes[true[index]])}",
                 fontsize=TEXT,
                 color=theme.ink,
             )
@@ -242,7 +247,9 @@ def speedups(rows: Sequence[Mapping[str, Any]], theme: Theme = LIGHT) -> Figure:
         }
         places = [i + height * (index - (len(backends) - 1) / 2) for i in range(len(operations))]
         values = [own.get(operation, np.nan) for operation in operations]
-        axes.barh(places, values, height=0.9 * height, color=theme.series[index], label=backend)
+        axes.barh(
+            places, values, height=0.9 * height, color=theme.series[index], label=label(backend)
+        )
         for y, value in zip(places, values, strict=True):
             if np.isfinite(value):
                 text = f" {value:.0f}x" if value >= 10 else f" {value:.1f}x"
@@ -268,10 +275,10 @@ def sweep_curves(
     """One labelled curve ``(x, y)`` per value of the hyper-parameter ``over``."""
     figure = theme.figure(7.0, 4.0)
     axes = theme.axes(figure, "iteration", ylabel)
-    for index, (label, (x, y)) in enumerate(curves.items()):
+    for index, (value, (x, y)) in enumerate(curves.items()):
         color = theme.series[index % len(theme.series)]
         style = ("-", "--", ":")[index // len(theme.series) % 3]
-        axes.plot(x, y, style, color=color, linewidth=1.8, label=label)
+        axes.plot(x, y, style, color=color, linewidth=1.8, label=label(value))
     heights = [y for _, y in curves.values()]
     if ylabel == "loss":
         _log_loss(axes, heights)

@@ -411,3 +411,63 @@ def test_the_defaults_reach_97_percent_on_digits(tmp_path: Path) -> None:
     assert cli.run(["train", "--no-speedups", "--out", str(tmp_path), "--name", "a"]) == 0
     record = json.loads((tmp_path / "a" / "run.json").read_text())
     assert record["results"]["test_acc"] >= 0.97
+
+
+def image_folder(root: Path, *classes: bytes) -> Path:
+    """A folder of 20 grey images of 8x8 pixels per class; names are bytes."""
+    pillow = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for name in classes:
+        folder = os.path.join(os.fsencode(root), name)
+        os.makedirs(folder)
+        for number in range(20):
+            with open(os.path.join(folder, b"%d.png" % number), "wb") as file:
+                pillow.fromarray(rng.integers(0, 255, (8, 8), np.uint8)).save(file, "png")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [(b"a$_$b", "a$_$b"), (b"$\\frac$", r"$\frac$"), (b"caf\xe9", r"caf\xe9")]
+)
+def test_class_folders_with_dollars_or_not_utf_8_are_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: bytes, shown: str
+) -> None:
+    data = image_folder(tmp_path / "data", name, b"other")
+    out = ["--out", str(tmp_path), "--name", "a", "--no-speedups", "--iterations", "5"]
+    assert cli.run(["train", "--data", str(data), *out]) == 0
+    assert capsys.readouterr().err == ""
+    assert shown in load_record(tmp_path / "a").classes
+    assert "could not be drawn" not in (tmp_path / "a" / "report.html").read_text("utf-8")
+
+
+def broken(*_: object, **__: object) -> None:
+    raise RuntimeError("out of ink")
+
+
+def test_a_failing_picture_loses_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convkit.report.plots.confusion_matrix", broken)
+    assert cli.run([*SHORT, "--out", str(tmp_path), "--name", "a"]) == 0
+    said = "A picture could not be drawn: Confusion matrix: RuntimeError: out of ink\n"
+    assert capsys.readouterr().err == said
+    assert "RuntimeError: out of ink" in (tmp_path / "a" / "report.html").read_text("utf-8")
+    assert not (tmp_path / "a" / "confusion.png").exists()
+    assert load_record(tmp_path / "a").results["test_acc"] > 0
+
+
+@pytest.mark.parametrize("late", ["_test", "write_report"])
+def test_a_failure_after_training_keeps_weights_history_and_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    monkeypatch.setattr(importlib.import_module("convkit.commands.train"), late, broken)
+    with pytest.raises(RuntimeError, match="out of ink"):
+        cli.run([*SHORT, "--out", str(tmp_path), "--name", "a"])
+    assert f"what was learned is in {tmp_path / 'a'}\n" in capsys.readouterr().err
+    record = load_record(tmp_path / "a")
+    assert set(record.weights) == {"W1", "b1", "W2", "b2", "W3", "b3"}
+    assert len(record.history.losses) == 12
+    assert record.settings["iterations"] == 12
+    monkeypatch.undo()
+    assert cli.run(["report", str(tmp_path / "a")]) == 0
+    assert (tmp_path / "a" / "report.html").is_file()

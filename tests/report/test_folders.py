@@ -110,3 +110,30 @@ def test_a_stem_from_a_path_stays_in_its_folder(tmp_path: Path, stem: str, start
         pass
     (name,) = names(tmp_path)
     assert name.startswith(start)
+
+
+def test_what_is_worth_keeping_outlives_an_error(tmp_path: Path) -> None:
+    def failing() -> None:
+        with new_folder(tmp_path, "a", "digits") as place:
+            (place.work / "x").write_text("weights")
+            place.worth_keeping = True
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        failing()
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a" / "x").read_text() == "weights"
+
+
+def test_what_is_worth_keeping_stays_where_its_name_is_taken_meanwhile(tmp_path: Path) -> None:
+    def overtaken() -> None:
+        with new_folder(tmp_path, "a", "digits") as place:
+            (place.work / "x").write_text("weights")
+            place.worth_keeping = True
+            (tmp_path / "a").mkdir()
+            (tmp_path / "a" / "x").write_text("other")
+
+    with pytest.raises(ParameterError, match=r"the run's files are in .*\.a\.partial"):
+        overtaken()
+    assert (tmp_path / "a" / "x").read_text() == "other"
+    assert (tmp_path / ".a.partial" / "x").read_text() == "weights"

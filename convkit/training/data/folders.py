@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from convkit.errors import DataError
 from convkit.images import decode
+from convkit.names import printable
 from convkit.training.data.dataset import Dataset, Parts
 from convkit.training.data.npz import merge_parts
 
@@ -44,7 +45,7 @@ def load_image_folder(
                 f"{folders[part]}: expected the classes {', '.join(classes)}, "
                 f"found {', '.join(sorted(found))}"
             )
-    return merge_parts(root, _read_parts(files, classes), classes, rng)
+    return merge_parts(root, _read_parts(files, classes), [printable(c) for c in classes], rng)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -39,6 +39,8 @@ BYTES_PER_CALL = 24
 LEAST_GROWTH = 1 << 19
 MORE_THREADS = 32
 """Beyond one for each core: a pool of threads may still be filling when the calls begin."""
+MORE_FILES = 50
+"""A backend may open some files once and keep them."""
 SLOWER = 2.0
 
 
@@ -54,23 +56,28 @@ class _Watch:
 
     memory: list[int] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     """Per call, by the process's own time."""
     calls: list[int] = field(default_factory=list)
 
     def note(self, calls: int, seconds: float) -> None:
-        """Look at memory and threads."""
+        """Look at memory, threads and files."""
         gc.collect()
         self.calls.append(calls)
         self.seconds.append(seconds / calls)
         self.memory.append(_resident())
         self.threads.append(_threads())
+        self.files.append(_files())
 
     def judge(self) -> None:
-        """Raise Failed where memory or threads grow with the calls."""
+        """Raise Failed where memory, threads or open files grow with the calls."""
         more = self.threads[-1] - self.threads[0]
         if more > MORE_THREADS + (os.cpu_count() or 1):
             raise Failed(f"{more} more threads run after {sum(self.calls[1:])} more calls")
+        more = self.files[-1] - self.files[0]
+        if more > MORE_FILES:
+            raise Failed(f"{more} more files are open after {sum(self.calls[1:])} more calls")
         if len(self.memory) <= GROWING:
             return
         grown = [b - a for a, b in itertools.pairwise(self.memory[-GROWING - 1 :])]
@@ -94,7 +101,7 @@ class _Watch:
 
 @check("many-calls", _tiny, seconds=180.0)
 def many_calls(subject: Subject, case: Case) -> str:
-    """The 40,000th call is right, and neither memory nor threads grow with the calls.
+    """The 40,000th call is right; memory, threads and open files do not grow with the calls.
 
     Returns what is no failure: that there was no time for so many calls, or that they get slower.
     """
@@ -153,3 +160,11 @@ def _threads() -> int:
         return len(os.listdir("/proc/self/task"))
     except OSError:
         return threading.active_count()
+
+
+def _files() -> int:
+    """Return how many descriptors the process has open; 0 where that is not to be known."""
+    try:
+        return len(os.listdir("/proc/self/fd"))
+    except OSError:
+        return 0

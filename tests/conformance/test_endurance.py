@@ -69,6 +69,15 @@ class LeavesThreads(Counting):
         return out
 
 
+class LeavesFilesOpen(Counting):
+    """Opens a file in every tenth call and does not close it."""
+
+    def after(self, out):  # type: ignore[no-untyped-def]
+        if self.calls % 10 == 0:
+            self.kept.append(open(__file__, "rb"))  # noqa: SIM115
+        return out
+
+
 class SlowsDown(Counting):
     """Works through all earlier calls again."""
 
@@ -93,6 +102,7 @@ def test_a_right_backend_is_clean() -> None:
         (LateError, "out differs from the first call's"),
         (Leak, "memory grows by about "),
         (LeavesThreads, " more threads run after "),
+        (LeavesFilesOpen, " more files are open after "),
     ],
 )
 def test_what_goes_wrong_with_many_calls_is_a_failure(kind: type[Counting], said: str) -> None:
@@ -126,7 +136,7 @@ def test_how_far_a_slow_backend_came_is_said(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_memory_that_grows_and_stops_is_no_leak() -> None:
-    watch = _Watch(threads=[1] * 9, calls=[1000] * 9)
+    watch = _Watch(threads=[1] * 9, files=[3] * 9, calls=[1000] * 9)
     step = endurance.LEAST_GROWTH
     watch.memory = [0, step, 2 * step, *[3 * step] * 6]
     watch.judge()

@@ -34,7 +34,7 @@ models.{three_layer,deep,fully_connected,resnet,mobilenet,autoencoder,loading} m
 training training.{checks,history,optim,checkpoint,snapshot,protocol,evaluation,solver,sweeps}
 training.data.{dataset,npz,folders,digits,download,pickles,cifar10_files,cifar10,load} training.data
 training.presets
-report report.{theme,grid,plots,folders,record,page}
+report report.{theme,grid,plots,folders,record,evaluation,sweeps,page}
 conformance.{cases,reference,fast_reference,arrays,covering,space,entry}
 conformance.operations.{conv_problems,conv_space,conv,pool_problems,pool_space,pools,max_pool}
 conformance.operations.{avg_pool,conv_relu,fused_space,conv_relu_pool,conv_transpose}
@@ -46,7 +46,7 @@ conformance.{statistics,endurance,surroundings,report,coverage,properties,state,
 conformance.{helper,sequences,child,pool,worker,search,runner}
 conformance
 conformance.test_backend
-bench bench.{problems,memory,subjects,machine,timing,tables,check,comparison,scaling}
+bench bench.{problems,network,memory,subjects,machine,timing,tables,check,comparison,scaling}
 bench.{training_step,plots,page,runner,others}
 templates commands exit_status commands.{_backends,_options,_build,_probe,_progress}
 commands.{backends,bench,compare,conformance,doctor,explain,new_backend,report,sweep,train}

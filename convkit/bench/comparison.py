@@ -15,6 +15,7 @@ from convkit.bench.problems import Arrays, Problem, arrays
 from convkit.bench.subjects import backward_call, forward_call
 from convkit.bench.timing import rotated, seconds_per_call
 from convkit.errors import ConvkitError
+from convkit.gradcheck import rel_error
 
 REFERENCE = "naive"
 
@@ -98,3 +99,37 @@ def speedup_rows(
                 for name, timing in timings.items()
             ]
     return rows
+
+
+# --- the course's workloads -----------------------------------------------------------------
+
+WORKLOADS = ("conv", "pool")
+
+
+def course_problem(workload: str, images: int) -> Problem:
+    """Return the ``conv`` or ``pool`` problem of the course's notebook, with ``images`` images."""
+    if workload == "conv":
+        return Problem("conv", "conv", (images, 3, 31, 31), 25, kernel=3, stride=2, pad=1)
+    return Problem("pool", "max", (images, 3, 32, 32), 3, kernel=2, stride=2, pad=0)
+
+
+def comparison_row(
+    workload: str, direction: str, reference: tuple[str, Timing], other: tuple[str, Timing]
+) -> dict[str, Any]:
+    """Return times, speedup and the course's relative errors of a backend and its reference.
+
+    Each is given as its name and its timing.
+    """
+    (slow_name, slow), (fast_name, fast) = reference, other
+    return {
+        "workload": workload,
+        "direction": direction,
+        "reference": slow_name,
+        "backend": fast_name,
+        "reference_seconds": slow.median,
+        "seconds": fast.median,
+        "speedup": slow.median / fast.median,
+        "difference": {
+            key: rel_error(slow.results[key], fast.results[key]) for key in slow.results
+        },
+    }

@@ -11,46 +11,18 @@ import json
 from typing import Any
 
 import click
-import numpy as np
 
 from convkit import registry
-from convkit.bench.comparison import REFERENCE, Timing, measure
-from convkit.bench.problems import Problem
+from convkit.bench.comparison import (
+    REFERENCE,
+    WORKLOADS,
+    comparison_row,
+    course_problem,
+    measure,
+)
 from convkit.commands._backends import load_quietly
 
-WORKLOADS = ("conv", "pool")
 DTYPE = "float64"
-
-
-def make_problem(workload: str, images: int) -> Problem:
-    """The course's ``conv`` or ``pool`` problem, with ``images`` images."""
-    if workload == "conv":
-        return Problem("conv", "conv", (images, 3, 31, 31), 25, kernel=3, stride=2, pad=1)
-    return Problem("pool", "max", (images, 3, 32, 32), 3, kernel=2, stride=2, pad=0)
-
-
-def difference(x: Any, y: Any) -> float:
-    """The course's relative error: the largest |x - y| / max(1e-8, |x| + |y|)."""
-    return float(np.max(np.abs(x - y) / np.maximum(1e-8, np.abs(x) + np.abs(y)), initial=0.0))
-
-
-def compare_pair(
-    workload: str, direction: str, reference: tuple[str, Timing], other: tuple[str, Timing]
-) -> dict[str, Any]:
-    """One block of the output, as data."""
-    (slow_name, slow), (fast_name, fast) = reference, other
-    return {
-        "workload": workload,
-        "direction": direction,
-        "reference": slow_name,
-        "backend": fast_name,
-        "reference_seconds": slow.median,
-        "seconds": fast.median,
-        "speedup": slow.median / fast.median,
-        "difference": {
-            key: difference(slow.results[key], fast.results[key]) for key in slow.results
-        },
-    }
 
 
 def block(row: dict[str, Any]) -> str:
@@ -92,12 +64,12 @@ def compare(
     others = _others(names, reference)
     rows = []
     for kind in WORKLOADS if workload == "all" else (workload,):
-        timings = measure(make_problem(kind, images), [reference, *others], DTYPE, rounds)
+        timings = measure(course_problem(kind, images), [reference, *others], DTYPE, rounds)
         for other in others:
             if not as_json:
                 click.echo(f"--- {kind}: {other} against {reference} ---")
             for direction, by_name in timings.items():
-                row = compare_pair(
+                row = comparison_row(
                     kind, direction, (reference, by_name[reference]), (other, by_name[other])
                 )
                 rows.append(row)

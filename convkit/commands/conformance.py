@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convkit.errors import BackendNotFoundError, ParameterError
+from convkit.files import write_text
 
 if TYPE_CHECKING:
-    from convkit.conformance import Report, Result
+    from convkit.conformance import Result
 
 
 MOST_JOBS = 8
@@ -94,9 +95,11 @@ def command(
 
         click.echo(table(shares(report.results, level, seed), every=True) + "\n")
     click.echo(report.text(name))
-    _write(json_path, report.to_json() if json_path else "")
-    _write(junit_path, report.to_junit() if junit_path else "")
-    return _status(report)
+    if json_path is not None:
+        write_text(json_path, report.to_json())
+    if junit_path is not None:
+        write_text(junit_path, report.to_junit())
+    return 0 if report.ok else 1
 
 
 def _one_per_core() -> int:
@@ -115,18 +118,5 @@ def _search(name: str, duration: str, **options: Any) -> int:
     return 1 if found.failures or not found.counts["pass"] else 0
 
 
-def _status(report: Report) -> int:
-    return 0 if report.ok else 1
-
-
 def _progress(result: Result) -> None:
     click.echo(f"\r{result.check:22}{result.op:16}", nl=False, err=True)
-
-
-def _write(path: Path | None, text: str) -> None:
-    """Write a report to a temporary file and rename it, so that none is ever half written."""
-    if path is None:
-        return
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,8 @@ import click
 
 from convkit.commands._build import choose_backend, limit_threads, load, make_solver, settings_of
 from convkit.commands._options import TrainOptions, training_options
-from convkit.report import plots
-from convkit.report.folders import NewFolder, check_free, new_folder
+from convkit.report.folders import check_free, new_folder
+from convkit.report.sweeps import draw_sweep, write_tables
 from convkit.training.sweeps import SWEEPS, SweepResult, run_sweep
 
 CHOICES = [name.replace("_", "-") for name in SWEEPS]
@@ -45,7 +43,10 @@ def sweep(options: TrainOptions, over: str) -> None:
         new_folder(options.out, options.name, stem) as target,
         limit_threads(settings_of(options), backend),
     ):
-        _write(target, over, _results(over, run_sweep(parameter, build)))
+        results = _results(over, run_sweep(parameter, build))
+        write_tables(target.work, parameter, results)
+        target.worth_keeping = True
+        draw_sweep(target.work, parameter, results)
     click.echo(f"Plots: {target.final / 'loss.png'} and {target.final / 'accuracy.png'}")
 
 
@@ -69,25 +70,3 @@ def _line(over: str, result: SweepResult) -> str:
         f"{over} {result.label}: best val_acc {result.best_val_acc:.4f} "
         f"in {result.seconds:.1f} s{note}"
     )
-
-
-def _write(target: NewFolder, over: str, results: list[SweepResult]) -> None:
-    """Each training's history, ``sweep.csv``, and then two plots."""
-    folder = target.work
-    losses, accuracies = {}, {}
-    for result in results:
-        history = result.history
-        losses[result.label] = (range(1, len(history.losses) + 1), plots.smooth(history.losses))
-        accuracies[result.label] = (history.accuracy_iterations, history.val_accs)
-        history.to_csv(folder / f"history-{result.label}.csv")
-    with open(folder / "sweep.csv", "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([over.replace("-", "_"), "best_val_acc", "seconds", "stopped"])
-        for result in results:
-            writer.writerow(
-                [result.label, result.best_val_acc, f"{result.seconds:.3f}", result.stopped or ""]
-            )
-    target.worth_keeping = True
-    draw = partial(plots.sweep_curves, over=over.replace("-", " "))
-    plots.save(draw(losses, ylabel="loss"), folder / "loss.png")  # type: ignore[arg-type]
-    plots.save(draw(accuracies, ylabel="validation accuracy"), folder / "accuracy.png")

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import platform
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from convkit import registry
 from convkit.bench.comparison import speedup_rows
-from convkit.bench.problems import Problem
+from convkit.bench.network import first_layer_problems
 from convkit.commands._backends import backend_rows, load_quietly, text_table
 from convkit.commands._build import (
     choose_backend,
@@ -30,30 +26,19 @@ from convkit.commands._build import (
 from convkit.commands._options import TrainOptions, training_options
 from convkit.commands._progress import on_terminal, progress_bar
 from convkit.exit_status import EXIT_INTERRUPTED
-from convkit.models import Conv, MaxPool, archive
+from convkit.models import archive
 from convkit.names import printable
 from convkit.optional import require
+from convkit.report.evaluation import add_test, data_counts, record_of
 from convkit.report.folders import NewFolder, check_free, new_folder
 from convkit.report.page import REPORT_FILE, write_report
-from convkit.report.record import Mistakes, RunRecord, save_learned, save_record
+from convkit.report.record import RunRecord, save_learned, save_record
 from convkit.training.checks import first_loss_remark
-from convkit.training.data import Dataset, picture
-from convkit.training.evaluation import confusion_matrix
+from convkit.training.data import Dataset
 from convkit.training.solver import Progress, Solver
-from convkit.version import DISTRIBUTION
 
-MOST_MISTAKES = 20
 #: Packages that are used after training: a missing one must be reported before it.
 NEEDED_LATER = ("safetensors", "jinja2")
-PACKAGES = (
-    DISTRIBUTION,
-    "numpy",
-    "pluggy",
-    "click",
-    "matplotlib",
-    "scikit-learn",
-    "safetensors",
-)
 
 
 @click.command()
@@ -98,12 +83,20 @@ def train(options: TrainOptions, speedups: bool) -> int:
                 archive.metadata(model),
             )
             folder.worth_keeping = True
-            record = _record(
-                options, settings, data, solver, started, seconds, backend.name, speeds
+            record = record_of(
+                solver,
+                data,
+                started=started,
+                seconds=seconds,
+                settings=settings,
+                backend=backend.name,
+                backends=backend_rows(),
+                speedups=speeds,
+                metadata=archive.metadata(model),
             )
             record.name = folder.final.name
             save_record(record, folder.work)
-            _test(record, data, solver)
+            add_test(record, data, solver)
             _report(record, folder)
         except KeyboardInterrupt:
             click.echo(f"\nInterrupted: no report; what was learned is in {folder.final}")
@@ -157,38 +150,15 @@ def _remarking(classes: int, then: Callable[[Progress], None] | None) -> Callabl
 
 def _data_line(name: str, data: Dataset) -> str:
     shape = "x".join(map(str, data["X_train"].shape[1:]))
-    counts = ", ".join(f"{count:,} {part}" for part, count in _counts(data).items())
+    counts = ", ".join(f"{count:,} {part}" for part, count in data_counts(data).items())
     return f"{name}: {counts} images {shape} in {len(data['class_names'])} classes"
 
 
-def _counts(data: Dataset) -> dict[str, int]:
-    """The number of images in each part."""
-    return {
-        "training": len(data["y_train"]),
-        "validation": len(data["y_val"]),
-        "test": len(data["y_test"]),
-    }
-
-
 def _speeds(settings: Mapping[str, Any], data: Dataset, chosen: str) -> list[dict[str, Any]]:
-    """Every built-in backend and the chosen one, timed on the network's first layer.
-
-    The batch is small, so that the naive loops take about a second. A network without convolutions
-    has no rows.
-    """
+    """Every built-in backend and the chosen one, timed on the network's first layer."""
     builtin = [record.name for record in registry.backends() if record.builtin]
     names = load_quietly(dict.fromkeys([*builtin, chosen]))
-    first, *others = layers_of(settings, data)
-    conv = first.layer
-    if not isinstance(conv, Conv):
-        return []
-    filters, *size = first.out_shape
-    images = int(np.clip(20_000 // (filters * math.prod(size)), 2, settings["batch_size"]))
-    geometry: Any = (conv.kernel, conv.stride, conv.pad)  # of these networks: one for all axes
-    problems = [Problem("conv", "conv", (images, *first.shape), filters, *geometry)]
-    if any(isinstance(place.layer, MaxPool) for place in others):
-        shape = (images, filters, *size)
-        problems.append(Problem("pool", "max", shape, filters, 2, stride=2, pad=0))
+    problems = first_layer_problems(layers_of(settings, data), settings["batch_size"])
     return speedup_rows(problems, names, settings["dtype"], rounds=3)
 
 
@@ -204,69 +174,6 @@ def _backend_table(chosen: str, speeds: list[dict[str, Any]]) -> str:
     table = text_table(["  backend", "state", *operations], rows, numbers=len(operations))
     legend = f"* trains this network{'; speeds are multiples of naive' if operations else ''}"
     return f"{table}\n{legend}"
-
-
-def _record(
-    options: TrainOptions,
-    settings: dict[str, Any],
-    data: Dataset,
-    solver: Solver,
-    started: datetime,
-    seconds: float,
-    backend: str,
-    speeds: list[dict[str, Any]],
-) -> RunRecord:
-    """Gather everything the report shows but the results of the test."""
-    classes = list(data["class_names"])
-    model: Any = solver.model
-    return RunRecord(
-        name="",
-        started=f"{started:%Y-%m-%d %H:%M}",
-        seconds=seconds,
-        stopped=solver.stopped,
-        backend=backend,
-        settings=settings,
-        data={
-            "name": printable(options.data),
-            "shape": "×".join(map(str, data["X_train"].shape[1:])),
-            **_counts(data),
-        },
-        classes=classes,
-        results={
-            "best_val_acc": float(solver.best_val_acc),
-            "images_per_second": solver.iteration * settings["batch_size"] / seconds,
-            "parameters": sum(value.size for value in model.params.values()),
-        },
-        confusion=np.zeros((len(classes), len(classes)), np.int64).tolist(),
-        backends=backend_rows(),
-        speedups=speeds,
-        versions=_versions(),
-        history=solver.history,
-        weights=model.params | model.buffers,
-        metadata=archive.metadata(model),
-    )
-
-
-def _test(record: RunRecord, data: Dataset, solver: Solver) -> None:
-    """Test the network, and put the results into the record."""
-    true = data["y_test"]
-    # Where training diverged, the weights may be too large for what is computed with them.
-    with np.errstate(over="ignore", invalid="ignore"):
-        predicted = solver.predict(data["X_test"])
-    wrong = np.flatnonzero(true != predicted)[:MOST_MISTAKES]
-    record.results = {"test_acc": float(np.mean(true == predicted)), **record.results}
-    record.confusion = confusion_matrix(true, predicted, len(record.classes)).tolist()
-    record.mistakes = Mistakes(picture(data, data["X_test"][wrong]), true[wrong], predicted[wrong])
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "system": platform.platform(terse=True)}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def _result_line(record: RunRecord) -> str:

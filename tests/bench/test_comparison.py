@@ -94,3 +94,22 @@ def test_the_data_are_the_same_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     comparison.measure(POOL, ["naive", "im2col_numpy"], "float32", rounds=1)
     assert seen[2] is seen[3]
     np.testing.assert_array_equal(seen[2]["x"], arrays(POOL, "float32")["x"])
+
+
+def test_the_workloads_are_the_course_s() -> None:
+    conv = comparison.course_problem("conv", 100)
+    assert conv.shapes == {
+        "x": (100, 3, 31, 31), "dout": (100, 25, 16, 16), "w": (25, 3, 3, 3), "b": (25,)
+    }  # fmt: skip
+    assert conv.parameters == {"stride": 2, "pad": 1, "groups": 1}
+    pool = comparison.course_problem("pool", 100)
+    assert pool.shapes == {"x": (100, 3, 32, 32), "dout": (100, 3, 16, 16)}
+    assert pool.parameters == {"kernel": 2, "stride": 2, "pad": 0}
+
+
+def test_a_row_has_the_ratio_of_medians_and_the_course_s_relative_error() -> None:
+    slow = comparison.Timing([3.0, 2.0, 9.0], {"out": np.array([1.0, 0.0, -2.0])})
+    fast = comparison.Timing([0.5], {"out": np.array([1.0, 0.0, -2.2])})
+    row = comparison.comparison_row("conv", "forward", ("naive", slow), ("mine", fast))
+    assert row["difference"] == {"out": pytest.approx(0.2 / 4.2)}
+    assert (row["reference"], row["backend"], row["speedup"]) == ("naive", "mine", 6)

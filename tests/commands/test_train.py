@@ -361,11 +361,11 @@ def test_ctrl_c_before_anything_is_learned_still_ends_in_a_report(
     assert (tmp_path / "a" / "report.html").is_file()
 
 
-@pytest.mark.parametrize("late", ["_record", "save_record", "write_report"])
+@pytest.mark.parametrize("late", ["record_of", "add_test", "save_record", "write_report"])
 def test_ctrl_c_after_training_keeps_the_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], late: str
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(importlib.import_module("convkit.commands.train"), late, interrupted)
@@ -456,7 +456,7 @@ def test_a_failing_picture_loses_nothing(
     assert load_record(tmp_path / "a").results["test_acc"] > 0
 
 
-@pytest.mark.parametrize("late", ["_test", "write_report"])
+@pytest.mark.parametrize("late", ["add_test", "write_report"])
 def test_a_failure_after_training_keeps_weights_history_and_settings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, late: str
 ) -> None:

@@ -18,7 +18,7 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("layer", "function"), PAIRS, ids=str)
+@pytest.mark.parametrize(("layer", "function"), PAIRS, ids=[repr(layer) for layer, _ in PAIRS])
 @pytest.mark.parametrize("shape", [(5,), (2, 3, 4)])
 def test_values_and_gradients(layer, function, shape):
     net = check_layer(layer, shape)

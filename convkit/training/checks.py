@@ -9,9 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convkit.errors import DataError, ParameterError, ShapeError
+from convkit.errors import DataError, DtypeError, ParameterError, ShapeError
 
-__all__ = ["check_at_least", "check_same_arrays", "first_loss_remark", "images_and_labels"]
+__all__ = [
+    "check_at_least",
+    "check_same_arrays",
+    "first_loss_remark",
+    "flat_labels",
+    "images_and_labels",
+]
 
 
 def images_and_labels(
@@ -23,12 +29,32 @@ def images_and_labels(
         if name not in data:
             raise ParameterError(f"data lacks {name!r}; it holds {', '.join(map(str, data))}")
     X, y = (np.asarray(data[name]) for name in names)
-    if not len(X) or y.shape != (len(X),):
+    if not len(X):
         raise ShapeError(
             f"data: X_{part} (shape {X.shape}) and y_{part} (shape {y.shape}) must be N images and "
             "N labels, N at least 1"
         )
-    return X, y
+    return X, flat_labels(f"data: y_{part}", y, len(X))
+
+
+def flat_labels(name: str, y: npt.ArrayLike, count: int) -> npt.NDArray[Any]:
+    """Return ``count`` labels, given as (N,) or (N, 1), as (N,).
+
+    Raises ShapeError for another shape, and DtypeError for labels that are not numbers.
+    """
+    labels = np.asarray(y)
+    if labels.shape == (count, 1):
+        labels = labels[:, 0]
+    if labels.shape != (count,):
+        raise ShapeError(
+            f"{name} (shape {labels.shape}) must be {count} labels, one for each of {count} images"
+        )
+    if labels.dtype.kind not in "buif":
+        raise DtypeError(
+            f"{name} ({labels.dtype}) must be the numbers of the classes; "
+            "np.unique(labels, return_inverse=True) gives them for names"
+        )
+    return labels
 
 
 def check_at_least(least: int, **counts: int | None) -> None:

@@ -19,7 +19,12 @@ import numpy.typing as npt
 
 from convkit.errors import DataError, ParameterError, ShapeError
 from convkit.training import evaluation, optim, snapshot
-from convkit.training.checks import check_at_least, check_same_arrays, images_and_labels
+from convkit.training.checks import (
+    check_at_least,
+    check_same_arrays,
+    flat_labels,
+    images_and_labels,
+)
 from convkit.training.history import History, Row
 from convkit.training.protocol import Model, Progress
 
@@ -182,9 +187,14 @@ class Solver:
     def check_accuracy(
         self, X: Array, y: Array, num_samples: int | None = None, batch_size: int = 100
     ) -> float:
-        """Return the accuracy on images X with labels y, on num_samples random ones of them."""
+        """Return the accuracy on images X with labels y, on num_samples random ones of them.
+
+        y is (N,) or (N, 1). Raises ShapeError for another shape and where there is no image, and
+        DtypeError where y does not hold numbers.
+        """
         if not len(X):
             raise ShapeError("X must hold at least one image to measure an accuracy on")
+        y = flat_labels("y", y, len(X))
         if num_samples is not None and num_samples < len(X):
             chosen = self.rng.choice(len(X), num_samples, replace=False)
             X, y = X[chosen], y[chosen]

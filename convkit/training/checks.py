@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError, DtypeError, ParameterError, ShapeError
+from convkit.training.protocol import Model
 
 __all__ = [
     "check_at_least",
     "check_same_arrays",
+    "check_state",
     "first_loss_remark",
     "flat_labels",
     "images_and_labels",
@@ -76,6 +78,34 @@ def first_loss_remark(loss: float, num_classes: int) -> str | None:
         f"The first loss is {loss:.4g}, where equal scores give ln({num_classes}) = {usual:.3g}: "
         "the images' scale, or that of the first weights, does not suit this network."
     )
+
+
+def check_state(model: Model, rng: np.random.Generator, state: Mapping[str, Any]) -> None:
+    """Raise DataError where a saved state is not one of this model and random generator."""
+    buffers = getattr(model, "buffers", {})
+    for kind in ("", "best_"):
+        check_same_arrays(model.params, state[f"{kind}params"])
+        check_same_arrays(buffers, state[f"{kind}buffers"])
+    _check_generator("the solver's generator", rng, state["rng"])
+    _check_generator("the model's generator", getattr(model, "rng", None), state["model_rng"])
+
+
+def _check_generator(
+    what: str, generator: np.random.Generator | None, state: Mapping[str, Any] | None
+) -> None:
+    """Raise DataError where a saved state is not one of this random generator's kind."""
+    own = None if generator is None else type(generator.bit_generator)
+    saved = None if state is None else state["bit_generator"]
+    if (None if own is None else own.__name__) != saved:
+        raise DataError(
+            f"expected the state of {what} {own.__name__ if own else None}, found {saved}"
+        )
+    if own is None:
+        return
+    try:
+        own().state = state
+    except (TypeError, ValueError, KeyError) as error:
+        raise DataError(f"expected the state of {what} {saved}, found another ({error})") from None
 
 
 def check_same_arrays(

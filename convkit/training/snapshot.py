@@ -19,6 +19,8 @@ from convkit.training.checkpoint import load_weights, save_weights
 __all__ = ["read", "write"]
 
 KEY = "convkit.solver"
+OPTIM = "optim."
+"""What begins the group of an update rule's arrays; the parameter's name follows."""
 GROUPS = ("params", "buffers", "best_params", "best_buffers")
 """The entries of the state that are dictionaries of arrays."""
 
@@ -29,7 +31,7 @@ def write(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     optim: dict[str, dict[str, Any]] = {}
     for name, config in state["optim"].items():
         arrays = {key: value for key, value in config.items() if isinstance(value, np.ndarray)}
-        groups[f"optim.{name}"] = arrays
+        groups[OPTIM + name] = arrays
         optim[name] = {key: value for key, value in config.items() if key not in arrays}
     tensors = {
         f"{group}/{name}": array for group, named in groups.items() for name, array in named.items()
@@ -47,8 +49,18 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     state: dict[str, Any] = json.loads(metadata[KEY])
     state |= {group: {} for group in GROUPS}
     for tensor, array in tensors.items():
-        group, _, name = tensor.partition("/")
-        of_rule = group.removeprefix("optim.")
-        target = state[group] if group in GROUPS else state["optim"][of_rule]
+        target, name = _place(state, tensor)
         target[name] = array
     return state
+
+
+def _place(state: dict[str, Any], tensor: str) -> tuple[dict[str, Any], str]:
+    """Return the dictionary that a tensor belongs to, and its name there.
+
+    A parameter's name may hold slashes, and an update rule's names of its arrays hold none.
+    """
+    if tensor.startswith(OPTIM):
+        parameter, _, name = tensor.removeprefix(OPTIM).rpartition("/")
+        return state["optim"][parameter], name
+    group, _, name = tensor.partition("/")
+    return state[group], name

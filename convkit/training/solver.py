@@ -21,7 +21,7 @@ from convkit.errors import DataError, ParameterError, ShapeError
 from convkit.training import evaluation, optim, snapshot
 from convkit.training.checks import (
     check_at_least,
-    check_same_arrays,
+    check_state,
     flat_labels,
     images_and_labels,
 )
@@ -243,7 +243,8 @@ class Solver:
                 raise DataError(
                     f"expected {name}={getattr(self, name)!r}, as this solver has, found {saved!r}"
                 )
-        check_same_arrays(self.model.params, state["params"])
+        check_state(self.model, self.rng, state)
+        # Nothing above changes the solver, and nothing below raises.
         self.iteration = state["iteration"]
         self.best_val_acc = state["best_val_acc"]
         self.best_params = dict(state["best_params"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +16,7 @@ import click
 import numpy as np
 
 from convkit import registry
-from convkit.bench.comparison import speedup_rows
+from convkit.bench.comparison import speedup_rows, times
 from convkit.bench.problems import Problem
 from convkit.commands._backends import backend_rows, load_quietly, text_table
 from convkit.commands._build import (
@@ -31,6 +31,7 @@ from convkit.commands._options import TrainOptions, training_options
 from convkit.commands._progress import on_terminal, progress_bar
 from convkit.exit_status import EXIT_INTERRUPTED
 from convkit.models import Conv, MaxPool, archive
+from convkit.models.placing import Place
 from convkit.names import printable
 from convkit.optional import require
 from convkit.report.folders import NewFolder, check_free, new_folder
@@ -43,6 +44,7 @@ from convkit.training.solver import Progress, Solver
 from convkit.version import DISTRIBUTION
 
 MOST_MISTAKES = 20
+TIMED_OUTPUTS = 20_000
 #: Packages that are used after training: a missing one must be reported before it.
 NEEDED_LATER = ("safetensors", "jinja2")
 PACKAGES = (
@@ -173,29 +175,55 @@ def _counts(data: Dataset) -> dict[str, int]:
 def _speeds(settings: Mapping[str, Any], data: Dataset, chosen: str) -> list[dict[str, Any]]:
     """Every built-in backend and the chosen one, timed on the network's first layer.
 
-    The batch is small, so that the naive loops take about a second. A network without convolutions
-    has no rows.
+    A network without convolutions has no rows.
     """
     builtin = [record.name for record in registry.backends() if record.builtin]
     names = load_quietly(dict.fromkeys([*builtin, chosen]))
-    first, *others = layers_of(settings, data)
+    problems = _timed_problems(layers_of(settings, data), settings["batch_size"])
+    return speedup_rows(problems, names, settings["dtype"], rounds=3)
+
+
+def _timed_problems(layers: Sequence[Place], batch_size: int) -> list[Problem]:
+    """The first convolution, and a pool after it where the network has one.
+
+    The naive loops take some 10 µs for each output, so a problem has about TIMED_OUTPUTS of them:
+    few images, and a crop of each where two whole ones have more.
+    """
+    first, *others = layers
     conv = first.layer
     if not isinstance(conv, Conv):
         return []
     filters, *size = first.out_shape
-    images = int(np.clip(20_000 // (filters * math.prod(size)), 2, settings["batch_size"]))
+    images = int(np.clip(TIMED_OUTPUTS // (filters * math.prod(size)), 2, max(2, batch_size)))
+    cropped = _crop(size, TIMED_OUTPUTS / (images * filters))
+    channels, *x_size = first.shape
+    least = int(np.max(conv.kernel))
+    crop = [
+        min(n, max(least, n * part // whole))
+        for n, part, whole in zip(x_size, cropped, size, strict=True)
+    ]
     geometry: Any = (conv.kernel, conv.stride, conv.pad)  # of these networks: one for all axes
-    problems = [Problem("conv", "conv", (images, *first.shape), filters, *geometry)]
+    problems = [Problem("conv", "conv", (images, channels, *crop), filters, *geometry)]
     if any(isinstance(place.layer, MaxPool) for place in others):
-        shape = (images, filters, *size)
+        shape = (images, filters, *cropped)
         problems.append(Problem("pool", "max", shape, filters, 2, stride=2, pad=0))
-    return speedup_rows(problems, names, settings["dtype"], rounds=3)
+    return problems
+
+
+def _crop(size: Sequence[int], pixels: float) -> list[int]:
+    """Return sizes of at most ``size`` and at least 2 with about so many pixels, near a square."""
+    cropped = list(size)
+    for done, axis in enumerate(np.argsort(size)):
+        side = int(max(pixels, 1) ** (1 / (len(size) - done)))
+        cropped[axis] = min(size[axis], max(2, side))
+        pixels /= cropped[axis]
+    return cropped
 
 
 def _backend_table(chosen: str, speeds: list[dict[str, Any]]) -> str:
     """State of each backend and, per operation, its speed as a multiple of naive."""
     operations = list(dict.fromkeys(row["operation"] for row in speeds))
-    factor = {(row["backend"], row["operation"]): f"{row['speedup']:.3g}x" for row in speeds}
+    factor = {(row["backend"], row["operation"]): times(row["speedup"]) for row in speeds}
     rows = []
     for row in backend_rows():
         mark = "* " if row["name"] == chosen else "  "

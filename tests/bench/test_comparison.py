@@ -94,3 +94,11 @@ def test_the_data_are_the_same_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     comparison.measure(POOL, ["naive", "im2col_numpy"], "float32", rounds=1)
     assert seen[2] is seen[3]
     np.testing.assert_array_equal(seen[2]["x"], arrays(POOL, "float32")["x"])
+
+
+@pytest.mark.parametrize(
+    ("factor", "text"),
+    [(1.0, "1x"), (2816.4, "2,820x"), (0.0123, "0.0123x"), (121.5, "122x"), (99.96, "100x")],
+)
+def test_a_speed_is_no_power_of_ten(factor: float, text: str) -> None:
+    assert comparison.times(factor) == text

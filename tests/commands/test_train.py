@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 import json
+import math
 import os
 import pty
 import re
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 from convkit import cli, models
+from convkit.models.placing import leaves
 from convkit.report.record import load_record
 from convkit.training.checkpoint import load_weights
 from convkit.training.history import History
@@ -471,3 +473,21 @@ def test_a_failure_after_training_keeps_weights_history_and_settings(
     monkeypatch.undo()
     assert cli.run(["report", str(tmp_path / "a")]) == 0
     assert (tmp_path / "a" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("size", [(8, 8), (32, 32), (224, 224), (1000, 8), (4000, 3000)])
+@pytest.mark.parametrize(("filters", "kernel", "stride"), [(32, 7, 1), (64, 7, 2), (8, 3, 1)])
+def test_what_is_timed_before_the_first_step_does_not_grow_with_the_images(
+    size: tuple[int, int], filters: int, kernel: int, stride: int
+) -> None:
+    """With images of 224x224 the naive loops took two minutes."""
+    train = importlib.import_module("convkit.commands.train")
+    first = models.Conv(filters, kernel, stride=stride, pad=kernel // 2)
+    net = models.Sequential([first, models.MaxPool(2)], input_dim=(3, *size), loss=None)
+    problems = train._timed_problems(list(leaves(net.places)), 50)
+    assert [problem.kind for problem in problems] == ["conv", "max"]
+    for problem in problems:
+        assert math.prod(problem.out_shape) <= 2 * train.TIMED_OUTPUTS
+    assert all(ours <= whole for ours, whole in zip(problems[0].x_shape[2:], size, strict=True))
+    if size == (8, 8):
+        assert problems[0].x_shape[2:] == size

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convkit.commands._options import check_writable
 from convkit.errors import BackendNotFoundError, ParameterError
+from convkit.files import write_text
 
 if TYPE_CHECKING:
     from convkit.conformance import Report, Result
@@ -78,6 +80,8 @@ def command(
         return 0
     if name is None:
         raise click.UsageError("Missing argument 'NAME'")
+    for option, path in (("--json", json_path), ("--junit", junit_path), ("--state", state)):
+        check_writable(option, path)
     jobs = jobs or _one_per_core()
     if duration:
         return _search(name, duration, seed=seed, ops=ops, state=state, jobs=jobs, maxfail=maxfail)
@@ -124,9 +128,5 @@ def _progress(result: Result) -> None:
 
 
 def _write(path: Path | None, text: str) -> None:
-    """Write a report to a temporary file and rename it, so that none is ever half written."""
-    if path is None:
-        return
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    if path is not None:
+        write_text(path, text)

@@ -24,6 +24,7 @@ from matplotlib.ticker import (
     PercentFormatter,
 )
 
+from convkit.files import write_bytes
 from convkit.names import printable
 from convkit.report.grid import image_to_unit, tile
 from convkit.report.theme import LIGHT, TEXT, WIDTH, Theme
@@ -49,7 +50,7 @@ def png_bytes(figure: Figure) -> bytes:
 
 def save(figure: Figure, path: Path) -> None:
     """Write the figure to ``path`` as PNG."""
-    path.write_bytes(png_bytes(figure))
+    write_bytes(path, png_bytes(figure))
 
 
 def smooth(values: Sequence[float], weight: float = 0.9) -> Array:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError, ParameterError, ShapeError
+from convkit.files import check_destination
 from convkit.training import evaluation, optim, snapshot
 from convkit.training.checks import (
     check_at_least,
@@ -159,6 +160,8 @@ class Solver:
         kept, and KeyboardInterrupt is raised to the caller.
         """
         self.stopped = None
+        if self.checkpoint_name is not None:
+            check_destination("checkpoint_name", f"{os.fspath(self.checkpoint_name)}_epoch_1")
         self.use(self.latest)
         try:
             # The loss tells that a run diverges; NumPy's warnings would add nothing.

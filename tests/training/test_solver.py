@@ -312,3 +312,10 @@ def test_labels_that_are_text_are_refused():
 def test_labels_of_another_shape_are_refused(shape):
     with pytest.raises(ShapeError, match=r"must be 20 labels, one for each of 20 images$"):
         make_solver().check_accuracy(np.zeros((20, 1, 4, 4)), np.zeros(shape, int))
+
+
+def test_a_folder_of_checkpoints_that_does_not_exist_is_noticed_before_the_first_step(tmp_path):
+    solver = make_solver(checkpoint_name=tmp_path / "no" / "run")
+    with pytest.raises(ParameterError, match=r"^checkpoint_name .* must be in a folder that exist"):
+        solver.train()
+    assert solver.iteration == 0

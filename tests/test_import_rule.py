@@ -31,7 +31,7 @@ models.{common,affine} models.modules.{layer,operation,weighted,norms,activation
 models.modules.{flatten,dropout,residual} models.modules
 models.{placing,steps,fusion,folding,summary,archive,sequential}
 models.{three_layer,deep,fully_connected,resnet,mobilenet,autoencoder,loading} models
-training training.{checks,history,optim,checkpoint,snapshot,protocol,evaluation,solver,sweeps}
+training training.{protocol,checks,history,optim,checkpoint,snapshot,evaluation,solver,sweeps}
 training.data.{dataset,npz,folders,digits,download,pickles,cifar10_files,cifar10,load} training.data
 training.presets
 report report.{theme,grid,plots,folders,record,evaluation,sweeps,page}

@@ -6,6 +6,7 @@ after the other, so that a slow phase of the machine affects all of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -79,6 +80,14 @@ def _warm_up(problem: Problem, backend: str, dtype: str) -> bool:
     except ConvkitError:
         return False
     return True
+
+
+def times(factor: float) -> str:
+    """Return a speed as a multiple with three digits, never as a power of ten: ``2,820x``."""
+    if not math.isfinite(factor):
+        return f"{factor}x"
+    rounded = float(f"{factor:.3g}")
+    return f"{rounded:,.0f}x" if rounded >= 100 else f"{rounded:g}x"
 
 
 def speedup_rows(

@@ -13,6 +13,7 @@ from convkit.bench.scaling import SUBJECT
 from convkit.bench.tables import PEER, geometric_mean, groups, markdown_table, ratio
 from convkit.bench.timing import Row
 from convkit.bench.training_step import BATCH, DTYPES
+from convkit.files import write_text
 
 
 def threads_summary(rows: Sequence[dict[str, Any]]) -> str:
@@ -183,4 +184,4 @@ def write(path: Path, facts: dict[str, Any], rows: Sequence[Row], extra: dict[st
     figures = plots.figures(rows, extra.get("scaling", []))
     for name, figure in figures.items():
         plots.save(figure, folder / f"{name}.png")
-    path.write_text(page(facts, rows, extra, folder.name, list(figures)), encoding="utf-8")
+    write_text(path, page(facts, rows, extra, folder.name, list(figures)))

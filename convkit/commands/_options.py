@@ -15,6 +15,8 @@ from typing import Any
 
 import click
 
+from convkit.errors import ParameterError
+from convkit.files import check_destination
 from convkit.models import MODELS
 from convkit.report.folders import FOLDER_NAME_RULE, is_folder_name
 from convkit.training.data import DATASETS
@@ -57,6 +59,16 @@ class FolderName(click.ParamType[str]):
         if not is_folder_name(value):
             self.fail(f"{value!r} must be {FOLDER_NAME_RULE}", param, ctx)
         return str(value)
+
+
+def check_writable(option: str, path: Path | None) -> None:
+    """Refuse a file that could not be written at the end, before anything is computed for it."""
+    if path is None:
+        return
+    try:
+        check_destination(option, path)
+    except ParameterError as error:
+        raise click.UsageError(str(error)) from error
 
 
 COUNT = click.IntRange(min=1)

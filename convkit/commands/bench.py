@@ -17,6 +17,7 @@ from convkit.bench.runner import run
 from convkit.bench.subjects import Ours, subjects
 from convkit.bench.timing import Effort, Row
 from convkit.commands._backends import load_quietly
+from convkit.commands._options import check_writable
 from convkit.errors import ParameterError
 
 DTYPES = ("float32", "float64")
@@ -92,6 +93,8 @@ def bench(
         raise click.UsageError(f"--{error}") from error
     if sweeps > rounds:
         raise click.UsageError(f"--sweeps (={sweeps}) must not be above --rounds (={rounds})")
+    if report is not None:
+        _check_report(report)
     names = list(backends) or load_quietly(["cython", "im2col_numpy"])
     taking_part = subjects(names, vs)
     dtypes = DTYPES if dtype == "both" else (dtype,)
@@ -123,6 +126,14 @@ def bench(
     else:
         click.echo(f"{facts['cpu']} ({facts['vectors']}), {facts['date']}")
         click.echo(tables.text(rows))
+
+
+def _check_report(report: Path) -> None:
+    """Make the page's folder, and refuse before the measurements what cannot be written."""
+    if not report.suffix:
+        raise click.UsageError(f"--report {report} must be a .md file: its plots go to {report}/")
+    report.parent.mkdir(parents=True, exist_ok=True)
+    check_writable("--report", report)
 
 
 def _others(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convkit.commands._options import check_writable
 from convkit.errors import BackendNotFoundError, ParameterError
 from convkit.files import write_text
 
@@ -79,6 +80,8 @@ def command(
         return 0
     if name is None:
         raise click.UsageError("Missing argument 'NAME'")
+    for option, path in (("--json", json_path), ("--junit", junit_path), ("--state", state)):
+        check_writable(option, path)
     jobs = jobs or _one_per_core()
     if duration:
         return _search(name, duration, seed=seed, ops=ops, state=state, jobs=jobs, maxfail=maxfail)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from convkit import registry
-from convkit.bench.comparison import speedup_rows
+from convkit.bench.comparison import speedup_rows, times
 from convkit.bench.network import first_layer_problems
 from convkit.commands._backends import backend_rows, load_quietly, text_table
 from convkit.commands._build import (
@@ -165,7 +165,7 @@ def _speeds(settings: Mapping[str, Any], data: Dataset, chosen: str) -> list[dic
 def _backend_table(chosen: str, speeds: list[dict[str, Any]]) -> str:
     """State of each backend and, per operation, its speed as a multiple of naive."""
     operations = list(dict.fromkeys(row["operation"] for row in speeds))
-    factor = {(row["backend"], row["operation"]): f"{row['speedup']:.3g}x" for row in speeds}
+    factor = {(row["backend"], row["operation"]): times(row["speedup"]) for row in speeds}
     rows = []
     for row in backend_rows():
         mark = "* " if row["name"] == chosen else "  "

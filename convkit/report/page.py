@@ -126,7 +126,8 @@ def pictures(record: RunRecord) -> list[Picture]:
                 "speedups",
                 "Backends on this machine",
                 "Bars of each backend's speed as a multiple of the naive backend's",
-                "Measured in this run, in turn with each other, on the first layer's own problem.",
+                "Measured in this run, in turn with each other, on the first layer's problem (on a "
+                "crop where images are large).",
                 lambda theme: plots.speedups(record.speedups, theme),
             )
         )

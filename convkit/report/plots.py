@@ -24,11 +24,15 @@ from matplotlib.ticker import (
     PercentFormatter,
 )
 
+from convkit.files import write_bytes
 from convkit.names import printable
 from convkit.report.grid import image_to_unit, tile
 from convkit.report.theme import LIGHT, TEXT, WIDTH, Theme
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
+
+MOST_CLASSES = 50
+"""So many classes have names in a picture; the time for more grows with their number."""
 
 
 def label(name: str) -> str:
@@ -46,7 +50,7 @@ def png_bytes(figure: Figure) -> bytes:
 
 def save(figure: Figure, path: Path) -> None:
     """Write the figure to ``path`` as PNG."""
-    path.write_bytes(png_bytes(figure))
+    write_bytes(path, png_bytes(figure))
 
 
 def smooth(values: Sequence[float], weight: float = 0.9) -> Array:
@@ -144,11 +148,17 @@ def filters(weights: Array, theme: Theme = LIGHT) -> Figure:
 def class_accuracy(
     confusion: npt.NDArray[np.integer[Any]], classes: Sequence[str], theme: Theme = LIGHT
 ) -> Figure:
-    """One bar per class: the part of its test images that was recognised."""
+    """One bar per class: the part of its test images that was recognised.
+
+    Of more than `MOST_CLASSES` classes, those that were recognised least.
+    """
     totals = confusion.sum(axis=1)
     accuracy = np.divide(
         np.diag(confusion), totals, out=np.zeros(len(totals)), where=totals > 0, dtype=float
     )
+    if len(classes) > MOST_CLASSES:
+        worst = np.sort(np.argsort(np.where(totals > 0, accuracy, 2), kind="stable")[:MOST_CLASSES])
+        accuracy, totals, classes = accuracy[worst], totals[worst], [classes[i] for i in worst]
     figure = theme.figure(WIDTH, max(2.0, 0.32 * len(classes) + 0.4))
     axes = theme.axes(figure, "", "", grid="")
     places = np.arange(len(classes))
@@ -168,7 +178,10 @@ def class_accuracy(
 def confusion_matrix(
     confusion: npt.NDArray[np.integer[Any]], classes: Sequence[str], theme: Theme = LIGHT
 ) -> Figure:
-    """Rows are the true classes, columns the predicted ones, numbers are test images."""
+    """Rows are the true classes, columns the predicted ones, numbers are test images.
+
+    More than `MOST_CLASSES` classes have their numbers in place of their names.
+    """
     figure = theme.figure(WIDTH, 4.6)
     axes = theme.axes(figure, "predicted", "true", grid="")
     totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
@@ -190,12 +203,16 @@ def confusion_matrix(
                     color=ink,
                     fontsize=TEXT,
                 )
+    axes.spines["bottom"].set_visible(False)
+    if len(classes) > MOST_CLASSES:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+        return figure
     places = np.arange(len(classes))
     long = max((len(name) for name in classes), default=0) > 3
     names = [label(name) for name in classes]
     axes.set_xticks(places, names, rotation=45 if long else 0, ha="right" if long else "center")
     axes.set_yticks(places, names)
-    axes.spines["bottom"].set_visible(False)
     return figure
 
 

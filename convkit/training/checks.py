@@ -9,9 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convkit.errors import DataError, ParameterError, ShapeError
+from convkit.errors import DataError, DtypeError, ParameterError, ShapeError
+from convkit.training.protocol import Model
 
-__all__ = ["check_at_least", "check_same_arrays", "first_loss_remark", "images_and_labels"]
+__all__ = [
+    "check_at_least",
+    "check_same_arrays",
+    "check_state",
+    "first_loss_remark",
+    "flat_labels",
+    "images_and_labels",
+]
 
 
 def images_and_labels(
@@ -23,12 +31,32 @@ def images_and_labels(
         if name not in data:
             raise ParameterError(f"data lacks {name!r}; it holds {', '.join(map(str, data))}")
     X, y = (np.asarray(data[name]) for name in names)
-    if not len(X) or y.shape != (len(X),):
+    if not len(X):
         raise ShapeError(
             f"data: X_{part} (shape {X.shape}) and y_{part} (shape {y.shape}) must be N images and "
             "N labels, N at least 1"
         )
-    return X, y
+    return X, flat_labels(f"data: y_{part}", y, len(X))
+
+
+def flat_labels(name: str, y: npt.ArrayLike, count: int) -> npt.NDArray[Any]:
+    """Return ``count`` labels, given as (N,) or (N, 1), as (N,).
+
+    Raises ShapeError for another shape, and DtypeError for labels that are not numbers.
+    """
+    labels = np.asarray(y)
+    if labels.shape == (count, 1):
+        labels = labels[:, 0]
+    if labels.shape != (count,):
+        raise ShapeError(
+            f"{name} (shape {labels.shape}) must be {count} labels, one for each of {count} images"
+        )
+    if labels.dtype.kind not in "buif":
+        raise DtypeError(
+            f"{name} ({labels.dtype}) must be the numbers of the classes; "
+            "np.unique(labels, return_inverse=True) gives them for names"
+        )
+    return labels
 
 
 def check_at_least(least: int, **counts: int | None) -> None:
@@ -50,6 +78,34 @@ def first_loss_remark(loss: float, num_classes: int) -> str | None:
         f"The first loss is {loss:.4g}, where equal scores give ln({num_classes}) = {usual:.3g}: "
         "the images' scale, or that of the first weights, does not suit this network."
     )
+
+
+def check_state(model: Model, rng: np.random.Generator, state: Mapping[str, Any]) -> None:
+    """Raise DataError where a saved state is not one of this model and random generator."""
+    buffers = getattr(model, "buffers", {})
+    for kind in ("", "best_"):
+        check_same_arrays(model.params, state[f"{kind}params"])
+        check_same_arrays(buffers, state[f"{kind}buffers"])
+    _check_generator("the solver's generator", rng, state["rng"])
+    _check_generator("the model's generator", getattr(model, "rng", None), state["model_rng"])
+
+
+def _check_generator(
+    what: str, generator: np.random.Generator | None, state: Mapping[str, Any] | None
+) -> None:
+    """Raise DataError where a saved state is not one of this random generator's kind."""
+    own = None if generator is None else type(generator.bit_generator)
+    saved = None if state is None else state["bit_generator"]
+    if (None if own is None else own.__name__) != saved:
+        raise DataError(
+            f"expected the state of {what} {own.__name__ if own else None}, found {saved}"
+        )
+    if own is None or state is None:
+        return
+    try:
+        own().state = state
+    except (TypeError, ValueError, KeyError) as error:
+        raise DataError(f"expected the state of {what} {saved}, found another ({error})") from None
 
 
 def check_same_arrays(

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import ShapeError
-from convkit.training.checks import check_at_least
+from convkit.training.checks import check_at_least, flat_labels
 from convkit.training.protocol import Model
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -39,6 +39,7 @@ def accuracy(
     """
     if not len(X):
         raise ShapeError("X must hold at least one image to measure an accuracy on")
+    y = flat_labels("y", y, len(X))
     if num_samples is not None and num_samples < len(X):
         chosen = rng.choice(len(X), num_samples, replace=False)
         X, y = X[chosen], y[chosen]

@@ -12,15 +12,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from convkit.errors import DataError
 from convkit.training.checkpoint import load_weights, save_weights
-from convkit.training.checks import check_same_arrays
+from convkit.training.checks import check_state
+from convkit.training.protocol import Model
 
 __all__ = ["check_same_run", "read", "write"]
 
 KEY = "convkit.solver"
+OPTIM = "optim."
+"""What begins the group of an update rule's arrays; the parameter's name follows."""
 GROUPS = ("params", "buffers", "best_params", "best_buffers")
 """The entries of the state that are dictionaries of arrays."""
 
@@ -31,7 +33,7 @@ def write(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     optim: dict[str, dict[str, Any]] = {}
     for name, config in state["optim"].items():
         arrays = {key: value for key, value in config.items() if isinstance(value, np.ndarray)}
-        groups[f"optim.{name}"] = arrays
+        groups[OPTIM + name] = arrays
         optim[name] = {key: value for key, value in config.items() if key not in arrays}
     tensors = {
         f"{group}/{name}": array for group, named in groups.items() for name, array in named.items()
@@ -49,9 +51,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     state: dict[str, Any] = json.loads(metadata[KEY])
     state |= {group: {} for group in GROUPS}
     for tensor, array in tensors.items():
-        group, _, name = tensor.partition("/")
-        of_rule = group.removeprefix("optim.")
-        target = state[group] if group in GROUPS else state["optim"][of_rule]
+        target, name = _place(state, tensor)
         target[name] = array
     return state
 
@@ -59,12 +59,25 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
 def check_same_run(
     state: Mapping[str, Any],
     settings: Mapping[str, Any],
-    params: Mapping[str, npt.NDArray[Any]],
+    model: Model,
+    rng: np.random.Generator,
 ) -> None:
-    """Raise DataError where a state is that of a run with other settings or other parameters."""
+    """Raise DataError where a state is that of a run with other settings, model or generator."""
     for name, saved in state["settings"].items():
         if settings[name] != saved:
             raise DataError(
                 f"expected {name}={settings[name]!r}, as this solver has, found {saved!r}"
             )
-    check_same_arrays(params, state["params"])
+    check_state(model, rng, state)
+
+
+def _place(state: dict[str, Any], tensor: str) -> tuple[dict[str, Any], str]:
+    """Return the dictionary that a tensor belongs to, and its name there.
+
+    A parameter's name may hold slashes, and an update rule's names of its arrays hold none.
+    """
+    if tensor.startswith(OPTIM):
+        parameter, _, name = tensor.removeprefix(OPTIM).rpartition("/")
+        return state["optim"][parameter], name
+    group, _, name = tensor.partition("/")
+    return state[group], name

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError, ParameterError
+from convkit.files import check_destination
 from convkit.training import evaluation, optim, snapshot
 from convkit.training.checks import check_at_least, images_and_labels
 from convkit.training.history import History, Row
@@ -153,6 +154,8 @@ class Solver:
         kept, and KeyboardInterrupt is raised to the caller.
         """
         self.stopped = None
+        if self.checkpoint_name is not None:
+            check_destination("checkpoint_name", f"{os.fspath(self.checkpoint_name)}_epoch_1")
         self.use(self.latest)
         try:
             # The loss tells that a run diverges; NumPy's warnings would add nothing.
@@ -181,7 +184,11 @@ class Solver:
     def check_accuracy(
         self, X: Array, y: Array, num_samples: int | None = None, batch_size: int = 100
     ) -> float:
-        """Return the accuracy on images X with labels y, on num_samples random ones of them."""
+        """Return the accuracy on images X with labels y, on num_samples random ones of them.
+
+        y is (N,) or (N, 1). Raises ShapeError for another shape and where there is no image, and
+        DtypeError where y does not hold numbers.
+        """
         return evaluation.accuracy(self.model, X, y, num_samples, batch_size, self.rng)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -222,7 +229,8 @@ class Solver:
 
         Raises DataError, and changes nothing, where it is the state of another run.
         """
-        snapshot.check_same_run(state, self._settings, self.model.params)
+        snapshot.check_same_run(state, self._settings, self.model, self.rng)
+        # Nothing above changes the solver, and nothing below raises.
         self.iteration = state["iteration"]
         self.best_val_acc = state["best_val_acc"]
         self.best_params = dict(state["best_params"])

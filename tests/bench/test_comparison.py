@@ -113,3 +113,11 @@ def test_a_row_has_the_ratio_of_medians_and_the_course_s_relative_error() -> Non
     row = comparison.comparison_row("conv", "forward", ("naive", slow), ("mine", fast))
     assert row["difference"] == {"out": pytest.approx(0.2 / 4.2)}
     assert (row["reference"], row["backend"], row["speedup"]) == ("naive", "mine", 6)
+
+
+@pytest.mark.parametrize(
+    ("factor", "text"),
+    [(1.0, "1x"), (2816.4, "2,820x"), (0.0123, "0.0123x"), (121.5, "122x"), (99.96, "100x")],
+)
+def test_a_speed_is_no_power_of_ten(factor: float, text: str) -> None:
+    assert comparison.times(factor) == text

@@ -75,3 +75,14 @@ def test_the_other_operations_have_a_table(
     assert run([*arguments, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert {row["subject"] for row in rows} == {"im2col_numpy", "torch"}
+
+
+@pytest.mark.parametrize(
+    ("report", "said"), [("page", "must be a .md file"), ("page.md", "it is a folder")]
+)
+def test_a_report_that_cannot_be_written_is_refused_before_the_measurements(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], report: str, said: str
+) -> None:
+    (tmp_path / "page.md").mkdir()
+    assert run(["bench", "--report", str(tmp_path / report)]) == 2
+    assert said in capsys.readouterr().err

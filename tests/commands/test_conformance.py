@@ -111,3 +111,13 @@ def test_a_hang_is_a_failure_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch
     hangs = [r for r in report.failures if "no answer within 0.5 s (a hang)" in r.message]
     assert {r.op for r in hangs} == {"avg_pool"}
     assert report.counts["pass"] > 20
+
+
+@pytest.mark.parametrize("option", ["--json", "--junit"])
+def test_a_destination_without_a_folder_is_refused_before_the_suite(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert cli(["conformance", "naive", option, str(tmp_path / "no" / "f")]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"{option} (='{tmp_path}/no/f') must be in a folder that exists" in printed.err

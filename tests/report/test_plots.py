@@ -160,3 +160,31 @@ def test_pyplot_is_never_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_of_5000_classes_the_worst_are_shown() -> None:
+    """A text for each of them would take minutes, and a picture beyond what PNG holds."""
+    confusion = np.zeros((5000, 5000), np.int64)
+    np.fill_diagonal(confusion, 4)
+    confusion[4321, 4321], confusion[4321, 7] = 1, 3
+    confusion[9, 9] = 0  # no images
+    names = [f"class {i}" for i in range(5000)]
+    bars = plots.class_accuracy(confusion, names)
+    (axes,) = bars.axes
+    shown = [text.get_text() for text in axes.get_yticklabels()]
+    assert len(shown) == plots.MOST_CLASSES
+    assert "class 4321" in shown
+    assert "class 9" not in shown
+    assert "25% of 4" in [text.get_text() for text in axes.texts]
+    matrix = plots.confusion_matrix(confusion, names)
+    assert len(matrix.axes[0].get_xticks()) < 20
+    for figure in (bars, matrix):
+        assert plots.png_bytes(figure).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("count", [50, 51])
+def test_names_stay_up_to_the_limit(count: int) -> None:
+    names = [f"class {i}" for i in range(count)]
+    matrix = plots.confusion_matrix(np.eye(count, dtype=np.int64), names)
+    shown = [text.get_text() for text in matrix.axes[0].get_yticklabels()]
+    assert (shown == names) == (count == 50)

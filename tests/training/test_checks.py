@@ -34,8 +34,8 @@ def test_images_and_labels_are_arrays_of_one_length():
             "data lacks 'X_test'; it holds X_train, y_train, X_val, y_val",
         ),
         ({}, "val", ShapeError, "data: X_val (shape (0,)) and y_val (shape (0,)) must be N images"),
-        ({"y_train": [0, 1]}, "train", ShapeError, "and y_train (shape (2,)) must be N images and"),
-        ({"y_train": [[0], [1], [2]]}, "train", ShapeError, "y_train (shape (3, 1)) must be N"),
+        ({"y_train": [0, 1]}, "train", ShapeError, "data: y_train (shape (2,)) must be 3 labels"),
+        ({"y_train": [[0, 1]] * 3}, "train", ShapeError, "y_train (shape (3, 2)) must be 3 labels"),
     ],
 )
 def test_other_data_are_refused(changes, part, error, message):

@@ -167,3 +167,90 @@ def assert_same_state(first, second):
             assert_same_state(one, other)
     else:
         assert first == second
+
+
+class SlashModel:
+    """A model whose parameters are named like paths, and like the groups of the file."""
+
+    def __init__(self):
+        names = ("a/b", "a", "params", "optim.a/m", "/", "a//v")
+        self.params = {name: np.arange(3.0) + place for place, name in enumerate(names)}
+
+    def loss(self, X, y=None):
+        if y is None:
+            return np.tile(sum(self.params.values()), (len(X), 1))
+        return 1.0, {name: value * len(X) for name, value in self.params.items()}
+
+
+def slash_solver(**arguments):
+    data = {"X_train": np.zeros((6, 2)), "y_train": np.arange(6) % 3}
+    data |= {"X_val": data["X_train"], "y_val": data["y_train"]}
+    settings = {"batch_size": 2, "num_iterations": 4, "update_rule": "adam", "verbose": False}
+    return Solver(SlashModel(), data, **(settings | arguments))
+
+
+def test_the_optimiser_s_arrays_of_names_with_slashes_come_back(tmp_path):
+    whole = slash_solver(rng=0)
+    whole.train()
+    half = slash_solver(rng=0, num_iterations=2)
+    half.train()
+    half.save(tmp_path / "run")
+    resumed = slash_solver(rng=0)
+    resumed.resume(tmp_path / "run")
+    for name, config in half.optim_configs.items():
+        assert set(resumed.optim_configs[name]) == set(config), name
+        np.testing.assert_array_equal(resumed.optim_configs[name]["v"], config["v"])
+    resumed.train()
+    for name, value in whole.latest[0].items():
+        np.testing.assert_array_equal(resumed.latest[0][name], value)
+
+
+@pytest.mark.parametrize("kind", ["MT19937", "Philox", "PCG64DXSM", "SFC64"])
+def test_the_state_of_another_generator_is_refused_and_nothing_changes(tmp_path, kind):
+    saved = make_solver(num_epochs=1)
+    saved.train()
+    saved.save(tmp_path / "run")
+    other = make_solver(rng=np.random.Generator(getattr(np.random, kind)(0)))
+    before = copy.deepcopy(other.state_dict())
+    with pytest.raises(
+        DataError, match=f"expected the state of the solver's generator {kind}, found PCG64$"
+    ):
+        other.resume(tmp_path / "run")
+    after = other.state_dict()
+    for key in ("iteration", "rows", "best_val_acc"):
+        assert after[key] == before[key]
+    np.testing.assert_equal(after["rng"], before["rng"])
+    np.testing.assert_equal(after["optim"], before["optim"])
+    np.testing.assert_equal(after["params"], before["params"])
+
+
+@pytest.mark.parametrize("kind", ["MT19937", "Philox", "PCG64DXSM", "SFC64"])
+def test_every_generator_of_numpy_continues_from_a_file(tmp_path, kind):
+    def generator():
+        return np.random.Generator(getattr(np.random, kind)(0))
+
+    whole = make_solver(rng=generator())
+    whole.train()
+    half = make_solver(rng=generator(), num_epochs=2)
+    half.train()
+    half.save(tmp_path / "run")
+    resumed = make_solver(rng=generator())
+    resumed.resume(tmp_path / "run")
+    resumed.train()
+    assert_same_run(whole, resumed)
+
+
+@pytest.mark.parametrize("damage", ["rng", "model_rng", "buffers", "best_params", "best_buffers"])
+def test_a_damaged_state_changes_nothing(damage):
+    saved = make_solver("deep", num_epochs=1)
+    saved.train()
+    state = saved.state_dict()
+    if damage.endswith("rng"):
+        state[damage] = {**state[damage], "state": {}}
+    else:
+        state[damage] = dict(list(state[damage].items())[1:])
+    solver = make_solver("deep")
+    before = copy.deepcopy(solver.state_dict())
+    with pytest.raises(DataError):
+        solver.load_state_dict(state)
+    np.testing.assert_equal(solver.state_dict(), before)

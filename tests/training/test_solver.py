@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from convkit import ParameterError, ShapeError
+from convkit import DtypeError, ParameterError, ShapeError
 from convkit.models import ThreeLayerConvNet
 from convkit.training import solver as solver_module
 from convkit.training.optim import UPDATE_RULES
@@ -270,10 +270,52 @@ def test_bad_data():
     ):
         make_solver(without)
     with pytest.raises(
-        ShapeError, match=r"^data: X_val \(shape \(10, 1, 4, 4\)\) and y_val \(shap"
+        ShapeError, match=r"^data: y_val \(shape \(9,\)\) must be 10 labels, one for each of 10"
     ):
         make_solver(data | {"y_val": np.zeros(9, int)})
     with pytest.raises(ShapeError, match=r"^data: X_train \(shape \(0, 1, 4, 4\)\) and y_train"):
         make_solver(data | {"X_train": np.zeros((0, 1, 4, 4)), "y_train": np.zeros(0, int)})
     with pytest.raises(ShapeError, match=r"^X must hold at least one image"):
         make_solver().check_accuracy(np.zeros((0, 1, 4, 4)), np.zeros(0, int))
+
+
+def test_labels_of_shape_n_1_count_as_n_labels():
+    solver = make_solver()
+    X = np.random.default_rng(5).standard_normal((20, 1, 4, 4))
+    y = solver.predict(X)
+    y[:6] = (y[:6] + 1) % 3
+    assert solver.check_accuracy(X, y[:, None]) == 0.7
+    assert solver.check_accuracy(X, y[:, None].tolist()) == 0.7
+    assert solver.check_accuracy(X, y[:, None], num_samples=20) == 0.7
+    data = make_data()
+    column = make_solver(data | {part: data[part][:, None] for part in ("y_train", "y_val")})
+    column.train()
+    flat = make_solver(data)
+    flat.train()
+    assert column.loss_history == flat.loss_history
+    assert column.val_acc_history == flat.val_acc_history
+
+
+def test_labels_that_are_text_are_refused():
+    solver = make_solver()
+    X = np.random.default_rng(5).standard_normal((20, 1, 4, 4))
+    with pytest.raises(DtypeError, match=r"^y \(<U21\) must be the numbers of the classes; "):
+        solver.check_accuracy(X, solver.predict(X).astype(str))
+    data = make_data()
+    with pytest.raises(DtypeError, match=r"^data: y_train \(<U21\) must be the numbers"):
+        make_solver(data | {"y_train": data["y_train"].astype(str)})
+    with pytest.raises(DtypeError, match=r"^data: y_val \(object\) must be the numbers"):
+        make_solver(data | {"y_val": data["y_val"].astype(object)})
+
+
+@pytest.mark.parametrize("shape", [(20, 2), (1, 20), (19,), ()])
+def test_labels_of_another_shape_are_refused(shape):
+    with pytest.raises(ShapeError, match=r"must be 20 labels, one for each of 20 images$"):
+        make_solver().check_accuracy(np.zeros((20, 1, 4, 4)), np.zeros(shape, int))
+
+
+def test_a_folder_of_checkpoints_that_does_not_exist_is_noticed_before_the_first_step(tmp_path):
+    solver = make_solver(checkpoint_name=tmp_path / "no" / "run")
+    with pytest.raises(ParameterError, match=r"^checkpoint_name .* must be in a folder that exist"):
+        solver.train()
+    assert solver.iteration == 0

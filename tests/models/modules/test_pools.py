@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import isfunction
+
 import numpy as np
 import pytest
 from model_cases import check_layer
@@ -30,7 +32,7 @@ from convkit.models import AvgPool, GlobalAvgPool, MaxPool
         (GlobalAvgPool(), (3, 5, 4), lambda x: x.mean(axis=(2, 3))),
         (GlobalAvgPool(), (3, 7), lambda x: x.mean(axis=2)),
     ],
-    ids=repr,
+    ids=lambda value: "numpy" if isfunction(value) else repr(value),
 )
 def test_values_and_gradients(layer, shape, function):
     net = check_layer(layer, shape)

@@ -150,3 +150,103 @@ def test_other_files_called_npz(tmp_path):
     assert error_of(load_npz, tmp_path / "none.npz").endswith(
         "none.npz: expected an .npz file, found no such file"
     )
+
+
+PARTS_OF_TWO = {"y_train": np.arange(20) % 2, "y_test": np.arange(20) % 2}
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "found"),
+    [
+        (GOOD["X"], GOOD["X"] / 255, "float64 in test, uint8 in train"),
+        (GOOD["X"], GOOD["X"].astype(np.uint16), "uint16 in test, uint8 in train"),
+        (np.float32(GOOD["X"]), GOOD["X"], "uint8 in test, float32 in train"),
+        (GOOD["X"].astype(np.int16), GOOD["X"], "uint8 in test, int16 in train"),
+    ],
+)
+def test_parts_of_different_dtypes_are_refused(tmp_path, train, test, found):
+    np.savez(tmp_path / "d.npz", X_train=train, X_test=test, **PARTS_OF_TWO)
+    assert error_of(load_npz, tmp_path / "d.npz") == (
+        f"{tmp_path / 'd.npz'}: expected images of one dtype in all parts, found {found}"
+    )
+
+
+@pytest.mark.parametrize("dtype", ["u2", "i4", "f4", "f8"])
+def test_big_endian_arrays_mean_the_same_numbers(tmp_path, dtype):
+    X = GOOD["X"].astype(f"<{dtype}")
+    X[0] = 65535 if dtype == "u2" else X[0]
+    np.savez(tmp_path / "little.npz", X=X, y=GOOD["y"])
+    np.savez(tmp_path / "big.npz", X=X.astype(f">{dtype}"), y=GOOD["y"].astype(">i8"))
+    little, big = (load_npz(tmp_path / name) for name in ("little.npz", "big.npz"))
+    np.testing.assert_equal(big, little)
+    assert dtype != "u2" or big["scale"] == 1 / 65535
+
+
+def test_big_endian_beside_little_endian_is_one_dtype(tmp_path):
+    X = GOOD["X"].astype("<u2")
+    np.savez(tmp_path / "d.npz", X_train=X, X_test=X.astype(">u2"), **PARTS_OF_TWO)
+    data = load_npz(tmp_path / "d.npz")
+    assert data["scale"] == 1 / 65535
+    assert np.abs(data["X_test"]).max() <= 1
+
+
+def test_labels_of_shape_n_1(tmp_path):
+    np.savez(tmp_path / "flat.npz", **GOOD)
+    np.savez(tmp_path / "column.npz", X=GOOD["X"], y=GOOD["y"][:, None])
+    np.testing.assert_equal(load_npz(tmp_path / "column.npz"), load_npz(tmp_path / "flat.npz"))
+
+
+@pytest.mark.parametrize("dtype", ["U", "S"])
+def test_labels_that_are_texts_are_the_classes_names(tmp_path, dtype):
+    y = np.array(["dog", "cat"])[GOOD["y"]].astype(dtype)
+    np.savez(tmp_path / "d.npz", X=GOOD["X"], y=y)
+    data = load_npz(tmp_path / "d.npz")
+    assert data["class_names"] == ["cat", "dog"]
+    expected = tmp_path / "numbers.npz"
+    np.savez(expected, X=GOOD["X"], y=1 - GOOD["y"], class_names=["cat", "dog"])
+    np.testing.assert_equal(data, load_npz(expected))
+
+
+def test_labels_that_are_texts_take_the_order_of_class_names(tmp_path):
+    y = np.array(["dog", "cat"])[GOOD["y"]]
+    np.savez(tmp_path / "d.npz", X=GOOD["X"], y=y, class_names=["dog", "cat", "cow"])
+    np.savez(tmp_path / "numbers.npz", **GOOD, class_names=["dog", "cat", "cow"])
+    np.testing.assert_equal(load_npz(tmp_path / "d.npz"), load_npz(tmp_path / "numbers.npz"))
+    np.savez(tmp_path / "d.npz", X=GOOD["X"], y=y, class_names=["dog", "cow"])
+    message = error_of(load_npz, tmp_path / "d.npz")
+    assert message.endswith("expected labels among class_names, found 'cat'")
+
+
+@pytest.mark.parametrize("label", [1000, 5000, 2**31 - 1, 2**62])
+def test_a_label_beyond_all_images_is_refused(tmp_path, label):
+    y = GOOD["y"].copy()
+    y[3] = label
+    np.savez(tmp_path / "d.npz", X=GOOD["X"], y=y)
+    message = error_of(load_npz, tmp_path / "d.npz")
+    assert f"expected labels below 1000 where no class_names name them, found {label};" in message
+
+
+def test_as_many_classes_as_images_need_no_names(tmp_path):
+    np.savez(tmp_path / "d.npz", X=images(1200, 2, 2), y=np.arange(1200))
+    assert len(load_npz(tmp_path / "d.npz")["class_names"]) == 1200
+
+
+def test_class_names_as_bytes(tmp_path):
+    np.savez(tmp_path / "d.npz", **GOOD, class_names=np.array([b"cat", "Käse".encode()]))
+    assert load_npz(tmp_path / "d.npz")["class_names"] == ["cat", "Käse"]
+    np.savez(tmp_path / "d.npz", **GOOD, layout=np.bytes_(b"NCHW"))
+    assert load_npz(tmp_path / "d.npz")["X_train"].shape == (14, 1, 4, 4)
+
+
+def test_x_beside_capital_x_is_refused(tmp_path):
+    np.savez(tmp_path / "d.npz", x=GOOD["X"], **GOOD)
+    message = error_of(load_npz, tmp_path / "d.npz")
+    assert message.endswith("expected names that differ in more than case, found x and X")
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 3e38])
+def test_numbers_beyond_float32_are_refused(tmp_path, value):
+    X = GOOD["X"].astype(np.float64)
+    X[0, 0, 0, 0] = value
+    np.savez(tmp_path / "d.npz", X=X, y=GOOD["y"])
+    assert "X: expected numbers within 8.51e+37, found " in error_of(load_npz, tmp_path / "d.npz")

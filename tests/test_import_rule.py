@@ -40,9 +40,9 @@ conformance.operations.{conv_problems,conv_space,conv,pool_problems,pool_space,p
 conformance.operations.{avg_pool,conv_relu,fused_space,conv_relu_pool,conv_transpose}
 conformance.operations.{norm_reference,norm_space,norms,batch_norm,group_norm}
 conformance.operations
-conformance.{entries,catalogue,data,subject,checks,contract_checks,gradients,guard,large,problems}
-conformance.{statistics,endurance,surroundings,report,coverage,properties,state,costs,execute,board}
-conformance.{child,pool,worker,search,runner}
+conformance.{entries,catalogue,data,planes,subject,checks,contract_checks,gradients,guard,large}
+conformance.{problems,statistics,endurance,surroundings,report,coverage,properties,state,costs}
+conformance.{helper,sequences,execute,board,child,pool,worker,search,runner}
 conformance
 conformance.test_backend
 bench bench.{problems,memory,subjects,machine,timing,tables,check,comparison,scaling}

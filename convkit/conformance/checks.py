@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from convkit import bounds
 from convkit.conformance import catalogue
 from convkit.conformance.arrays import Expected, Inputs
 from convkit.conformance.cases import DTYPES, Case, case
 from convkit.conformance.data import constant_axis, expected, inputs
 from convkit.conformance.entries import ENTRIES, names
 from convkit.conformance.reference import FloatArray
-from convkit.conformance.subject import Failed, Subject
+from convkit.conformance.subject import Failed, Subject, agree
 from convkit.operations import OPERATIONS
 from convkit.spec import PAD_MODES
 
@@ -111,9 +110,7 @@ def same(subject: Subject, name: str, got: FloatArray, want: Expected, case: Cas
         random=case.data == "real",
     )
     shape(name, got, want.ref.shape, case.dtype)
-    bad = bounds.first_bad(got, want.ref, bound)
-    if bad is not None:
-        raise Failed(f"{name}{bad}")
+    agree(name, got, want.ref, bound)
 
 
 def _largest(name: str, case: Case) -> float:
@@ -144,8 +141,8 @@ def shape(name: str, got: FloatArray, wanted: tuple[int, ...], dtype: str) -> No
 def bits(name: str, got: FloatArray, before: FloatArray, what: str) -> None:
     """Raise Failed where two results differ in a bit."""
     if got.tobytes() != before.tobytes():
-        bad = bounds.first_bad(got, before) or " in the sign of a zero or the bits of a NaN"
-        raise Failed(f"{what}: {name}{bad}")
+        agree(f"{what}: {name}", got, before)
+        raise Failed(f"{what}: {name} in the sign of a zero or the bits of a NaN")
 
 
 def untouched(given: Inputs, original: Inputs) -> None:
@@ -154,7 +151,9 @@ def untouched(given: Inputs, original: Inputs) -> None:
         if now is not None and not now.flags.writeable:
             raise Failed(f"the input {name} was made read-only")
         if now is not None and before is not None and now.tobytes() != before.tobytes():
-            raise Failed(f"the input {name} was written to: {name}{bounds.first_bad(now, before)}")
+            said = f"the input {name} was written to"
+            agree(f"{said}: {name}", now, before)
+            raise Failed(f"{said}: {name} in the sign of a zero or the bits of a NaN")
 
 
 OUTS = {"out", "inferred"}
@@ -337,9 +336,7 @@ def indices(subject: Subject, case: Case) -> None:
     untouched(given, inputs(case))
     wanted = ENTRIES[case.op].indices(case, dict(given.given()))
     shape("indices", found, out.shape, "int64")
-    bad = bounds.first_bad(found.astype(np.float64), wanted.astype(np.float64))
-    if bad is not None:
-        raise Failed(f"indices{bad}")
+    agree("indices", found.astype(np.float64), wanted.astype(np.float64))
 
 
 def _separated(op: str, level: str, seed: int) -> Iterator[Case]:

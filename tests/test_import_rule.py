@@ -34,7 +34,7 @@ models.{three_layer,deep,fully_connected,resnet,mobilenet,autoencoder,loading} m
 training training.{checks,history,optim,checkpoint,snapshot,protocol,evaluation,solver,sweeps}
 training.data.{dataset,npz,folders,digits,download,pickles,cifar10_files,cifar10,load} training.data
 training.presets
-report report.{theme,grid,plots,folders,record,page}
+report report.{theme,rendering,grid,plots,folders,record,page}
 conformance.{cases,reference,fast_reference,arrays,covering,space,entry}
 conformance.operations.{conv_problems,conv_space,conv,pool_problems,pool_space,pools,max_pool}
 conformance.operations.{avg_pool,conv_relu,fused_space,conv_relu_pool,conv_transpose}
@@ -47,6 +47,7 @@ conformance
 conformance.test_backend
 bench bench.{problems,memory,subjects,machine,timing,tables,check,comparison,scaling}
 bench.{training_step,plots,page,runner,others}
+report.{heat_map,conformance_page}
 templates commands exit_status commands.{_backends,_options,_build,_probe,_progress}
 commands.{backends,bench,compare,conformance,doctor,explain,new_backend,report,sweep,train}
 cli

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convkit.errors import BackendNotFoundError, ParameterError
+from convkit.files import write_text
+from convkit.report import rendering
 
 if TYPE_CHECKING:
     from convkit.conformance import Report, Result
@@ -34,6 +36,12 @@ MOST_JOBS = 8
 )
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--junit", "junit_path", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write a page that shows the failures here.",
+)
 @click.option("--coverage", is_flag=True, help="Print what share of the space was asked.")
 @click.option("--for", "duration", default="", metavar="TIME", help="Search so long: 90s, 10m, 2h.")
 @click.option(
@@ -59,6 +67,7 @@ def command(
     maxfail: int,
     json_path: Path | None,
     junit_path: Path | None,
+    html_path: Path | None,
     coverage: bool,
     duration: str,
     state: Path | None,
@@ -79,6 +88,10 @@ def command(
     if name is None:
         raise click.UsageError("Missing argument 'NAME'")
     jobs = jobs or _one_per_core()
+    if duration and html_path is not None:
+        raise click.UsageError("--html is of a run of the suite, not of a search (--for)")
+    for option, path in (("--json", json_path), ("--junit", junit_path), ("--html", html_path)):
+        _check_destination(option, path)
     if duration:
         return _search(name, duration, seed=seed, ops=ops, state=state, jobs=jobs, maxfail=maxfail)
     if state is not None:
@@ -94,8 +107,12 @@ def command(
 
         click.echo(table(shares(report.results, level, seed), every=True) + "\n")
     click.echo(report.text(name))
-    _write(json_path, report.to_json() if json_path else "")
-    _write(junit_path, report.to_junit() if junit_path else "")
+    if json_path is not None:
+        write_text(json_path, report.to_json())
+    if junit_path is not None:
+        write_text(junit_path, report.to_junit())
+    if html_path is not None:
+        _write_page(report, name, html_path)
     return _status(report)
 
 
@@ -123,10 +140,21 @@ def _progress(result: Result) -> None:
     click.echo(f"\r{result.check:22}{result.op:16}", nl=False, err=True)
 
 
-def _write(path: Path | None, text: str) -> None:
-    """Write a report to a temporary file and rename it, so that none is ever half written."""
+def _check_destination(option: str, path: Path | None) -> None:
+    """Raise UsageError where a file cannot be written, before the run and not after it."""
     if path is None:
         return
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    folder = path.parent
+    if not folder.is_dir():
+        raise click.UsageError(f"{option} (={str(path)!r}): there is no folder {str(folder)!r}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise click.UsageError(f"{option} (={str(path)!r}): {str(folder)!r} is not writable")
+    if option == "--html":
+        rendering.engine()
+
+
+def _write_page(report: Report, name: str, path: Path) -> None:
+    from convkit.bench import machine
+    from convkit.report import conformance_page
+
+    conformance_page.write(report, name, machine.describe(), path)

@@ -34,13 +34,13 @@ models.{three_layer,deep,fully_connected,resnet,mobilenet,autoencoder,loading} m
 training training.{protocol,checks,history,optim,checkpoint,snapshot,evaluation,solver,sweeps}
 training.data.{dataset,npz,folders,digits,download,pickles,cifar10_files,cifar10,load} training.data
 training.presets
-report report.{theme,grid,plots,folders,record,evaluation,sweeps,page}
+report report.{theme,rendering,grid,plots,folders,record,evaluation,sweeps,page}
 conformance.{cases,reference,fast_reference,arrays,covering,space,entry}
 conformance.operations.{conv_problems,conv_space,conv,pool_problems,pool_space,pools,max_pool}
 conformance.operations.{avg_pool,conv_relu,fused_space,conv_relu_pool,conv_transpose}
 conformance.operations.{norm_reference,norm_space,norms,batch_norm,group_norm}
 conformance.operations
-conformance.{entries,catalogue,data,subject,checks}
+conformance.{entries,catalogue,data,planes,subject,checks}
 conformance.{value_checks,argument_checks,contract_checks,gradients,guard,large,problems}
 conformance.{statistics,endurance,surroundings,report,coverage,properties,state,costs,execute,board}
 conformance.{helper,sequences,child,pool,worker,search,runner}
@@ -48,6 +48,7 @@ conformance
 conformance.test_backend
 bench bench.{problems,network,memory,subjects,machine,timing,tables,check,comparison,scaling}
 bench.{training_step,plots,page,runner,others}
+report.{heat_map,conformance_page}
 templates commands exit_status commands.{_backends,_options,_build,_probe,_progress}
 commands.{backends,bench,compare,conformance,doctor,explain,new_backend,report,sweep,train}
 cli

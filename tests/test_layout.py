@@ -66,7 +66,7 @@ OTHERS = {
     "test_outside_torch.py": "compared with PyTorch",
     "test_outside_backends.py": "backends made of PyTorch and SciPy, put through the suite",
     "conformance/test_declining.py": "declining is never failing, whatever the check",
-    "report/test_page_in_browser.py": "the report as a browser shows it",
+    "report/test_page_in_browser.py": "the pages as a browser shows them",
 }
 
 #: Folders of tests that are about something other than a package of convkit.

@@ -12,9 +12,10 @@ import click
 from convkit.commands._options import check_writable
 from convkit.errors import BackendNotFoundError, ParameterError
 from convkit.files import write_text
+from convkit.report import rendering
 
 if TYPE_CHECKING:
-    from convkit.conformance import Result
+    from convkit.conformance import Report, Result
 
 
 MOST_JOBS = 8
@@ -36,6 +37,12 @@ MOST_JOBS = 8
 )
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--junit", "junit_path", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write a page that shows the failures here.",
+)
 @click.option("--coverage", is_flag=True, help="Print what share of the space was asked.")
 @click.option("--for", "duration", default="", metavar="TIME", help="Search so long: 90s, 10m, 2h.")
 @click.option(
@@ -61,6 +68,7 @@ def command(
     maxfail: int,
     json_path: Path | None,
     junit_path: Path | None,
+    html_path: Path | None,
     coverage: bool,
     duration: str,
     state: Path | None,
@@ -80,9 +88,14 @@ def command(
         return 0
     if name is None:
         raise click.UsageError("Missing argument 'NAME'")
-    for option, path in (("--json", json_path), ("--junit", junit_path), ("--state", state)):
+    destinations = {"--json": json_path, "--junit": junit_path, "--html": html_path}
+    for option, path in (*destinations.items(), ("--state", state)):
         check_writable(option, path)
     jobs = jobs or _one_per_core()
+    if duration and html_path is not None:
+        raise click.UsageError("--html is of a run of the suite, not of a search (--for)")
+    if html_path is not None:
+        rendering.engine()  # a missing package is noticed before the run
     if duration:
         return _search(name, duration, seed=seed, ops=ops, state=state, jobs=jobs, maxfail=maxfail)
     if state is not None:
@@ -102,6 +115,8 @@ def command(
         write_text(json_path, report.to_json())
     if junit_path is not None:
         write_text(junit_path, report.to_junit())
+    if html_path is not None:
+        _write_page(report, name, html_path)
     return 0 if report.ok else 1
 
 
@@ -123,3 +138,10 @@ def _search(name: str, duration: str, **options: Any) -> int:
 
 def _progress(result: Result) -> None:
     click.echo(f"\r{result.check:22}{result.op:16}", nl=False, err=True)
+
+
+def _write_page(report: Report, name: str, path: Path) -> None:
+    from convkit.bench import machine
+    from convkit.report import conformance_page
+
+    conformance_page.write(report, name, machine.describe(), path)

@@ -16,13 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from convkit import bounds
 from convkit.conformance.arrays import Expected, Inputs
 from convkit.conformance.cases import DTYPES, Case
 from convkit.conformance.data import expected, inputs
 from convkit.conformance.entries import ENTRIES
 from convkit.conformance.reference import FloatArray
-from convkit.conformance.subject import Failed, Subject
+from convkit.conformance.subject import Failed, Subject, agree
 
 Runner = Callable[[Subject, Case], str | None]
 """Returns where the backend is right; a text is a remark, which is no failure."""
@@ -108,9 +107,7 @@ def same(subject: Subject, name: str, got: FloatArray, want: Expected, case: Cas
         random=case.data == "real",
     )
     shape(name, got, want.ref.shape, case.dtype)
-    bad = bounds.first_bad(got, want.ref, bound)
-    if bad is not None:
-        raise Failed(f"{name}{bad}")
+    agree(name, got, want.ref, bound)
 
 
 def _largest(name: str, case: Case) -> float:
@@ -141,8 +138,8 @@ def shape(name: str, got: FloatArray, wanted: tuple[int, ...], dtype: str) -> No
 def bits(name: str, got: FloatArray, before: FloatArray, what: str) -> None:
     """Raise Failed where two results differ in a bit."""
     if got.tobytes() != before.tobytes():
-        bad = bounds.first_bad(got, before) or " in the sign of a zero or the bits of a NaN"
-        raise Failed(f"{what}: {name}{bad}")
+        agree(f"{what}: {name}", got, before)
+        raise Failed(f"{what}: {name} in the sign of a zero or the bits of a NaN")
 
 
 def untouched(given: Inputs, original: Inputs) -> None:
@@ -151,7 +148,9 @@ def untouched(given: Inputs, original: Inputs) -> None:
         if now is not None and not now.flags.writeable:
             raise Failed(f"the input {name} was made read-only")
         if now is not None and before is not None and now.tobytes() != before.tobytes():
-            raise Failed(f"the input {name} was written to: {name}{bounds.first_bad(now, before)}")
+            said = f"the input {name} was written to"
+            agree(f"{said}: {name}", now, before)
+            raise Failed(f"{said}: {name} in the sign of a zero or the bits of a NaN")
 
 
 OUTS = {"out", "inferred"}

@@ -29,6 +29,7 @@ from convkit.conformance.board import Board, Slice, dealt
 from convkit.conformance.checks import CHECKS
 from convkit.conformance.costs import Costs
 from convkit.conformance.execute import Job, Outcome, execute
+from convkit.conformance.planes import DRAWN
 from convkit.conformance.subject import Subject
 
 START_SECONDS = 120.0
@@ -91,6 +92,7 @@ class Work:
     def serve(self, subject: Subject, write: Callable[[dict[str, Any]], None]) -> None:
         """Run jobs and write a line before and after each."""
         guard.perturb_allocations()
+        drawn, known = 0, subject.facts()["expected_failures"]
         costs, order = Costs.of(self.level), iter(range(len(self.jobs)))
         if self.share is not None:
             board = Board(self.jobs, self.share.workers, self.share.board)
@@ -99,6 +101,11 @@ class Work:
         for index in order:
             write({"kind": "start", "index": index, "said": os.fstat(2).st_size})
             outcome = execute(subject, self.jobs[index], costs)
+            if outcome.plane is not None and self.jobs[index].declared(known) is None:
+                # A process takes its cases in order: the run's first failures are among its first.
+                drawn += 1
+                if drawn > DRAWN:
+                    outcome = dataclasses.replace(outcome, plane=None)
             write({"kind": "done", "index": index, "outcome": asdict(outcome)})
         write({"kind": "end"})
 
@@ -222,7 +229,7 @@ def _follow(
         with os.fdopen(read, "rb", buffering=0) as pipe:
             for line in _lines(pipe, lambda: work.seconds(running[0])):
                 said = json.loads(line)
-                outcome = Outcome(**said.get("outcome", {"status": "pass"}))
+                outcome = Outcome.of(said.get("outcome", {"status": "pass"}))
                 message = Message(
                     said["kind"], said.get("index", -1), outcome, said.get("facts", {})
                 )

@@ -15,6 +15,8 @@ from convkit.conformance.problems import chosen
 from convkit.conformance.report import Result
 
 ASKED = ("pass", "fail", "expected")
+SIZES = {1: "values", 2: "pairs", 3: "triples"}
+"""What combinations of so many features are called."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,10 @@ def shares(results: Iterable[Result], level: str, seed: int) -> list[Share]:
 
 
 def summary(found: Iterable[Share]) -> list[tuple[str, str, str, int, int, int]]:
-    """Return (operation, space, "pairs" or "triples", asked, possible, total), added up."""
+    """Return (operation, space, one of `SIZES`, asked, possible, total), added up."""
     rows: dict[tuple[str, str, str], list[int]] = {}
     for share in found:
-        size = {2: "pairs", 3: "triples"}[len(share.features)]
+        size = SIZES[len(share.features)]
         row = rows.setdefault((share.op, share.space, size), [0, 0, 0])
         for i, count in enumerate((share.asked, share.possible, share.total)):
             row[i] += count

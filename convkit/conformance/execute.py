@@ -6,14 +6,18 @@ counted as that; a case that would cost a slow backend too much is skipped and c
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from convkit.conformance import surroundings
 from convkit.conformance.cases import Case
 from convkit.conformance.checks import CHECKS
 from convkit.conformance.costs import Costs
+from convkit.conformance.planes import Plane
 from convkit.conformance.subject import NO_PART, Failed, NotApplicable, Subject, Unsupported
 from convkit.errors import BackendUnsupportedError, ConvkitError
 
@@ -25,15 +29,29 @@ class Job:
     check: str
     case: Case
 
+    def declared(self, known: Mapping[str, str]) -> str | None:
+        """Return why the backend expects the job to fail, from its ``expected_failures``."""
+        return known.get(f"{self.check}/{self.case.op}", known.get(self.check))
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job; ``case`` is set where the search shrank it to another."""
+    """What became of a job; ``case`` is set where the search shrank it to another.
+
+    ``plane`` is the result around its first wrong element, where the failure is of one.
+    """
 
     status: str
     message: str = ""
     seconds: float = 0.0
     case: str = ""
+    plane: Plane | None = None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Outcome:
+        """Return the outcome that ``dataclasses.asdict`` wrote, also where it went through JSON."""
+        plane = values.get("plane")
+        return cls(**{**values, "plane": None if plane is None else Plane.of(plane)})
 
 
 def execute(subject: Subject, job: Job, costs: Costs) -> Outcome:
@@ -44,13 +62,13 @@ def execute(subject: Subject, job: Job, costs: Costs) -> Outcome:
     if reason:
         return Outcome("skipped", reason)
     began, began_cpu = time.perf_counter(), time.process_time()
-    status, message, shrunk = _attempt(subject, job)
+    found = _attempt(subject, job)
     seconds = time.perf_counter() - began
     spent = min(seconds, time.process_time() - began_cpu)  # a busy machine makes no backend slow
     costs.spent[key] = costs.spent.get(key, 0.0) + spent
-    if status == "pass" and work:
+    if found.status == "pass" and work:
         costs.learn(key, work, seconds)
-    return Outcome(status, message, seconds, shrunk)
+    return dataclasses.replace(found, seconds=seconds)
 
 
 def _size(case: Case) -> int:
@@ -61,9 +79,8 @@ def _size(case: Case) -> int:
     return 20 * outputs + 200
 
 
-def _attempt(subject: Subject, job: Job) -> tuple[str, str, str]:
-    """Return (status, message, shrunk case)."""
-    shrunk = ""
+def _attempt(subject: Subject, job: Job) -> Outcome:
+    """Run a job and return its outcome, but for the time it took."""
     try:
         if not subject.computes(job.case.op):
             raise NotApplicable(NO_PART)
@@ -75,22 +92,20 @@ def _attempt(subject: Subject, job: Job) -> tuple[str, str, str]:
             if text := surroundings.changed(before):
                 raise Failed(text)
     except Failed as failure:
-        found = getattr(failure, "case", None)
-        shrunk = "" if found is None else str(found)
-        return "fail", _one_line(str(failure)), shrunk
-    except Unsupported as reason:
-        return "unsupported", _one_line(str(reason)), shrunk
+        case = getattr(failure, "case", None)
+        shrunk = "" if case is None else str(case)
+        return Outcome("fail", _one_line(str(failure)), case=shrunk, plane=failure.plane)
+    except (Unsupported, BackendUnsupportedError) as reason:  # the latter of a companion problem
+        return Outcome("unsupported", _one_line(str(reason)))
     except NotApplicable as reason:
-        return "n/a", _one_line(str(reason)), shrunk
-    except BackendUnsupportedError as reason:  # of another problem that the check needs
-        return "unsupported", _one_line(str(reason)), shrunk
+        return Outcome("n/a", _one_line(str(reason)))
     except ConvkitError as error:
-        return "fail", f"{type(error).__name__}: {_one_line(str(error))}", shrunk
+        return Outcome("fail", f"{type(error).__name__}: {_one_line(str(error))}")
     except Exception as error:  # supports() or info() raised, or the suite itself
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error} (at {where.filename}:{where.lineno})"
-        return "fail", _one_line(text), shrunk
-    return "pass", remark or "", shrunk
+        return Outcome("fail", _one_line(text))
+    return Outcome("pass", remark or "")
 
 
 def _one_line(text: str) -> str:

@@ -28,6 +28,8 @@ FORK_SECONDS = 15.0
 """Less, so that the hang of a grandchild is noticed by its parent and not by its grandparent."""
 A_HANG = "(a hang)"
 """Ends what is said of one, wherever it was noticed."""
+CRASHES = ("crashed with ", "ended the process", "ended that process")
+"""One of these is in what is said of a crash, wherever it was noticed."""
 PERTURB = 0x80
 """glibc fills what malloc returns with the complement of this byte: floats around 3e38."""
 

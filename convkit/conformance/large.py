@@ -18,6 +18,7 @@ from convkit.conformance.arrays import Inputs
 from convkit.conformance.cases import Case, case
 from convkit.conformance.checks import check
 from convkit.conformance.entries import ENTRIES, names
+from convkit.conformance.planes import Plane
 from convkit.conformance.reference import FloatArray
 from convkit.conformance.subject import Failed, NotApplicable, Subject
 
@@ -88,7 +89,8 @@ def _compare(subject: Subject, name: str, got: FloatArray, wanted: FloatArray) -
     bad = np.abs(got - wanted) > _tolerance(subject, wanted)
     if bad.any():
         index = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise Failed(f"{name}{list(index)} is {got[index]!r}, expected {wanted[index]!r}")
+        plane = Plane.around(name, index, got, wanted, _tolerance(subject, wanted))
+        raise Failed(f"{name}{list(index)} is {got[index]!r}, expected {wanted[index]!r}", plane)
 
 
 def _tolerance(subject: Subject, wanted: FloatArray) -> float:

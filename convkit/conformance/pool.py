@@ -22,6 +22,7 @@ from convkit.conformance import guard
 from convkit.conformance.board import Board, Slice, deal, slices
 from convkit.conformance.child import Message, Share
 from convkit.conformance.execute import Job, Outcome
+from convkit.conformance.report import NOT_RUN
 
 MAX_CRASHES = 3
 """After so many crashes or hangs in one check its later cases count as failed without being run."""
@@ -182,8 +183,8 @@ class Pool:
     def _why_not_run(self, job: Job) -> str:
         before = sum(1 for i in self._died if i < self._next and self.jobs[i].check == job.check)
         if before >= MAX_CRASHES:
-            return f"not run: {job.check} crashed or hung {MAX_CRASHES} times"
-        return f"not run: the {self.lost:g} s that a run may lose by crashes and hangs are spent"
+            return f"{NOT_RUN}{job.check} crashed or hung {MAX_CRASHES} times"
+        return f"{NOT_RUN}the {self.lost:g} s that a run may lose by crashes and hangs are spent"
 
 
 def _end_of_slice(left: Sequence[Slice], index: int) -> int:

@@ -24,7 +24,7 @@ from convkit.conformance.data import inputs
 from convkit.conformance.entries import ENTRIES
 from convkit.conformance.entry import FastResults
 from convkit.conformance.reference import FloatArray
-from convkit.conformance.subject import Failed, Subject
+from convkit.conformance.subject import Failed, Subject, agree
 
 MOST = {"quick": 300_000, "default": 3_000_000, "full": 60_000_000}
 """The largest cost of a problem at each level, in multiply-adds of its forward pass."""
@@ -94,7 +94,7 @@ def every_path(subject: Subject, case: Case) -> None:
         _ask(subject, case, given, wanted)
     for (name, now), before in zip(given.given(), originals, strict=True):
         if not np.array_equal(now, before):
-            raise Failed(f"the input {name} was written to: {name}{bounds.first_bad(now, before)}")
+            agree(f"the input {name} was written to: {name}", now, before)
 
 
 def _ask(subject: Subject, case: Case, given: Inputs, wanted: FastResults) -> None:
@@ -143,7 +143,7 @@ def _compare(
     if exact or not ENTRIES[case.op].rounds:
         shape(said, got, want.shape, case.dtype)
         if not np.array_equal(got, want):
-            raise Failed(f"{said}{bounds.first_bad(got, want)}")
+            agree(said, got, want)
         return
     name = said.rpartition(" ")[2]
     if name != "out" and ENTRIES[case.op].decided_by_rounding:

@@ -21,7 +21,7 @@ from convkit.conformance.checks import check
 from convkit.conformance.data import inputs
 from convkit.conformance.entries import ENTRIES, names
 from convkit.conformance.reference import NUMPY_MODES, FloatArray
-from convkit.conformance.subject import Failed, Subject, Unsupported
+from convkit.conformance.subject import Failed, Subject, Unsupported, agree
 from convkit.errors import BackendUnsupportedError, ConvkitError, ParameterError
 
 EXAMPLES = {"quick": 6, "default": 60, "full": 600}
@@ -31,8 +31,8 @@ SMALL = "ties-small"
 class Counterexample(Failed):
     """A failure of a search; ``case`` is what it was shrunk to."""
 
-    def __init__(self, text: str, case: Case) -> None:
-        super().__init__(text)
+    def __init__(self, error: Exception, case: Case) -> None:
+        super().__init__(str(error), getattr(error, "plane", None))
         self.case = case
 
 
@@ -106,7 +106,7 @@ def _search(holds: Law, subject: Subject, wanted: Case) -> None:
     except BackendUnsupportedError as error:  # of another problem that the law needs
         raise Unsupported(str(error)) from error
     except (Failed, ConvkitError) as error:
-        raise Counterexample(str(error), last[0]) from error
+        raise Counterexample(error, last[0]) from error
     except hypothesis.errors.Unsatisfiable:
         pass  # whatever was drawn is declined
     if not held:
@@ -169,9 +169,7 @@ def _agree(
     else:
         size = np.full(got.shape, 100.0 * terms)
         bound = 2 * bounds.normwise(size, terms, found.dtype, factor=subject.error_factor)
-    bad = bounds.first_bad(got, want, bound)
-    if bad is not None:
-        raise Failed(f"out{bad}")
+    agree("out", got, want, bound)
 
 
 def _limit(found: Case, given: Inputs) -> Any:
@@ -195,7 +193,7 @@ def symmetry(subject: Subject, case: Case) -> None:
         try:
             _agree(subject, other, got, want, own + of_out(limit))
         except Failed as failure:
-            raise Failed(f"{said}: {failure}") from failure
+            raise Failed(f"{said}: {failure}", failure.plane) from failure
 
 
 @law("vanishing")
@@ -205,9 +203,7 @@ def vanishing(subject: Subject, case: Case) -> None:
     given = inputs(case)
     results = subject.both(case, given.copies())
     for said, values, bound in ENTRIES[case.op].vanishing(case, given, results):
-        bad = bounds.first_bad(values, np.zeros_like(values), subject.error_factor * bound)
-        if bad is not None:
-            raise Failed(f"{said}{bad}")
+        agree(said, values, np.zeros_like(values), subject.error_factor * bound)
 
 
 @law("linearity")

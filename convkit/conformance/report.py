@@ -14,11 +14,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from convkit.conformance.guard import A_HANG
+from convkit.conformance.guard import A_HANG, CRASHES
+from convkit.conformance.planes import Plane
 
 STATUSES = ("pass", "fail", "expected", "unsupported", "skipped", "n/a")
 SAYING = ("declarations", "supports")
 """Checks of what a backend says; passing them alone proves nothing."""
+
+NOT_RUN = "not run: "
+"""Begins the message of a case that came after too many crashes or hangs."""
 
 HEADINGS = ("pass", "FAIL", "expected", "unsupported", "skipped (cost)", "n/a")
 
@@ -35,6 +39,8 @@ class Result:
     status: str
     message: str = ""
     seconds: float = 0.0
+    plane: Plane | None = None
+    """The result around its first wrong element; the first failures of a run have one."""
 
     def reproduce(self, name: str) -> str:
         """The command that runs this check on this case alone."""
@@ -82,6 +88,16 @@ class Report:
         """The failures in which nothing came back in time."""
         return [r for r in self.failures if A_HANG in r.message]
 
+    @property
+    def crashes(self) -> list[Result]:
+        """The failures that ended a process."""
+        return [r for r in self.failures if any(words in r.message for words in CRASHES)]
+
+    @property
+    def not_run(self) -> list[Result]:
+        """The failures of cases that came after too many crashes or hangs."""
+        return [r for r in self.failures if r.message.startswith(NOT_RUN)]
+
     def failed_checks(self) -> list[str]:
         """The names of the checks that failed, in order."""
         return list(dict.fromkeys(r.check for r in self.failures))
@@ -111,17 +127,24 @@ class Report:
             for line in lines
         )
 
-    def reasons(self) -> str:
-        """Why cases were unsupported, expected to fail or not applicable; and remarks."""
+    def remarks(self) -> list[tuple[str, str, str, int]]:
+        """Why cases were unsupported, expected to fail or not applicable; and remarks.
+
+        Each is (kind, check or operation, text, how often).
+        """
+        words = {"pass": "remark"}
         found = Counter(
-            (r.status, r.check if r.status != "unsupported" else r.op, r.message)
+            (words.get(r.status, r.status), r.check if r.status != "unsupported" else r.op,
+             r.message)
             for r in self.results
             if r.status in ("unsupported", "expected", "n/a") or (r.status == "pass" and r.message)
-        )
-        words = {"pass": "remark"}
+        )  # fmt: skip
+        return [(*key, count) for key, count in found.items()]
+
+    def reasons(self) -> str:
+        """`remarks` as text."""
         return "\n".join(
-            f"{words.get(status, status)}: {what}: {why} ({count})"
-            for (status, what, why), count in found.items()
+            f"{kind}: {what}: {why} ({count})" for kind, what, why, count in self.remarks()
         )
 
     def failure_text(self, name: str, limit: int = 20) -> str:
@@ -175,7 +198,7 @@ class Report:
                 "stopped": self.stopped,
                 "seconds": round(self.seconds, 3),
                 "counts": {s: self.counts[s] for s in STATUSES},
-                "results": [asdict(r) for r in self.results],
+                "results": [_row(r) for r in self.results],
             },
             indent=1,
         )
@@ -204,6 +227,14 @@ class Report:
             failure.text = r.reproduce(self.origin or self.backend)
         if not failed and not any(r.status == "pass" for r in found):
             ET.SubElement(test, "skipped", message=f"{found[0].status}: {found[0].message}")
+
+
+def _row(result: Result) -> dict[str, Any]:
+    """Return a result as JSON-able values, without a plane where it has none."""
+    row = asdict(result)
+    if row["plane"] is None:
+        del row["plane"]
+    return row
 
 
 def settle(

@@ -20,6 +20,7 @@ from convkit.conformance.child import Message, Work, forked, spawned
 from convkit.conformance.costs import Costs
 from convkit.conformance.entries import ENTRIES
 from convkit.conformance.execute import Job, Outcome, execute
+from convkit.conformance.planes import DRAWN
 from convkit.conformance.pool import LOST, Pool
 from convkit.conformance.report import Report, Result, settle
 from convkit.conformance.subject import NO_PART, Subject
@@ -88,6 +89,8 @@ class _Run:
     request: Request
     known: Mapping[str, str]
     progress: Progress | None
+    drawn: int = 0
+    """How many of the results kept their plane."""
 
     @property
     def enough(self) -> bool:
@@ -102,12 +105,14 @@ class _Run:
         if job.case.op in self.report.facts.get("not_asked", ()):
             return
         status, message = outcome.status, outcome.message
-        for key in (job.check, f"{job.check}/{job.case.op}"):
-            if status == "fail" and key in self.known:
-                status, message = "expected", self.known[key]
+        reason = job.declared(self.known)
+        if status == "fail" and reason is not None:
+            status, message = "expected", reason
+        plane = outcome.plane if status == "fail" and self.drawn < DRAWN else None
+        self.drawn += plane is not None
         result = Result(
             job.check, job.case.op, job.case.feature, job.case.dtype,
-            outcome.case or str(job.case), status, message, outcome.seconds,
+            outcome.case or str(job.case), status, message, outcome.seconds, plane,
         )  # fmt: skip
         self.report.results.append(result)
         if self.progress is not None:

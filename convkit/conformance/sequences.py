@@ -198,22 +198,23 @@ def _part(case: Case, number: int) -> tuple[str, ...] | None:
 class _Failures:
     """What failed, each time with the steps before it."""
 
-    found: list[tuple[str, list[str]]] = field(default_factory=list)
+    found: list[tuple[Exception, list[str]]] = field(default_factory=list)
 
     def watch(self, calls: Calls, step: Callable[..., None], *arguments: Any) -> None:
         """Make a step, and note where it fails."""
         try:
             step(*arguments)
         except (Failed, ConvkitError) as error:
-            self.found.append((str(error), list(calls.steps)))
+            self.found.append((error, list(calls.steps)))
             if guard.A_HANG in str(error):
                 raise _Hung(str(error)) from error
             raise
 
-    def text(self) -> str:
+    def shortest(self) -> Failed:
         """The failure with the fewest steps."""
-        said, steps = min(self.found, key=lambda found: len(found[1]))
-        return f"{said}; after: {'; '.join(steps)}"
+        error, steps = min(self.found, key=lambda found: len(found[1]))
+        text = f"{error}; after: {'; '.join(steps)}"
+        return Failed(text, getattr(error, "plane", None))
 
 
 def machine(subject: Subject, cases: list[Case], failures: _Failures) -> Any:
@@ -301,7 +302,7 @@ def sequences(subject: Subject, case: Case) -> None:
         # Flaky: what a backend keeps outlives a sequence, so that a repetition may differ.
         if not failures.found:
             raise
-        raise Failed(failures.text()) from error
+        raise failures.shortest() from error
     finally:
         if subject.has("set_num_threads"):
             before = info.get("threads")

@@ -17,17 +17,30 @@ from convkit import api, bounds, registry
 from convkit.conformance.arrays import Inputs
 from convkit.conformance.cases import Case
 from convkit.conformance.entries import ENTRIES
+from convkit.conformance.planes import Plane
 from convkit.conformance.reference import FloatArray
 from convkit.contract import API_VERSION
 from convkit.operations import OPERATIONS, Step, operation_of
 from convkit.plugin_check import optional_methods, required_methods
 from convkit.selection.resolve import computes_itself, handed, refusal
 
-__all__ = ["API_VERSION", "Failed", "Impostor", "NotApplicable", "Subject", "Unsupported"]
+__all__ = [
+    "API_VERSION",
+    "Failed",
+    "Impostor",
+    "NotApplicable",
+    "Subject",
+    "Unsupported",
+    "agree",
+]
 
 
 class Failed(Exception):  # noqa: N818 - a verdict, not an error of the suite
-    """A check found the backend wrong; the text says how."""
+    """A check found the backend wrong; the text says how, and ``plane`` shows where, if known."""
+
+    def __init__(self, text: str, plane: Plane | None = None) -> None:
+        super().__init__(text)
+        self.plane = plane
 
 
 class Impostor(Failed):
@@ -40,6 +53,13 @@ class Unsupported(Exception):  # noqa: N818
 
 class NotApplicable(Exception):  # noqa: N818
     """A check says nothing about this backend, and why."""
+
+
+def agree(said: str, got: FloatArray, want: FloatArray, bound: Any = 0.0) -> None:
+    """Raise Failed at the first element of a result beyond its bound; the shapes are equal."""
+    bad = bounds.first_bad(got, want, bound)
+    if bad is not None:
+        raise Failed(f"{said}{bad}", Plane.around(said, bad.index, got, want, bound))
 
 
 NO_PART = "the backend has no method for it, and convkit computes it without the backend"

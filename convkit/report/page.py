@@ -6,15 +6,15 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from matplotlib.figure import Figure
 
 from convkit.files import write_bytes, write_text
 from convkit.names import printable
-from convkit.optional import require
 from convkit.report import plots
 from convkit.report.record import RunRecord
+from convkit.report.rendering import fill
 from convkit.report.theme import DARK, LIGHT, Theme
 
 Draw: TypeAlias = Callable[[Theme], Figure]
@@ -136,19 +136,8 @@ def pictures(record: RunRecord) -> list[Picture]:
 
 def render(record: RunRecord, drawn: list[Picture]) -> str:
     """The report's HTML."""
-    jinja2: Any = require("jinja2", "the HTML report")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    template = environment.get_template("report.html.j2")
-    html: str = template.render(
-        run=record, pictures={picture.name: picture for picture in drawn}, light=LIGHT, dark=DARK
-    )
-    return printable(html)
+    named = {picture.name: picture for picture in drawn}
+    return printable(fill("report.html.j2", run=record, pictures=named))
 
 
 def write_report(record: RunRecord, folder: Path) -> list[str]:

@@ -1,17 +1,18 @@
 """The light and the dark theme of the plots.
 
-Colours are defined here and in the page's template, nowhere else. The colours of series are those
+Colours are defined here and in the pages' style sheet, nowhere else. Pages that have no plots use
+them without matplotlib. The colours of series are those
 of Okabe and Ito ("Color Universal Design", 2008), which colour-blind readers can distinguish.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 #: Width of a picture in inches and size of its text in points. The text is large for this width, so
 #: that it is readable where the picture is scaled down to a phone's width.
@@ -33,6 +34,9 @@ class Theme:
 
     def figure(self, width: float = WIDTH, height: float = 3.2) -> Figure:
         """An empty figure of ``width`` x ``height`` inches that draws without a display."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
         figure = Figure(
             figsize=(width, height), dpi=190, facecolor=self.paper, layout="constrained"
         )

@@ -1,13 +1,17 @@
 """The suite's command line: what narrows a run, what it writes, and what becomes of slow cases."""
 
 import json
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 from convkit_im2col_numpy import Im2colNumpy
+from drawn_page import Page
 
 from convkit import conformance
+from convkit.bench import machine
 from convkit.cli import run as cli
 from convkit.conformance import guard
 from convkit.conformance.costs import LEAST_SAMPLES, Costs
@@ -65,6 +69,54 @@ def test_options_narrow_the_run_and_its_reports_say_what_ran(
     assert [r["case"] for r in said["results"]] == [str(j.case) for j in wanted]
     root = ET.parse(tmp_path / "a.xml").getroot()
     assert [(s.get("name"), s.get("failures")) for s in root] == [("max_pool", "0")]
+
+
+def test_the_page_names_the_backend_and_its_machine(
+    tmp_path: Path, importable: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("jinja2", reason="pages need jinja2 (extra 'train')")
+    path, name = tmp_path / "a.html", f"{importable}:OffByOne"
+    narrowed = ["--check", "forward-exact", "--op", "max_pool", "--maxfail", "1", "--jobs", "2"]
+    path.write_text("an earlier page", encoding="utf-8")
+    assert cli(["conformance", name, "--quick", *narrowed, "--html", str(path)]) == 1
+    (line,) = (x.strip() for x in capsys.readouterr().out.splitlines() if "--case" in x)
+    found = Page(path.read_text(encoding="utf-8"))
+    assert found.words["repro"] == [line]
+    assert found.words["h1"] == ["off_by_one"]
+    assert len(found.panels) == 3
+    facts = dict(zip(found.words["dt"], found.words["dd"], strict=True))
+    assert facts["cpu"] == machine.cpu_name()
+    assert facts["numpy"] == np.__version__
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("option", ["--json", "--junit", "--html"])
+def test_a_destination_that_cannot_be_is_refused_before_the_run(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(conformance, "run", lambda *_, **__: pytest.fail("it ran"))
+    path = str(tmp_path / "none" / "a")
+    assert cli(["conformance", "im2col_numpy", option, path]) == 2
+    said = capsys.readouterr().err
+    assert f"{option} (={path!r})" in said
+    assert "there is no folder" in said
+    assert cli(["conformance", "im2col_numpy", option, str(tmp_path)]) == 2
+    assert "is a directory" in capsys.readouterr().err
+
+
+def test_a_page_without_jinja2_is_refused_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(conformance, "run", lambda *_, **__: pytest.fail("it ran"))
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert cli(["conformance", "im2col_numpy", "--html", str(tmp_path / "a.html")]) == 1
+    assert "needs the module 'jinja2'" in capsys.readouterr().err
+
+
+def test_a_search_has_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["conformance", "im2col_numpy", "--for", "1s", "--html", str(tmp_path / "a.html")]
+    assert cli(line) == 2
+    assert "--html is of a run" in capsys.readouterr().err
 
 
 def test_another_seed_draws_other_problems() -> None:

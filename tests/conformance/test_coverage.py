@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from convkit.conformance import coverage, problems
 from convkit.conformance.entries import ENTRIES
 from convkit.conformance.report import Result
@@ -45,3 +47,13 @@ def test_the_table_adds_up_pairs_and_triples() -> None:
     assert pairs.split() == ["conv", "s", "pairs", "3", "8", "37.5%"]
     assert "a x b x c" in coverage.table(shares, every=True)
     assert coverage.table([]) == ""
+
+
+@pytest.mark.parametrize("op", ENTRIES)
+def test_the_table_knows_the_tuples_of_every_operation(op: str) -> None:
+    tuples = [(space.name, names) for space in ENTRIES[op].spaces for names in space.tuples]
+    shares = [coverage.Share(op, name, names, 1, 1, 2) for name, names in tuples]
+    for every in (False, True):
+        table = coverage.table(shares, every=every)
+        assert bool(table) is bool(tuples)
+        assert sum(int(line.split()[-2]) for line in table.splitlines()[1:]) == 2 * len(tuples)

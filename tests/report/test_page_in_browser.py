@@ -1,4 +1,4 @@
-"""The report in a real browser: quiet console, every picture there, readable on a phone."""
+"""The pages in a real browser: quiet console, every picture there, readable on a phone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from run_records import run_record
 
+from convkit.conformance import CHECKS
+from convkit.conformance.planes import Plane
+from convkit.conformance.report import Report, Result
+from convkit.report import conformance_page
 from convkit.report.page import REPORT_FILE, write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -116,6 +121,35 @@ def test_long_names_do_not_break_the_phone_page(tmp_path: Path) -> None:
     assert seen.console == []
     assert seen.facts["width"] <= 390
     assert seen.facts["wide"] == []
+
+
+def conformance_run(shape: tuple[int, ...], index: tuple[int, ...]) -> str:
+    """The page of a run with a failure of every kind of drawing, and long words."""
+    got = np.random.default_rng(0).normal(0, 1e5, shape)
+    plane = Plane.around("out", index, got, np.where(got > 0, got, np.nan))
+    case = "conv x=" + ",".join(["12345"] * 40)
+    check = max(CHECKS, key=len)
+    failed = Result(check, "conv_relu_pool", "plain", "", case, "fail", "y" * 300, 0, plane)
+    declined = Result("space", "conv_relu_pool", "", "", "", "unsupported", "z" * 300)
+    report = Report("b" * 60, "quick", 0, {"exact": True}, [failed, failed, declined])
+    facts = {"cpu": "A CPU @ 1 GHz", "versions": {"numpy": "2.0"}}
+    return conformance_page.render(report, "module:Name", facts)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(
+    ("shape", "index"),
+    [((2, 3, 30, 30_000), (0, 0, 29, 29_999)), ((1, 1, 2, 3), (0, 0, 1, 1)), ((9,), (4,))],
+)
+def test_the_page_of_a_conformance_run_is_whole(
+    shape: tuple[int, ...], index: tuple[int, ...], width: int, tmp_path: Path
+) -> None:
+    seen = look(conformance_run(shape, index), tmp_path, width)
+    assert seen.console == []
+    assert seen.facts["width"] <= width
+    assert seen.facts["wide"] == []
+    assert seen.facts["scrollers"] == 0
+    assert seen.facts["smallest"] >= 12
 
 
 def test_the_look_finds_what_is_wrong(report: str, tmp_path: Path) -> None:

@@ -143,7 +143,10 @@ class OptionalExtension(build_ext):
 extension = Extension(
     "convkit_cython._kernels",
     [f"{KERNELS}/_kernels.pyx"],
-    define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+    define_macros=[
+        ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),
+        ("NPY_TARGET_VERSION", "NPY_1_22_API_VERSION"),  # memory handlers
+    ],
     libraries=[name for name, _ in LIBRARIES],
     extra_compile_args=["-O2", "-pthread", *EXTRA_FLAGS],
     extra_link_args=["-pthread", *EXTRA_FLAGS],

@@ -63,6 +63,9 @@ class Backend(Protocol):
       ``batch_norm_infer(spec, x, gamma, beta, mean, var, residual) -> out`` and
       ``group_norm_infer(spec, x, gamma, beta, residual) -> out``.
     * ``set_num_threads(n)`` and ``info() -> dict`` (dtypes, instruction set, threads).
+    * ``release_memory()`` - give back to the system what is kept of freed results' memory. A
+      backend that keeps some fills it with NaN before it is used again, if the environment
+      variable ``CONVKIT_POISON`` is set: an element that is never written then shows.
     """
 
     name: str

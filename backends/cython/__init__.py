@@ -138,6 +138,13 @@ class CythonBackend(Transposed, Activated, Norms, _kernels.Calls):
                 f"CONVKIT_NUM_THREADS (={threads!r}) must be a whole number, 1 or more; "
                 "unset it for one thread per CPU"
             )
+        pool = os.environ.get("CONVKIT_BUFFER_POOL", "").strip()
+        if pool and not (pool.isascii() and pool.isdecimal() and int(pool) < 1 << 63):
+            raise ImportError(
+                f"CONVKIT_BUFFER_POOL (={pool!r}) must be a whole number of bytes, 0 to keep none; "
+                "unset it for the default"
+            )
+        _kernels.set_buffer_pool(int(pool) if pool else None)
 
     def supports(self, spec: ConvSpec | PoolSpec | NormSpec) -> str | None:
         """None, or the reason against: windows of more than three spatial axes."""
@@ -152,19 +159,19 @@ class CythonBackend(Transposed, Activated, Norms, _kernels.Calls):
         plan = self.plan(spec)
         dx = dw = db = None
         if "dx" in needs:
-            dx = np.empty(spec.x_shape, spec.dtype)
+            dx = self.empty(spec.x_shape, spec.dtype)
             plan.backward_x(dout, w, dx)
         if "dw" in needs:
-            dw = np.empty(spec.w_shape, spec.dtype)
+            dw = self.empty(spec.w_shape, spec.dtype)
         if "db" in needs:
-            db = np.empty(spec.w_shape[:1], spec.dtype)
+            db = self.empty(spec.w_shape[:1], spec.dtype)
         if dw is not None or db is not None:
             plan.backward_w(dout, x, dw, db)
         return dx, dw, db
 
     def pool_backward(self, spec: PoolSpec, dout: Array, saved: Any) -> Array:
         """Return ``dx``."""
-        dx = np.empty(spec.x_shape, spec.dtype)
+        dx = self.empty(spec.x_shape, spec.dtype)
         self.plan(spec).backward(dout, saved, dx)
         return dx
 
@@ -176,11 +183,11 @@ class CythonBackend(Transposed, Activated, Norms, _kernels.Calls):
         A few images at a time, so that the convolution's result, already through ReLU, is pooled
         while it is in the cache, and never stored as a whole.
         """
-        out = np.empty(pool_spec.out_shape, pool_spec.dtype)
-        arg = np.empty(pool_spec.out_shape, _ARG_DTYPES[self.plan(pool_spec).arg_bytes])
+        out = self.empty(pool_spec.out_shape, pool_spec.dtype)
+        arg = self.empty(pool_spec.out_shape, _ARG_DTYPES[self.plan(pool_spec).arg_bytes])
         for part in _parts(conv_spec, _FORWARD_BYTES):
             count = part.stop - part.start
-            z = np.empty((count, *conv_spec.out_shape[1:]), conv_spec.dtype)
+            z = self.empty((count, *conv_spec.out_shape[1:]), conv_spec.dtype)
             self.plan(_of_images(conv_spec, count)).forward(x[part], w, b, z, True)
             self.plan(_of_images(pool_spec, count)).forward(z, out[part], arg[part])
             arg[part] |= -(~(out[part] > 0)).astype(arg.dtype)  # all bits: no argmax
@@ -202,8 +209,8 @@ class CythonBackend(Transposed, Activated, Norms, _kernels.Calls):
         """
         args = conv_spec, pool_spec, dout, x, w, saved
         if "dw" in needs and _pooled_dw_kernel(conv_spec, pool_spec) == "pooled":
-            dw = np.empty(conv_spec.w_shape, conv_spec.dtype)
-            db = np.empty(conv_spec.w_shape[:1], conv_spec.dtype) if "db" in needs else None
+            dw = self.empty(conv_spec.w_shape, conv_spec.dtype)
+            db = self.empty(conv_spec.w_shape[:1], conv_spec.dtype) if "db" in needs else None
             plans = self.plan(conv_spec), self.plan(pool_spec)
             if _kernels.pooled_gradients(*plans, dout, saved, x, dw, db):
                 return self._unpooled(*args, ("dx",))[0] if "dx" in needs else None, dw, db
@@ -225,7 +232,7 @@ class CythonBackend(Transposed, Activated, Norms, _kernels.Calls):
         sums.
         """
         dtype = conv_spec.dtype
-        dx = np.empty(conv_spec.x_shape, dtype) if "dx" in needs else None
+        dx = self.empty(conv_spec.x_shape, dtype) if "dx" in needs else None
         dw = np.zeros(conv_spec.w_shape, dtype) if "dw" in needs else None
         db = np.zeros(conv_spec.w_shape[:1], dtype) if "db" in needs else None
         for part in _parts(conv_spec, max(_BACKWARD_BYTES, 2 * w.nbytes)):
@@ -257,12 +264,17 @@ class CythonBackend(Transposed, Activated, Norms, _kernels.Calls):
         """Copy ``source`` to ``to``, of the same size, on all threads; for benchmarks too."""
         _kernels.copy(to, source)
 
+    def release_memory(self) -> None:
+        """Give back to the system what is kept of freed results' memory."""
+        _kernels.empty_buffer_pool()
+
     def info(self) -> dict[str, Any]:
-        """Dtypes, instruction set and threads."""
+        """Dtypes, instruction set, threads, and the bytes of the pool of result buffers."""
         return {
             "dtypes": ["float32", "float64"],
             "instruction_set": _kernels.active_isa(),
             "threads": _kernels.num_threads(),
+            "buffer_pool": _kernels.buffer_pool(),
         }
 
 

@@ -8,10 +8,15 @@ the buffer protocol costs more than a small problem takes.
 """
 
 cimport numpy as cnp
+from cpython.pycapsule cimport PyCapsule_New
+from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport strcpy
 
 from math import prod
+
+import numpy as np
 
 cnp.import_array()
 
@@ -232,23 +237,108 @@ cdef inline void *at(cnp.ndarray array) noexcept:
     return NULL if array is None else cnp.PyArray_DATA(array)
 
 
+cdef extern from "runtime/buffers.h" nogil:
+    enum:
+        CK_LEAST_BUFFER
+    void *ck_buffer_malloc(void *, size_t)
+    void *ck_buffer_calloc(void *, size_t, size_t)
+    void *ck_buffer_realloc(void *, void *, size_t)
+    void ck_buffer_free(void *, void *, size_t)
+    size_t ck_buffer_limit()
+    size_t ck_default_buffer_limit()
+    void ck_set_buffers(size_t, double)
+    void ck_empty_buffers()
+    void ck_buffer_sizes(size_t *, size_t *)
+
+
+cdef extern from "numpy/arrayobject.h":
+    ctypedef struct PyDataMemAllocator:
+        void *ctx
+        void *(*malloc)(void *, size_t) noexcept nogil
+        void *(*calloc)(void *, size_t, size_t) noexcept nogil
+        void *(*realloc)(void *, void *, size_t) noexcept nogil
+        void (*free)(void *, void *, size_t) noexcept nogil
+
+    ctypedef struct PyDataMem_Handler:
+        char name[127]
+        uint8_t version
+        PyDataMemAllocator allocator
+
+    PyObject *PyDataMem_DefaultHandler
+    object PyDataMem_SetHandler(object)
+
+
+# Arrays refer to it until they are freed, which may be after this module is gone: it is static.
+cdef PyDataMem_Handler buffers
+strcpy(buffers.name, b"convkit_buffer_pool")
+buffers.version = 1
+buffers.allocator = PyDataMemAllocator(
+    NULL, ck_buffer_malloc, ck_buffer_calloc, ck_buffer_realloc, ck_buffer_free)
+cdef object buffer_handler = PyCapsule_New(&buffers, "mem_handler", NULL)
+
+
+def set_buffer_pool(limit=None, double idle_seconds=10):
+    """Keep the memory of freed results for new ones: `limit` bytes of it, 0 for none.
+
+    By default 512 MiB, or a sixteenth of the machine's memory if that is less. What has not been
+    used for `idle_seconds` is given back to the system when the next result is made or freed.
+    """
+    ck_set_buffers(ck_default_buffer_limit() if limit is None else limit, idle_seconds)
+
+
+def empty_buffer_pool():
+    """Give back to the system what is kept."""
+    ck_empty_buffers()
+
+
+def buffer_pool():
+    """Return the pool's limit, what it keeps, and what of its memory is in use, in bytes."""
+    cdef size_t kept, used
+    ck_buffer_sizes(&kept, &used)
+    return {"limit": ck_buffer_limit(), "kept": kept, "used": used}
+
+
 cdef struct layout:
-    # a result's shape and NumPy's number of its dtype
+    # a result's shape, NumPy's number of its dtype, and its size
     int axes, dtype
-    cnp.npy_intp[5] shape
+    size_t bytes
+    cnp.npy_intp[64] shape  # NumPy allows no more axes
 
 
 cdef int lay_out(layout *to, tuple shape, dtype) except -1:
     to.axes = len(shape)
     to.dtype = dtype.num
+    to.bytes = dtype.itemsize
     for i in range(to.axes):
         to.shape[i] = shape[i]
+        to.bytes *= to.shape[i]
     return 0
 
 
-cdef inline cnp.ndarray empty(layout *of):
-    """Return a new array, its contents undefined."""
+cdef inline cnp.ndarray new(layout *of):
     return cnp.PyArray_EMPTY(of.axes, of.shape, of.dtype, 0)
+
+
+cdef cnp.ndarray new_from_pool(layout *of):
+    handler = PyDataMem_SetHandler(buffer_handler)
+    try:
+        # A handler that the user has set sees every array.
+        if <PyObject *>handler != PyDataMem_DefaultHandler:
+            PyDataMem_SetHandler(handler)
+        return new(of)
+    finally:
+        PyDataMem_SetHandler(handler)
+
+
+cdef inline cnp.ndarray empty_as(layout *of):
+    """Return a new array, its contents undefined.
+
+    All results are made here. Large ones get their memory from the pool, unless it is too small to
+    keep them; either way, the array owns it.
+    """
+    if CK_LEAST_BUFFER <= of.bytes <= ck_buffer_limit():
+        return new_from_pool(of)
+    return new(of)
 
 
 cdef void fill(idx *to, tuple values, idx missing):
@@ -334,7 +424,7 @@ cdef class ConvPlan(Plan):
         self.small = prod(spec.out_shape) * prod(spec.w_shape[1:]) <= SMALL
 
     cdef cnp.ndarray infer(self, cnp.ndarray x, cnp.ndarray w, cnp.ndarray b):
-        cdef cnp.ndarray out = empty(&self.result)
+        cdef cnp.ndarray out = empty_as(&self.result)
         self.run(x, w, b, out, False)
         return out
 
@@ -372,7 +462,6 @@ cdef class ConvPlan(Plan):
             status = self.dw_kernel.conv_dw(&self.g, ad, ax, aw, ab)
         acquire(state)
         check(status)
-
 
     def positive(self, cnp.ndarray out not None, cnp.ndarray bits not None):
         """Write a bit for each element of out into bits: whether it is above 0."""
@@ -569,6 +658,12 @@ cdef class Calls:
             plan = self.plans[key] = self.make(spec)
         return plan
 
+    def empty(self, tuple shape, dtype):
+        """Return a new array for a result, its contents undefined."""
+        cdef layout of
+        lay_out(&of, shape, dtype if isinstance(dtype, np.dtype) else np.dtype(dtype))
+        return empty_as(&of)
+
     def conv_forward(self, spec, cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b):
         """Return `out`; backward needs nothing more."""
         return (<ConvPlan?>self.known(spec)).infer(x, w, b), None
@@ -580,14 +675,14 @@ cdef class Calls:
     def pool_forward(self, spec, cnp.ndarray x not None):
         """Return `out` and, for a maximum, the index of each one in its window."""
         cdef PoolPlan plan = self.known(spec)
-        cdef cnp.ndarray out = empty(&plan.result)
-        cdef cnp.ndarray arg = empty(&plan.indices) if plan.maximum else None
+        cdef cnp.ndarray out = empty_as(&plan.result)
+        cdef cnp.ndarray arg = empty_as(&plan.indices) if plan.maximum else None
         plan.run(x, out, arg)
         return out, arg
 
     def pool_infer(self, spec, cnp.ndarray x not None):
         """Return `out`."""
         cdef PoolPlan plan = self.known(spec)
-        cdef cnp.ndarray out = empty(&plan.result)
+        cdef cnp.ndarray out = empty_as(&plan.result)
         plan.run(x, out, None)
         return out

@@ -21,6 +21,7 @@ class Activated:
     """The methods of ``conv_relu``, for a backend with convolution plans."""
 
     plan: Any
+    empty: Any
     conv_backward: Any
 
     def conv_relu_forward(
@@ -28,13 +29,13 @@ class Activated:
     ) -> tuple[Array, Bits]:
         """Return (out, saved)."""
         out = self.conv_relu_infer(spec, x, w, b)
-        bits = np.empty(-(-prod(spec.out_shape) // 16) * 2, np.uint8)
+        bits = self.empty((-(-prod(spec.out_shape) // 16) * 2,), np.uint8)
         self.plan(spec).positive(out, bits)
         return out, bits
 
     def conv_relu_infer(self, spec: ConvSpec, x: Array, w: Array, b: Array | None) -> Array:
         """Return out."""
-        out = np.empty(spec.out_shape, spec.dtype)
+        out = self.empty(spec.out_shape, spec.dtype)
         self.plan(spec).forward(x, w, b, out, True)
         return out
 
@@ -42,6 +43,6 @@ class Activated:
         self, spec: ConvSpec, dout: Array, x: Array, w: Array, saved: Bits, needs: tuple[str, ...]
     ) -> Any:
         """Return the gradients ``needs`` names, None for the others."""
-        dz = np.empty_like(dout)
+        dz = self.empty(dout.shape, dout.dtype)
         self.plan(spec).passed(dout, saved, dz)
         return self.conv_backward(spec, dz, x, w, None, needs)

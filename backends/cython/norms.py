@@ -20,6 +20,7 @@ class Norms:
     """The methods of both normalisations, for a backend with normalisation plans."""
 
     plan: Any
+    empty: Any
 
     def batch_norm_forward(
         self,
@@ -77,8 +78,8 @@ class Norms:
         statistics = np.empty(plan.statistics_shape)
         if not spec.training:
             statistics[0], statistics[1] = given
-        positive = np.empty(plan.positive_bytes, np.uint8) if keep and spec.relu else None
-        out = np.empty(spec.out_shape, spec.dtype)
+        positive = self.empty((plan.positive_bytes,), np.uint8) if keep and spec.relu else None
+        out = self.empty(spec.out_shape, spec.dtype)
         plan.forward(x, gamma, beta, residual, statistics, positive, out)
         return out, (statistics, positive)
 
@@ -94,7 +95,7 @@ class Norms:
     ) -> tuple[Array | None, ...]:
         """Return the gradients ``needs`` names, None for the others."""
         like = {"dx": x, "dgamma": gamma, "dbeta": beta, "dresidual": x}
-        grads = {name: np.empty_like(like[name]) for name in needs}
+        grads = {name: self.empty(like[name].shape, spec.dtype) for name in needs}
         self.plan(spec).backward(dout, x, gamma, *saved, *(grads.get(name) for name in like))
         names = tuple(like) if spec.has_residual else tuple(like)[:3]
         return tuple(grads.get(name) for name in names)

@@ -19,7 +19,7 @@ from convkit.spec import ConvSpec, NormSpec, PoolSpec
 if TYPE_CHECKING:
     from ._kernels import InstructionSet
 
-INTERFACE = 11
+INTERFACE = 12
 """CK_INTERFACE of the src/kernels.h that this table was written for."""
 
 _NEVER, _ALWAYS, _SOMETIMES = range(3)  # what a cost model says, as in src/kernels.h

@@ -20,6 +20,7 @@ class Transposed:
     """The methods of ``conv_transpose``, for a backend with convolution plans."""
 
     plan: Any
+    empty: Any
 
     def conv_transpose_forward(
         self, spec: ConvTransposeSpec, x: Array, w: Array, b: Array | None
@@ -31,7 +32,7 @@ class Transposed:
         self, spec: ConvTransposeSpec, x: Array, w: Array, b: Array | None
     ) -> Array:
         """Return ``out``."""
-        out = np.empty(spec.out_shape, spec.dtype)
+        out = self.empty(spec.out_shape, spec.dtype)
         self.plan(spec.adjoint).backward_x(_extended(spec, x), w, out)
         if b is not None:
             out += b.reshape(-1, *(1,) * spec.axes)
@@ -50,12 +51,12 @@ class Transposed:
         plan = self.plan(spec.adjoint)
         dx = dw = db = None
         if "dx" in needs:
-            dx = np.empty(spec.adjoint.out_shape, spec.dtype)
+            dx = self.empty(spec.adjoint.out_shape, spec.dtype)
             plan.forward(dout, w, None, dx, False)
             if dx.shape != spec.x_shape:
                 dx = np.ascontiguousarray(dx[:, :, *(slice(n) for n in spec.x_shape[2:])])
         if "dw" in needs:
-            dw = np.empty(spec.w_shape, spec.dtype)
+            dw = self.empty(spec.w_shape, spec.dtype)
             plan.backward_w(_extended(spec, x), dout, dw, None)
         if "db" in needs:
             sums = dout.sum(axis=tuple(range(2, dout.ndim)), dtype=np.float64)

@@ -12,6 +12,7 @@ import gc
 from collections.abc import Callable
 from pathlib import Path
 
+from convkit import registry
 from convkit.bench.problems import Arrays
 
 _STATUS = Path("/proc/self/status")
@@ -27,6 +28,10 @@ def _kilobytes(key: str) -> int:
 
 def _return_freed_memory() -> None:
     gc.collect()
+    for record in registry.backends():
+        release = record.method("release_memory")
+        if release is not None:
+            release()
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError):

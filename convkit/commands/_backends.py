@@ -53,7 +53,7 @@ def backend_rows() -> list[dict[str, Any]]:
     """One row per advertised backend; facts of loaded ones are empty for the others."""
     rows = []
     for record in registry.backends():
-        facts = _facts(record)
+        facts = facts_of(record)
         rows.append(
             {
                 "name": record.name,
@@ -61,24 +61,26 @@ def backend_rows() -> list[dict[str, Any]]:
                 "version": record.version,
                 "dtypes": [str(dtype) for dtype in facts.get("dtypes", ())],
                 "operations": _operations(record),
-                "instruction_set": _plain(facts.get("instruction_set")),
-                "threads": _plain(facts.get("threads")),
+                "instruction_set": facts.get("instruction_set"),
+                "threads": facts.get("threads"),
                 "distribution": record.distribution,
                 "problem": record.problem,
-                "info": {str(key): _plain(value) for key, value in facts.items()},
+                "info": facts,
             }
         )
     return rows
 
 
-def _facts(record: registry.Record) -> dict[str, Any]:
-    """The facts that ``info()`` of a backend returns; an error where it fails."""
+def facts_of(record: registry.Record) -> dict[str, Any]:
+    """What ``info()`` of a loaded backend returns, fit for JSON; an error where it fails."""
     info = record.method("info")
     try:
         facts = info() if info is not None else {}
     except Exception as error:
         return {"error": f"info() raised {type(error).__name__}: {error}"}
-    return facts if isinstance(facts, dict) else {"error": "info() must return a dict"}
+    if not isinstance(facts, dict):
+        return {"error": "info() must return a dict"}
+    return {str(key): _plain(value) for key, value in facts.items()}
 
 
 def _operations(record: registry.Record) -> list[str]:

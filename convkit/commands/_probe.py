@@ -15,13 +15,19 @@ from pathlib import Path
 def main(index: int, path: str) -> None:
     """Load the ``index``-th entry point and write its state."""
     from convkit import registry
+    from convkit.commands._backends import facts_of
     from convkit.errors import BackendLoadError
 
     record = registry.backends()[index]
     if record.state == "advertised":
         with contextlib.suppress(BackendLoadError):  # its record says why
             registry.load(record.name)
-    facts = {"state": record.state, "problem": record.problem, "traceback": record.traceback}
+    facts = {
+        "state": record.state,
+        "problem": record.problem,
+        "traceback": record.traceback,
+        "info": facts_of(record),
+    }
     Path(path).write_text(json.dumps(facts))
 
 

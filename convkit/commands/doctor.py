@@ -33,6 +33,8 @@ VARIABLES = {
     "CONVKIT_VERIFY": "the reference backend of verification",
     "CONVKIT_ISA": "the instruction set of the compiled backend",
     "CONVKIT_NUM_THREADS": "the threads of the compiled backend",
+    "CONVKIT_BUFFER_POOL": "the bytes that the compiled backend keeps of freed results' memory",
+    "CONVKIT_POISON": "for tests: memory that is used again is filled with NaN",
     "CONVKIT_CFLAGS": "flags for compiling the compiled backend",
 }
 FLAGS = ("sse4_2", "avx2", "fma", "avx512f", "avx512bw", "asimd", "sve")
@@ -46,8 +48,8 @@ class Finding(NamedTuple):
     fix: str
 
 
-def probe(index: int, record: registry.Record) -> dict[str, str]:
-    """Load a backend in a subprocess; return its state, problem and traceback."""
+def probe(index: int, record: registry.Record) -> dict[str, Any]:
+    """Load a backend in a subprocess; return its state, problem, traceback and facts."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "facts.json"
         command = [sys.executable, "-m", "convkit.commands._probe", str(index), str(path)]
@@ -65,7 +67,7 @@ def probe(index: int, record: registry.Record) -> dict[str, str]:
         except subprocess.TimeoutExpired:
             return _broken(f"loading it took longer than {TIMEOUT} s", "")
         if path.exists():
-            facts: dict[str, str] = json.loads(path.read_text())
+            facts: dict[str, Any] = json.loads(path.read_text())
             return facts
     how = f"ended the process with exit status {done.returncode}"
     if done.returncode < 0:
@@ -73,8 +75,8 @@ def probe(index: int, record: registry.Record) -> dict[str, str]:
     return _broken(f"loading it {how}", done.stderr.strip())
 
 
-def _broken(problem: str, traceback: str) -> dict[str, str]:
-    return {"state": "broken", "problem": problem, "traceback": traceback}
+def _broken(problem: str, traceback: str) -> dict[str, Any]:
+    return {"state": "broken", "problem": problem, "traceback": traceback, "info": {}}
 
 
 def backend_facts() -> list[dict[str, Any]]:
@@ -186,6 +188,13 @@ def command(ctx: click.Context, as_json: bool) -> None:
     ctx.exit(1 if findings else 0)
 
 
+def _value(value: Any) -> str:
+    """Return a fact of a backend as text."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_value(one)}" for key, one in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def _lines(
     facts: list[dict[str, Any]],
     seen: dict[str, str],
@@ -199,6 +208,7 @@ def _lines(
     lines += ["backends"]
     for entry in facts:
         lines.append(f"  {entry['name']} ({entry['distribution']}): {entry['state']}")
+        lines += [f"    {key}: {_value(value)}" for key, value in entry["info"].items()]
         lines += [f"    | {line}" for line in entry["traceback"].splitlines()]
     if not findings:
         return [*lines, "nothing is wrong"]

@@ -38,7 +38,11 @@ _PROT_NONE = 0
 
 
 def perturb_allocations() -> bool:
-    """Have malloc fill what it returns, from now on; False where the C library cannot."""
+    """Have malloc fill what it returns, from now on; False where the C library cannot.
+
+    Backends with memory of their own are asked for the same by ``CONVKIT_POISON``.
+    """
+    os.environ["CONVKIT_POISON"] = "1"
     try:
         return bool(ctypes.CDLL(None).mallopt(_M_PERTURB, PERTURB))
     except (OSError, AttributeError, TypeError):

@@ -29,6 +29,15 @@ def test_nothing_is_wrong(site):
     assert "nothing is wrong" in text
 
 
+def test_the_facts_of_a_backend_are_printed_under_it(site):
+    pytest.importorskip("convkit_cython._kernels")
+    text = site.run(RUN.replace(", '--json'", ""), CONVKIT_BUFFER_POOL="3000000").stdout
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("  cython ("))
+    assert "    dtypes: float32 float64" in lines[start + 1 : start + 5]
+    assert "    buffer_pool: limit 3000000, kept 0, used 0" in lines[start + 1 : start + 5]
+
+
 def test_plugins_that_crash_exit_or_raise_are_reported_and_the_rest_examined(site):
     site.install("crash", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     site.install("quit", "import os; print('bye'); os._exit(0)")

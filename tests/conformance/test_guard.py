@@ -45,3 +45,13 @@ def test_a_fork_does_not_change_its_parent() -> None:
     changed: list[int] = []
     assert guard.in_fork(lambda: changed.append(os.getpid())) == ""
     assert changed == []
+
+
+def test_backends_are_told_that_memory_is_to_be_full_of_garbage(monkeypatch) -> None:
+    monkeypatch.setenv("CONVKIT_POISON", "")
+
+    def perturb() -> None:
+        guard.perturb_allocations()
+        assert os.environ["CONVKIT_POISON"] == "1"
+
+    assert guard.in_fork(perturb) == ""

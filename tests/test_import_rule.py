@@ -20,7 +20,7 @@ errors names state version files optional tensors
 spec.{arguments,geometry,padding,conv,conv_transpose,norm,pool,unfold} spec
 operations contract bounds gradcheck
 plugin_check registry
-selection selection.{outcome,request,scope,resolve,transfer}
+selection selection.{outcome,request,scope,resolve,transfer,overview}
 calls calls.{params,arrays,plan,results,cache,norms,fallback,padding,methods,stored_case}
 calls.{expectations,expected_norms,verifier,windows}
 calls.{tracing,planner,pickling,dispatch}
@@ -49,7 +49,8 @@ conformance.test_backend
 bench bench.{problems,network,memory,subjects,machine,timing,tables,check,comparison,scaling}
 bench.{training_step,plots,page,runner,others}
 report.{heat_map,conformance_page}
-templates commands exit_status commands.{_backends,_options,_build,_probe,_progress}
+diagnosis diagnosis.{probe,findings} templates templates.package
+commands exit_status commands.{_tables,_options,_build,_progress}
 commands.{backends,bench,compare,conformance,doctor,explain,new_backend,report,sweep,train}
 cli
 """

@@ -7,7 +7,20 @@ import json
 import click
 
 from convkit import registry
-from convkit.commands._backends import COLUMNS, backend_rows, load_quietly, text_table
+from convkit.commands._tables import text_table
+from convkit.selection.overview import backend_rows, load_quietly
+
+COLUMNS = (
+    "name",
+    "state",
+    "version",
+    "dtypes",
+    "operations",
+    "instruction_set",
+    "threads",
+    "distribution",
+    "problem",
+)
 
 
 @click.command()

@@ -20,7 +20,7 @@ from convkit.bench.comparison import (
     course_problem,
     measure,
 )
-from convkit.commands._backends import load_quietly
+from convkit.selection.overview import load_quietly
 
 DTYPE = "float64"
 

@@ -14,7 +14,6 @@ import click
 from convkit import registry
 from convkit.bench.comparison import speedup_rows, times
 from convkit.bench.network import first_layer_problems
-from convkit.commands._backends import backend_rows, load_quietly, text_table
 from convkit.commands._build import (
     choose_backend,
     layers_of,
@@ -25,6 +24,7 @@ from convkit.commands._build import (
 )
 from convkit.commands._options import TrainOptions, training_options
 from convkit.commands._progress import on_terminal, progress_bar
+from convkit.commands._tables import text_table
 from convkit.exit_status import EXIT_INTERRUPTED
 from convkit.models import archive
 from convkit.names import printable
@@ -33,6 +33,7 @@ from convkit.report.evaluation import add_test, data_counts, record_of
 from convkit.report.folders import NewFolder, check_free, new_folder
 from convkit.report.page import REPORT_FILE, write_report
 from convkit.report.record import RunRecord, save_learned, save_record
+from convkit.selection.overview import backend_rows, load_quietly
 from convkit.training.checks import first_loss_remark
 from convkit.training.data import Dataset
 from convkit.training.solver import Progress, Solver

@@ -10,8 +10,6 @@ import pytest
 
 import convkit
 from convkit import cli, registry
-from convkit.commands._backends import _supports_small
-from convkit.operations import OPERATIONS, Operation
 
 
 @pytest.fixture(autouse=True)
@@ -77,10 +75,3 @@ def test_a_blocked_backend_is_listed_as_blocked(
     row = rows(capsys)["naive"]
     assert row["state"] == "blocked"
     assert row["problem"] == "blocked by CONVKIT_DISABLE"
-
-
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-def test_every_operation_of_the_table_is_tried(operation: Operation) -> None:
-    """An operation that the command cannot ask about would end it for every backend."""
-    naive = registry.load("naive")
-    assert _supports_small(naive, operation)

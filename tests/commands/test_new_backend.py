@@ -14,7 +14,7 @@ import pytest
 
 import convkit
 from convkit import cli
-from convkit.commands.new_backend import render
+from convkit.templates.package import render
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fft_backend"
 

@@ -15,8 +15,8 @@ from pathlib import Path
 def main(index: int, path: str) -> None:
     """Load the ``index``-th entry point and write its state."""
     from convkit import registry
-    from convkit.commands._backends import facts_of
     from convkit.errors import BackendLoadError
+    from convkit.selection.overview import facts_of
 
     record = registry.backends()[index]
     if record.state == "advertised":

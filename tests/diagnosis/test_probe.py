@@ -9,7 +9,7 @@ import pytest
 PROBE = """
 import subprocess, sys
 index = [r.name for r in convkit.backends()].index({name!r})
-done = subprocess.run([sys.executable, "-m", "convkit.commands._probe", str(index), "facts"])
+done = subprocess.run([sys.executable, "-m", "convkit.diagnosis.probe", str(index), "facts"])
 result = done.returncode, open("facts").read() if done.returncode == 0 else ""
 """
 

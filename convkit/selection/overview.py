@@ -1,26 +1,14 @@
-"""Backends as rows of a table."""
+"""All backends at a glance: their state, and what each supports."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from convkit import registry
 from convkit.errors import ConvkitError
 from convkit.operations import OPERATIONS, REQUIRED, Operation
 from convkit.selection.resolve import ask
-
-COLUMNS = (
-    "name",
-    "state",
-    "version",
-    "dtypes",
-    "operations",
-    "instruction_set",
-    "threads",
-    "distribution",
-    "problem",
-)
 
 SMALL: dict[str, Any] = {
     "x": (1, 1, 2, 2),
@@ -50,7 +38,7 @@ def load_quietly(names: Iterable[str]) -> list[str]:
 
 
 def backend_rows() -> list[dict[str, Any]]:
-    """One row per advertised backend; facts of loaded ones are empty for the others."""
+    """Return a row per advertised backend; of one that is not loaded most columns are empty."""
     rows = []
     for record in registry.backends():
         facts = facts_of(record)
@@ -115,18 +103,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     return value if value is None or isinstance(value, bool | int | float) else str(value)
-
-
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: int = 0) -> str:
-    """Left-aligned columns, the last ``numbers`` of them right-aligned, two blanks between."""
-    widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
-    first_number = len(header) - numbers
-
-    def line(cells: Sequence[str]) -> str:
-        padded = (
-            cell.rjust(width) if i >= first_number else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return "  ".join(padded).rstrip()
-
-    return "\n".join(line(cells) for cells in (header, *rows))

@@ -1,0 +1,1 @@
+"""What is wrong with plug-ins, environment and machine, and what to do about it."""

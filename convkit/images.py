@@ -1,4 +1,4 @@
-"""Image files as arrays (C, H, W): what models and data sets both need of pictures."""
+"""Image files as arrays (C, H, W)."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_the_api_takes_its_inputs_and_parameters(operation):
     assert [name for name in forward if name.endswith("_param")] == dictionaries
     if len(dictionaries) == 1:
         words = [n for n, p in forward.items() if p.kind is inspect.Parameter.KEYWORD_ONLY]
-        # bn_param has the course's ``mode``, which is no keyword; inputs that are seldom given are.
+        # bn_param has the course's ``mode``, which is no keyword; inputs that are rarely given are.
         keys = set(operation.parameters[0].keys) - {"mode"}
         assert keys == set(words) - ({"residual"} & set(operation.inputs))
     backward = inspect.signature(getattr(api, f"{operation.name}_backward")).parameters

@@ -1,4 +1,4 @@
-"""ONNX as an outside judge: the node tests of its specification, through a small adapter."""
+"""ONNX as an independent reference: its specification's node tests, through a small adapter."""
 
 from __future__ import annotations
 

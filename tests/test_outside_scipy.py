@@ -1,4 +1,4 @@
-"""SciPy as an outside judge: correlation for convolutions, moving maxima and means for pools."""
+"""SciPy as an independent reference: correlation for convolutions, moving maxima and means."""
 
 from __future__ import annotations
 

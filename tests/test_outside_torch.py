@@ -1,4 +1,4 @@
-"""PyTorch as an outside judge: random problems in float64, forward and backward.
+"""PyTorch as an independent reference: random problems in float64, forward and backward.
 
 It shares no code, no author and no error with convkit. A thousand problems for each backend; a
 slow one gets fewer.

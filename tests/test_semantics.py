@@ -1,6 +1,6 @@
 """The semantics decided once, sentence by sentence, for every bundled backend.
 
-The conformance suite judges values over thousands of problems; here each rule has one small test
+The conformance suite checks values over thousands of problems; here each rule has one small test
 that a reader can check by hand.
 """
 

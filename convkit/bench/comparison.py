@@ -1,4 +1,4 @@
-"""Backends against a reference on one problem, timed in turns: ``convkit compare`` and ``train``.
+"""Backends against a reference on one problem, alternately: ``convkit compare`` and ``train``.
 
 Only ratios are meant to be compared. Within a round every backend works on the same arrays, one
 after the other, so that a slow phase of the machine affects all of them.

@@ -222,7 +222,7 @@ def run(
     cases: Sequence[Case] = CASES,
     on_step: Callable[[str], None] | None = None,
 ) -> list[Row]:
-    """Time the cases with a backend and PyTorch in turns; ``rounds`` samples of each.
+    """Time the cases with a backend and PyTorch, alternating; ``rounds`` samples of each.
 
     Raises ParameterError without PyTorch, and WrongAnswerError where the two disagree.
     """

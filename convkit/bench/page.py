@@ -97,7 +97,7 @@ def _head(facts: dict[str, Any], source: str) -> str:
     )
     return (
         f"CPU: {facts['cpu']} ({facts['vectors']}), {facts['cores']} cores, {facts['system']}. "
-        f"Threads: {facts['threads']}. Rounds: {facts['rounds']}, shared out among "
+        f"Threads: {facts['threads']}. Rounds: {facts['rounds']}, divided among "
         f"{facts['sweeps']} sweeps of all problems. Versions: {versions}. Date: {facts['date']}. "
         f"Backends: {infos}. Peak: {source}. Load average at the end: {facts['load']}; above the "
         "number of threads, other work shared the CPUs and the figures are only indicative."
@@ -142,7 +142,7 @@ INTRODUCTION = """\
 # Benchmarks
 
 Written by `convkit bench --report`; do not edit. All times are medians of runs in which the
-backends took turns on the same arrays in one process, NumPy in and NumPy out. *x torch* is
+backends alternated on the same arrays in one process, NumPy in and NumPy out. *x torch* is
 PyTorch's time divided by the backend's: above 1 the backend is faster. *share* is that of the
 multiply-add peak sampled in the same rounds, or, where memory is the limit, of the bandwidth of a
 plain copy of as many bytes. *extra* is the memory a call needs beyond its inputs and results.
@@ -164,8 +164,8 @@ def page(
     if extra.get("threads"):
         parts += [
             "## Threads",
-            f"`{SUBJECT}` with one thread and with {facts['threads']}, in turns, where arithmetic "
-            "is the limit and one thread takes about 5 ms or more. "
+            f"`{SUBJECT}` with one thread and with {facts['threads']}, alternating, where "
+            "arithmetic is the limit and one thread takes about 5 ms or more. "
             f"{threads_summary(extra['threads'])}",
             threads_table(extra["threads"]),
         ]

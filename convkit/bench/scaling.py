@@ -76,7 +76,7 @@ def scaling(taking_part: Sequence[Subject], threads: int, effort: Effort) -> lis
 def thread_rows(
     taking_part: Sequence[Subject], rows: Sequence[Row], threads: int, rounds: int
 ) -> list[dict[str, Any]]:
-    """SUBJECT with one thread and with all, in turns, where arithmetic is the limit.
+    """SUBJECT with one thread and with all, alternating, where arithmetic is the limit.
 
     Only directions of convolutions that take all threads at least 2.5 ms, so one thread about 5 ms.
     ``peak`` is the speed-up of the multiply-add loop in the same rounds: no kernel gains more, and

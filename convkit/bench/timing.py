@@ -120,7 +120,7 @@ def _seconds(call: Callable[[], Any], times: int) -> float:
 
 
 class Measurement:
-    """All directions of all subjects on one problem, timed in turns; threads must be set before."""
+    """All directions of all subjects on one problem, alternating; threads must be set before."""
 
     def __init__(
         self,

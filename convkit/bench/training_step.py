@@ -80,7 +80,7 @@ def steps(taking_part: Sequence[Subject], dtype: Any) -> dict[str, Callable[[], 
 
 
 def training_rows(taking_part: Sequence[Subject], rounds: int) -> list[dict[str, Any]]:
-    """Seconds of a training step per dtype and subject, taken in turns."""
+    """Seconds of a training step per dtype and subject, the subjects alternating."""
     rows = []
     for dtype in DTYPES:
         calls = steps(taking_part, dtype)

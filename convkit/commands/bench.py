@@ -50,8 +50,8 @@ def _default_threads() -> int:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Go through all problems so often and share out the rounds: for machines that are slow "
-    "for a minute now and then.",
+    help="Go through all problems this many times and divide the rounds among the sweeps: for "
+    "machines that are slow for a minute now and then.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option(

@@ -2,7 +2,7 @@
 
 ``convkit conformance NAME`` and ``pytest --pyargs convkit.conformance --convkit-backend NAME``
 run it, `run` is the same for programs. It goes through the public API and proves that the backend
-under test computed every result; it judges by `convkit.bounds` against `reference`. Importing it
+under test computed every result; it compares with `reference` within `convkit.bounds`. Importing it
 registers every check, in the order in which they run.
 """
 

@@ -1,6 +1,7 @@
 """The arrays of a case and the results they must give, kept per case.
 
-Kept, so that judging many backends in one process pays for them once. No backend is called.
+They are kept, so that testing many backends in one process pays for them once. No backend is
+called.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run found: results, the summary table, JSON and JUnit.
+"""The outcome of a run: results, the summary table, JSON and JUnit.
 
 A report counts; it decides nothing but what counts as clean: no failure, and at least one pass.
 What was not run (unsupported, skipped for its cost, not applicable) is counted apart and never as
@@ -80,8 +80,8 @@ class Report:
     @property
     def proved(self) -> bool:
         """Whether a check of results passed, where any was to be run."""
-        judged = [r for r in self.results if r.check not in SAYING] or self.results
-        return any(r.status == "pass" for r in judged)
+        others = [r for r in self.results if r.check not in SAYING] or self.results
+        return any(r.status == "pass" for r in others)
 
     @property
     def hangs(self) -> list[Result]:

@@ -1,7 +1,7 @@
 """Run checks on cases: in this process, or in a child that may crash without taking the run along.
 
 A backend given as an object runs here, and its isolated checks in forked children; one given by
-name runs in a child process altogether. The runner knows no check and judges nothing itself.
+name runs in a child process altogether. The runner knows no check, and compares nothing itself.
 """
 
 from __future__ import annotations

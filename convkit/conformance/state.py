@@ -1,7 +1,7 @@
 """The checks of state: what earlier calls, other threads and dirty memory may do to a result.
 
 A convolution is a function; a backend with workspaces, threads and reused memory must still be
-one. All data are exact, so results are compared as bits or with ==. Nothing here judges speed.
+one. All data are exact, so results are compared as bits or with ==. No check here depends on speed.
 """
 
 from __future__ import annotations

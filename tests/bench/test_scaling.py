@@ -1,4 +1,4 @@
-"""Threads are compared in turns."""
+"""Thread counts are timed alternately."""
 
 from __future__ import annotations
 

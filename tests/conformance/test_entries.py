@@ -27,7 +27,7 @@ COMPOSED_ALONE = [op for op in ENTRIES if ENTRIES[op].composed_alone]
 
 
 def test_what_convkit_composes_alone_is_not_asked_of_a_backend_without_its_methods() -> None:
-    """It would judge convkit, and say that the backend passed."""
+    """It would test convkit, and report that the backend passed."""
     assert COMPOSED_ALONE
     for op, entry in ENTRIES.items():
         operation = OPERATIONS[op]

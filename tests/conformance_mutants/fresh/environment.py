@@ -1,6 +1,6 @@
 """What a call leaves changed in its thread or process: nothing is wrong with its results.
 
-They change the process they run in: each is to be judged in a process of its own.
+They change the process they run in: each must be tested in a process of its own.
 """
 
 from __future__ import annotations

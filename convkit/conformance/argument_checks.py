@@ -11,7 +11,7 @@ import numpy as np
 
 from convkit.conformance import catalogue
 from convkit.conformance.cases import DTYPES, Case, case
-from convkit.conformance.checks import check, judge, same, with_data
+from convkit.conformance.checks import check, check_results, same, with_data
 from convkit.conformance.data import constant_axis, expected, inputs
 from convkit.conformance.entries import ENTRIES, names
 from convkit.conformance.reference import FloatArray
@@ -78,7 +78,7 @@ def layout(subject: Subject, case: Case) -> None:
     moved = plain.map(lambda a: arrange(a, how))
     values = moved.map(lambda a: np.array(a, case.dtype, order="C"))
     open_before = [a is not None and a.flags.writeable for a in moved.all]
-    judge(subject, case, subject.everything(case, moved))
+    check_results(subject, case, subject.everything(case, moved))
     if [a is not None and a.flags.writeable for a in moved.all] != open_before:
         raise Failed("an input was made read-only, or one that was read-only writable")
     for name, now, before in zip(moved.names, moved.all, values.all, strict=True):
@@ -95,7 +95,7 @@ def _parameters(op: str, level: str, seed: int) -> Iterator[Case]:
 def parameters(subject: Subject, case: Case) -> None:
     """Parameters as dictionary, keyword, int, tuple and pair mean the same."""
     given = inputs(case)
-    judge(subject, case, {"out": subject.forward(case, given)[0]})
+    check_results(subject, case, {"out": subject.forward(case, given)[0]})
     for spelled in spellings(case):
         out, _ = subject.forward(spelled, given)
         same(subject, f"with {spelled}: out", out, expected(case)["out"], case)

@@ -157,7 +157,7 @@ OUTS = {"out", "inferred"}
 """Results that are out: of forward, and of inference."""
 
 
-def judge(
+def check_results(
     subject: Subject, case: Case, results: dict[str, FloatArray], apart: Iterable[str] = ()
 ) -> None:
     """Hold every result of a case to the reference; all that is expected must be there.
@@ -188,5 +188,5 @@ def run_both(subject: Subject, case: Case, apart: Iterable[str] = ()) -> None:
     """Forward, backward and inference on fresh copies; inputs must come back as they were."""
     given = inputs(case).copies()
     results = subject.everything(case, given)
-    judge(subject, case, results, apart)
+    check_results(subject, case, results, apart)
     untouched(given, inputs(case))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from convkit.conformance.cases import Case, case
-from convkit.conformance.checks import check, judge
+from convkit.conformance.checks import check, check_results
 from convkit.conformance.data import inputs
 from convkit.conformance.entries import ENTRIES
 from convkit.conformance.reference import FloatArray
@@ -70,7 +70,7 @@ class _Watch:
         self.threads.append(_threads())
         self.files.append(_files())
 
-    def judge(self) -> None:
+    def check_growth(self) -> None:
         """Raise Failed where memory, threads or open files grow with the calls."""
         more = self.threads[-1] - self.threads[0]
         if more > MORE_THREADS + (os.cpu_count() or 1):
@@ -108,7 +108,7 @@ def many_calls(subject: Subject, case: Case) -> str:
     plain = Case(case.op, case.geometry, case.dtype, case.data, case.seed)
     given = inputs(plain).copies()
     first = subject.everything(plain, given)
-    judge(subject, plain, first)
+    check_results(subject, plain, first)
     wanted = {name: value.tobytes() for name, value in first.items()}
     until = time.process_time() + case.get("seconds")
     watch, done, part = _Watch(), 0, LEAST_PART
@@ -117,7 +117,7 @@ def many_calls(subject: Subject, case: Case) -> str:
         for number in range(part):
             _same(plain, wanted, first, subject.everything(plain, given), done + number + 2)
         watch.note(part, time.process_time() - began)
-        watch.judge()
+        watch.check_growth()
         done += part
         part = _part(watch.seconds[-1], case.get("seconds"))
     remarks = [watch.remark()]

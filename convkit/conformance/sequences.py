@@ -20,7 +20,7 @@ import numpy as np
 from convkit.conformance import catalogue, guard
 from convkit.conformance.arrays import Inputs
 from convkit.conformance.cases import Case, case
-from convkit.conformance.checks import check, judge, same, with_data
+from convkit.conformance.checks import check, check_results, same, with_data
 from convkit.conformance.data import expected, inputs
 from convkit.conformance.entries import ENTRIES
 from convkit.conformance.helper import Helper
@@ -94,7 +94,7 @@ class Calls:
         self.steps.append(f"{said} of {case}")
         given = inputs(case).copies()
         out, cache = self.subject.forward(case, given)
-        judge(self.subject, case, {"out": out})
+        check_results(self.subject, case, {"out": out})
         self.passes.append(_Pass(len(self.passes), case, given, cache))
         self.keep(said, {"out": out})
 
@@ -103,7 +103,7 @@ class Calls:
         if case.infers:
             self.steps.append(f"inference of {case}")
             out = self.subject.infer(case, inputs(case).copies())
-            judge(self.subject, case, {"inferred": out})
+            check_results(self.subject, case, {"inferred": out})
             self.keep("inference", {"out": out})
 
     def backward(self, which: int, sign: int, part: int, place: str) -> None:
@@ -174,7 +174,7 @@ class Calls:
             results: dict[str, FloatArray] = {}
             for _ in range(3):
                 results = self.subject.everything(found, given)
-                judge(self.subject, found, results)
+                check_results(self.subject, found, results)
             return results
 
         with ThreadPoolExecutor(len(cases)) as pool:

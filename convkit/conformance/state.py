@@ -19,7 +19,7 @@ import numpy as np
 
 from convkit.conformance import catalogue, guard, problems
 from convkit.conformance.cases import Case, case
-from convkit.conformance.checks import bits, check, judge, run_both, same, with_data
+from convkit.conformance.checks import bits, check, check_results, run_both, same, with_data
 from convkit.conformance.data import expected, inputs
 from convkit.conformance.entries import ENTRIES, names
 from convkit.conformance.subject import Failed, NotApplicable, Subject
@@ -63,7 +63,7 @@ def _repeat(subject: Subject, case: Case) -> None:
     for name, value in aside.items():
         bits(name, value, first[name], "the same call in another thread")
     if case.data == "exact":
-        judge(subject, case, late)
+        check_results(subject, case, late)
 
 
 @check("repeat", _workspace)
@@ -90,8 +90,8 @@ def pairs(subject: Subject, case: Case) -> None:
     bits("out", out, kept, "an earlier result after a second call")
     first = subject.backward(case, mine.dout, cache)
     second = subject.backward(_reseeded(case), other.dout, cache_other)
-    judge(subject, case, {"out": out, **first})
-    judge(subject, _reseeded(case), {"out": out_other, **second})
+    check_results(subject, case, {"out": out, **first})
+    check_results(subject, _reseeded(case), {"out": out_other, **second})
     for name, value in subject.backward(case, mine.dout, cache).items():
         bits(name, value, first[name], "backward twice from one cache")
     wanted = expected(case)
@@ -113,7 +113,7 @@ def _kept(subject: Subject, case: Case) -> None:
     several = [dataclasses.replace(case, seed=case.seed + i % 3) for i in range(KEPT)]
     results = [subject.everything(found, inputs(found).copies()) for found in several]
     for found, result in zip(several, results, strict=True):
-        judge(subject, found, result)
+        check_results(subject, found, result)
 
 
 def _reseeded(found: Case) -> Case:
@@ -127,11 +127,11 @@ def out_overwritten(subject: Subject, case: Case) -> None:
     out, cache = subject.forward(case, given)
     out.fill(np.nan)
     first = subject.backward(case, given.dout, cache)
-    judge(subject, case, first)
+    check_results(subject, case, first)
     for value in first.values():
         value.fill(np.nan)
-    judge(subject, case, subject.backward(case, given.dout, cache))
-    judge(subject, case, {"out": subject.forward(case, given)[0]})
+    check_results(subject, case, subject.backward(case, given.dout, cache))
+    check_results(subject, case, {"out": subject.forward(case, given)[0]})
 
 
 def _twins(op: str, level: str, seed: int) -> Iterator[Case]:
@@ -186,10 +186,10 @@ def poisoned_memory(subject: Subject, case: Case) -> None:
     guard.poison(case)
     out, cache = subject.forward(case, given)
     guard.poison(case)
-    judge(subject, case, {"out": out, **subject.backward(case, given.dout, cache)})
+    check_results(subject, case, {"out": out, **subject.backward(case, given.dout, cache)})
     if case.infers:
         guard.poison(case)
-        judge(subject, case, {"inferred": subject.infer(case, given)})
+        check_results(subject, case, {"inferred": subject.infer(case, given)})
 
 
 def _fenced(op: str, level: str, seed: int) -> Iterator[Case]:
@@ -205,7 +205,7 @@ def guard_pages(subject: Subject, case: Case) -> None:
     """Nothing is read before the first or after the last byte of an input."""
     plain = dataclasses.replace(case, extra=())  # its reference is known from other checks
     fenced = inputs(plain).map(lambda a: guard.fence(a, case.get("end")))
-    judge(subject, plain, subject.everything(plain, fenced))
+    check_results(subject, plain, subject.everything(plain, fenced))
 
 
 def _guarded(op: str, level: str, seed: int) -> Iterator[Case]:
@@ -257,7 +257,7 @@ def threads(subject: Subject, case: Case) -> None:
                 subject.backend.set_num_threads(count)
                 got = subject.everything(found, given)
                 if kind == "exact" or not ENTRIES[case.op].decided_by_rounding:
-                    judge(subject, found, got)
+                    check_results(subject, found, got)
                 first = first or got
                 if ENTRIES[case.op].curved and not subject.reproducible:
                     continue  # the order of a sum that is rounded may be another

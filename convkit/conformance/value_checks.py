@@ -13,8 +13,8 @@ from convkit.conformance.cases import Case
 from convkit.conformance.checks import (
     bits,
     check,
+    check_results,
     decided_by_rounding,
-    judge,
     run_both,
     same,
     shape,
@@ -39,7 +39,7 @@ def forward_exact(subject: Subject, case: Case) -> None:
     """out equals the reference on integers whose sums are exact in any order."""
     given = inputs(case).copies()
     out, _ = subject.forward(case, given)
-    judge(subject, case, {"out": out})
+    check_results(subject, case, {"out": out})
     untouched(given, inputs(case))
 
 
@@ -74,7 +74,7 @@ def infer(subject: Subject, case: Case) -> None:
     """Inference without a cache gives the forward function's out."""
     given = inputs(case).copies()
     out = subject.infer(case, given)
-    judge(subject, case, {"out": out})
+    check_results(subject, case, {"out": out})
     untouched(given, inputs(case))
     kept = out.copy()
     subject.infer(case, inputs(dataclasses.replace(case, seed=case.seed + 1)).copies())
@@ -147,7 +147,7 @@ def _ties(op: str, level: str, seed: int) -> Iterator[Case]:
 @check("ties", _ties, names(lambda entry: entry.selects))
 def ties(subject: Subject, case: Case) -> None:
     """Of equal maxima the first takes the whole gradient; NaN wins, padding never does."""
-    judge(subject, case, subject.everything(case, inputs(case).copies()))
+    check_results(subject, case, subject.everything(case, inputs(case).copies()))
 
 
 def _indexed(op: str, level: str, seed: int) -> Iterator[Case]:
@@ -164,7 +164,7 @@ def indices(subject: Subject, case: Case) -> None:
     """The index of a maximum is that of the first in its window, within its plane, in int64."""
     given = inputs(case).copies()
     out, found = subject.indices(case, given)
-    judge(subject, case, {"out": out})
+    check_results(subject, case, {"out": out})
     untouched(given, inputs(case))
     wanted = ENTRIES[case.op].indices(case, dict(given.given()))
     shape("indices", found, out.shape, "int64")

@@ -139,7 +139,7 @@ def test_memory_that_grows_and_stops_is_no_leak() -> None:
     watch = _Watch(threads=[1] * 9, files=[3] * 9, calls=[1000] * 9)
     step = endurance.LEAST_GROWTH
     watch.memory = [0, step, 2 * step, *[3 * step] * 6]
-    watch.judge()
+    watch.check_growth()
     watch.memory = [step * i for i in range(9)]
     with pytest.raises(Failed, match=r"524 bytes per call, 3\.0 MiB in 6000 calls"):
-        watch.judge()
+        watch.check_growth()

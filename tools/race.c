@@ -1,9 +1,11 @@
-/* Every kernel, called from two threads at once while the pool has four, for ThreadSanitizer.
+/* Every kernel, called from two threads at once while the pool has four, for ThreadSanitizer; and the
+ * pool of result buffers, from as many.
  *
  * Python is left out, so that every thread and lock is one the sanitizer knows. The results must
  * also have the bits of a single thread's. tools/race.sh builds and runs it.
  */
 #include "kernels.h"
+#include "runtime/buffers.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -213,9 +215,60 @@ static int race(const problem *p)
     return failed;
 }
 
+/* Take, resize and give back buffers of changing sizes; what was written must stay. */
+static void *use_buffers(void *argument)
+{
+    enum { LIVE = 5, STEP = 4096 };
+    unsigned seed = *(unsigned *)argument;
+    char *live[LIVE] = {0};
+    size_t sizes[LIVE] = {0}, wrong = 0;
+    for (int i = 0; i < 300; i++) {
+        int k = i % LIVE;
+        size_t size = CK_LEAST_BUFFER + (size_t)rand_r(&seed) % (4 * CK_LEAST_BUFFER);
+        size_t held = size < sizes[k] ? size : sizes[k];
+        if (rand_r(&seed) % 3) {
+            ck_buffer_free(NULL, live[k], sizes[k]);
+            live[k] = ck_buffer_malloc(NULL, size);
+            held = 0;
+        } else {
+            live[k] = ck_buffer_realloc(NULL, live[k], size);
+        }
+        for (size_t at = 0; at < held; at += STEP)
+            wrong += live[k][at] != (char)(*(unsigned *)argument + k);
+        for (size_t at = 0; at < size; at += STEP)
+            live[k][at] = (char)(*(unsigned *)argument + k);
+        sizes[k] = size;
+        if (i % 50 == 0)
+            ck_set_buffers((size_t)(i % 7) * 8 * CK_LEAST_BUFFER, 1e-3 * (i % 3));
+    }
+    for (int k = 0; k < LIVE; k++)
+        ck_buffer_free(NULL, live[k], sizes[k]);
+    return (void *)wrong;
+}
+
+static int race_buffers(void)
+{
+    pthread_t callers[CALLERS];
+    unsigned seeds[CALLERS];
+    size_t kept, used, failed = 0;
+    for (int i = 0; i < CALLERS; i++) {
+        seeds[i] = 10u * (unsigned)i + 1;
+        pthread_create(&callers[i], NULL, use_buffers, &seeds[i]);
+    }
+    for (int i = 0; i < CALLERS; i++) {
+        void *wrong;
+        pthread_join(callers[i], &wrong);
+        failed += (size_t)wrong;
+    }
+    ck_empty_buffers();
+    ck_buffer_sizes(&kept, &used);
+    printf("buffers: %s\n", failed || kept || used ? "FAILED" : "ok");
+    return failed || kept || used;
+}
+
 int main(void)
 {
-    int failed = 0;
+    int failed = race_buffers();
     kernels = ck_active_isa()->of[CK_F32];
     for (int i = 0; i < CK_KERNELS; i++) {
         const char *operation = ck_kernel_operation(i), *name = ck_kernel_name(i);

@@ -30,6 +30,8 @@ for package in naive im2col_numpy cython; do
 	ln -s "$top/backends/$package" "site/convkit_$package"
 done
 export PYTHONPATH="$top/site:$top" PYTHONMALLOC=malloc
+# Memory of the backend's own pool has no red zones, malloc's has.
+export CONVKIT_BUFFER_POOL=0
 export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1
 # Python itself is not instrumented, so the sanitizers must be there before it.
 preload="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)"

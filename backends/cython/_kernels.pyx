@@ -305,9 +305,9 @@ cdef struct layout:
     cnp.npy_intp[64] shape  # NumPy allows no more axes
 
 
-cdef int lay_out(layout *to, tuple shape, dtype) except -1:
+cdef int lay_out(layout *to, tuple shape, cnp.dtype dtype) except -1:
     to.axes = len(shape)
-    to.dtype = dtype.num
+    to.dtype = dtype.type_num
     to.bytes = dtype.itemsize
     for i in range(to.axes):
         to.shape[i] = shape[i]
@@ -661,7 +661,7 @@ cdef class Calls:
     def empty(self, tuple shape, dtype):
         """Return a new array for a result, its contents undefined."""
         cdef layout of
-        lay_out(&of, shape, dtype if isinstance(dtype, np.dtype) else np.dtype(dtype))
+        lay_out(&of, shape, dtype if isinstance(dtype, cnp.dtype) else np.dtype(dtype))
         return empty_as(&of)
 
     def conv_forward(self, spec, cnp.ndarray x not None, cnp.ndarray w not None, cnp.ndarray b):

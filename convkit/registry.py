@@ -88,6 +88,19 @@ _objects: dict[int, Record] = {}
 _manager: pluggy.PluginManager | None = None
 
 
+def _renew_locks() -> None:
+    """Give every record a lock of its own in a forked child.
+
+    Another thread may hold one for as long as an import takes, too long for a fork to wait.
+    """
+    for record in (*(_records or ()), *_by_name.values(), *_objects.values()):
+        record.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
+
+
 # --- find -----------------------------------------------------------------------------------
 
 

@@ -14,6 +14,21 @@ from typing import Any
 lock = threading.RLock()
 """Held while any of this changes, and by :mod:`convkit.registry` while it looks for backends."""
 
+
+def held_while_forking(held: Any) -> None:
+    """Have every fork wait for a lock, so that no child begins with one that another thread holds.
+
+    That thread does not exist in the child and would never release it. Of two locks that are taken
+    one inside the other, the inner one is registered first.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=held.acquire, after_in_parent=held.release, after_in_child=held.release
+        )
+
+
+held_while_forking(lock)
+
 epoch = 0
 """How often ``convkit.reload`` was called. A backend of another epoch is out of date."""
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 NAMED = """
@@ -190,3 +194,45 @@ def test_an_unsupported_hook_argument_is_said(site):
     site.install("bad", source)
     _, text = site.value("result = error(lambda: who(backend='bad'))")
     assert "PluginValidationError" in text
+
+
+FORK_WHILE_HELD = """
+import os, signal, sys, threading, time
+import convkit, numpy as np
+from convkit import registry, state
+from convkit.calls import tracing
+
+held = {"state": state.lock, "tracing": tracing._lock, "record": registry.find("naive").lock}
+lock, taken = held[sys.argv[1]], threading.Event()
+
+def hold():
+    with lock:
+        taken.set()
+        time.sleep(0.3)
+
+thread = threading.Thread(target=hold)
+thread.start()
+taken.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)  # a child that hangs is ended by it
+    with convkit.trace("off"):
+        convkit.max_pool(np.zeros((1, 1, 4, 4)), kernel=2, backend="naive")
+    os._exit(7)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+thread.join()
+with lock:
+    print(status)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.parametrize("lock", ["state", "tracing", "record"])
+def test_a_child_forked_while_another_thread_holds_a_lock_works(lock: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK_WHILE_HELD, lock],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("7\n", "")

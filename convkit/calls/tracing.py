@@ -57,6 +57,7 @@ class Tracing(NamedTuple):
 
 
 _lock = threading.RLock()
+state.held_while_forking(_lock)
 _tracing: Tracing | None = None  # None: as CONVKIT_TRACE says
 _observers: pluggy.PluginManager | None = None
 _inside = threading.local()

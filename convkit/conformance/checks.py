@@ -69,7 +69,8 @@ def check(
     """Register a check; its docstring's first line is its summary."""
 
     def register(run: Runner) -> Runner:
-        summary = (run.__doc__ or "").strip().splitlines()[0]
+        # Python removes docstrings where it is started with -OO.
+        summary, *_ = (run.__doc__ or "").strip().splitlines() or [""]
         CHECKS[name] = Check(
             name, summary, run, make, operations, isolated, seconds, strict, rationed
         )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from convkit.errors import ParameterError
 from convkit.spec.arguments import Axes, Pad, check_flag, check_x, per_axis, shape_and_dtype
 from convkit.spec.geometry import Geometry, output_sizes, resolve_pad
@@ -83,17 +85,25 @@ class PoolSpec(Geometry):
                     f"pad (={pad!r}) must be smaller than the pooling window, which is {window} "
                     f"along spatial axis {axis}"
                 )
-            covered: set[int] = set()
-            for tap in range(self.kernel[axis]):
-                out, _ = self.tap_range(axis, tap)
-                covered.update(range(out.start, min(out.stop, -(-pair[0] // self.stride[axis]))))
-            # Windows that start on a real pixel hold it; only the first few start in padding.
-            starts_in_padding = min(self.out_shape[2 + axis], -(-pair[0] // self.stride[axis]))
-            if len(covered) < starts_in_padding:
+            if self._misses_pixels(axis):
                 raise ParameterError(
                     f"pad (={pad!r}) with dilation (={self.dilation[axis]}) leaves a pooling "
                     f"window without a real pixel along spatial axis {axis}"
                 )
+
+    def _misses_pixels(self, axis: int) -> bool:
+        """Whether a window lies around all real pixels: a tap before the first, the next after.
+
+        Only windows that start in the padding can. Their first tap beyond it reads pixel
+        (o * stride - pad) mod dilation, and there is such a tap, because pad is smaller than the
+        window.
+        """
+        size, dilation, begin = self.x_shape[2 + axis], self.dilation[axis], self.pad[axis][0]
+        starting = min(self.out_shape[2 + axis], -(-begin // self.stride[axis]))
+        if dilation <= size or not starting:
+            return False
+        first = np.arange(starting) * (self.stride[axis] % dilation) - begin
+        return bool((first % dilation >= size).any())
 
     @cached_property
     def counts(self) -> tuple[tuple[int, ...], ...]:
@@ -108,8 +118,11 @@ class PoolSpec(Geometry):
         size, (begin, end) = self.x_shape[2 + axis], self.pad[axis]
         low, high = (-begin, size + end) if self.count_include_pad else (0, size)
         window = self.window[axis]
-        starts = (o * self.stride[axis] - begin for o in range(self.out_shape[2 + axis]))
-        return tuple(min(s + window, high) - max(s, low) for s in starts)
+        outs = self.out_shape[2 + axis]
+        stride = self.stride[axis] if outs > 1 else 0  # it may be beyond an int64, and is not used
+        starts = np.arange(outs) * stride - begin
+        counts = np.minimum(starts + window, high) - np.maximum(starts, low)
+        return tuple(counts.tolist())
 
     def __str__(self) -> str:
         flags = "".join(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,3 +93,48 @@ def test_a_pool_is_refused_exactly_where_a_window_meets_padding_alone(size):
             else:
                 with pytest.raises(ParameterError, match="without a real pixel"):
                     pool((1, 1, size), **arguments)
+
+
+def reads_a_pixel(size: int, kernel: int, stride: int, pad: int, dilation: int, out: int) -> bool:
+    return any(0 <= out * stride - pad + tap * dilation < size for tap in range(kernel))
+
+
+def test_a_window_without_a_real_pixel_is_found_by_arithmetic() -> None:
+    """All small problems with padding, against every tap of every window."""
+    found = set()
+    for size, kernel, stride, pad, dilation in itertools.product(
+        range(1, 6), range(2, 5), range(1, 5), range(1, 8), range(1, 8)
+    ):
+        window = (kernel - 1) * dilation + 1
+        if pad >= window or size + 2 * pad < window:
+            continue
+        outs = (size + 2 * pad - window) // stride + 1
+        right = all(reads_a_pixel(size, kernel, stride, pad, dilation, out) for out in range(outs))
+        geometry: dict[str, Any] = {"stride": stride, "pad": pad, "dilation": dilation}
+        try:
+            PoolSpec.of((1, 1, size), kind="max", kernel=kernel, dtype="float32", **geometry)
+            accepted = True
+        except ParameterError:
+            accepted = False
+        assert accepted == right, (size, kernel, geometry)
+        found.add(right)
+    assert found == {True, False}
+
+
+@pytest.mark.parametrize("kind", ["max", "avg"])
+def test_a_window_of_160_000_takes_no_loop_over_its_taps(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PoolSpec, "tap_range", None)
+    spec = PoolSpec.of(
+        (1, 1, 200_000), kind=kind, kernel=160_000, pad=79_999, stride=100_000, dtype="float32"
+    )
+    assert spec.out_shape == (1, 1, 3)
+    assert spec.counts == ((80_001, 160_000, 79_999),)
+
+
+@pytest.mark.parametrize("kind", ["max", "avg"])
+def test_a_stride_beyond_64_bits_is_one_window(kind: str) -> None:
+    spec = PoolSpec.of((1, 1, 8), kind=kind, kernel=4, pad=1, stride=2**70, dtype="float32")
+    assert spec.out_shape == (1, 1, 1)
+    assert spec.counts == ((3,),)

@@ -16,7 +16,7 @@ from convkit.training.data.pickles import read_pickle
 ARRAYS = {b"data": np.arange(6, dtype=np.uint8).reshape(2, 3), b"labels": [0, 1], b"label": b"cat"}
 
 
-@pytest.mark.parametrize("protocol", [3, 4])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_arrays_lists_numbers_and_bytes_come_back(protocol):
     found = read_pickle("file", pickle.dumps(ARRAYS, protocol))
     assert list(found) == list(ARRAYS)
@@ -65,3 +65,42 @@ def test_an_empty_file_and_a_cut_one_say_so():
     for end in (1, len(whole) // 2, len(whole) - 1):
         with pytest.raises(DataError, match=f"found {end} bytes that are cut short or not one"):
             read_pickle("file", whole[:end])
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_any_array_of_numbers_comes_back_in_every_protocol(protocol):
+    arrays = {
+        "fortran": np.asfortranarray(np.arange(12.0).reshape(3, 4)),
+        "strided": np.arange(20, dtype=np.int16)[::3],
+        "big-endian": np.arange(3, dtype=">u4"),
+        "scalar": np.array(2.5),
+        "empty": np.empty((0, 3), np.float32),
+        "bytes": [b"", b"\xff\x00", "\u00e9"],
+    }
+    found = read_pickle("file", pickle.dumps(arrays, protocol))
+    np.testing.assert_equal(found, arrays)
+    for name, array in arrays.items():
+        if isinstance(array, np.ndarray):
+            assert found[name].dtype == array.dtype.newbyteorder("="), name  # as pickle itself
+
+
+def call(module, name, *arguments):
+    """A pickle that calls a function, with plain arguments."""
+    return b"c%s\n%s\n" % (module.encode(), name.encode()) + pickle.dumps(arguments, 0)[:-1] + b"R."
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        call("_codecs", "encode", "x", "rot13"),
+        call("_codecs", "encode", "x", "idna"),
+        call("_codecs", "decode", "x", "latin1"),
+        call("__builtin__", "bytes", 2**40),
+        call("numpy._core.numeric", "_frombuffer", "x", "O", (1,), "C"),
+        call("numpy._core.numeric", "_frombuffer", 5, "u1", (1,), "C"),
+        call("builtins", "bytearray", 5),
+    ],
+)
+def test_what_is_admitted_does_no_more_than_an_array_needs(content):
+    with pytest.raises(DataError):
+        read_pickle("file", content)

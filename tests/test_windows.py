@@ -286,8 +286,8 @@ def test_columns_are_pytorchs(rng, keywords):
 
 def test_a_stride_beyond_64_bits_has_one_window() -> None:
     x = np.arange(16.0).reshape(1, 1, 4, 4)
-    out, indices = max_pool_indices(x, kernel=3, stride=2**70)
+    out, indices = convkit.max_pool_indices(x, kernel=3, stride=2**70)
     assert out.tolist() == [[[[10.0]]]]
     assert indices.tolist() == [[[[10]]]]
-    out, indices = max_pool_indices(x, kernel=1, stride=4, dilation=2**70)
+    out, indices = convkit.max_pool_indices(x, kernel=1, stride=4, dilation=2**70)
     assert (out.tolist(), indices.tolist()) == ([[[[0.0]]]], [[[[0]]]])

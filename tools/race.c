@@ -8,9 +8,12 @@
 #include "runtime/buffers.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { CALLERS = 2, ROUNDS = 3, SIDE = 32 };
 enum { MOST_PIXELS = 4 }; /* of a plane that a kernel of few pixels normalises */
@@ -246,11 +249,42 @@ static void *use_buffers(void *argument)
     return (void *)wrong;
 }
 
+static atomic_int forked;
+
+static void *hold_the_lock(void *argument)
+{
+    size_t kept, used;
+    while (!atomic_load(&forked))
+        ck_buffer_sizes(&kept, &used);
+    return argument;
+}
+
+/* Fork while another thread uses the pool: the child must not find it locked. */
+static int fork_with_buffers(void)
+{
+    pthread_t holder;
+    pthread_create(&holder, NULL, hold_the_lock, NULL);
+    int failed = 0;
+    for (int i = 0; i < 100 && !failed; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(20); /* ends a child that waits for a thread it does not have */
+            ck_buffer_free(NULL, ck_buffer_malloc(NULL, CK_LEAST_BUFFER), 0);
+            _exit(0);
+        }
+        int status = 1;
+        failed = child < 0 || waitpid(child, &status, 0) != child || status;
+    }
+    atomic_store(&forked, 1);
+    pthread_join(holder, NULL);
+    return failed;
+}
+
 static int race_buffers(void)
 {
     pthread_t callers[CALLERS];
     unsigned seeds[CALLERS];
-    size_t kept, used, failed = 0;
+    size_t kept, used, failed = (size_t)fork_with_buffers();
     for (int i = 0; i < CALLERS; i++) {
         seeds[i] = 10u * (unsigned)i + 1;
         pthread_create(&callers[i], NULL, use_buffers, &seeds[i]);

@@ -29,14 +29,19 @@ CONVERT = {
 def decode(file: Path) -> npt.NDArray[Any]:
     """Return the pixels of an image file as (C, H, W), in the dtype that the file stores.
 
-    Palettes and other colour spaces become RGB. Raises DataError where the file is no image.
+    It is turned as its EXIF orientation says. Palettes and other colour spaces become RGB, and a
+    palette's transparent colours lie over white. Raises DataError where the file is no image, and
+    where it has more pixels than Pillow decodes without a warning.
     """
     pillow = require("PIL.Image", "reading images")
+    turned = require("PIL.ImageOps", "reading images").exif_transpose
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # Pillow warns of a size that may exhaust the memory
+            warnings.simplefilter("ignore")
+            # A size that may exhaust the memory: said on opening, before anything is decoded.
+            warnings.simplefilter("error", pillow.DecompressionBombWarning)
             with pillow.open(file) as image:
-                pixels = np.asarray(image.convert(CONVERT.get(image.mode, image.mode)))
+                pixels = np.asarray(_plain(pillow, turned(image)))
     except (
         OSError,
         ValueError,
@@ -48,3 +53,11 @@ def decode(file: Path) -> npt.NDArray[Any]:
         reason = "an empty file" if not file.stat().st_size else str(error).splitlines()[0]
         raise DataError(f"{file}: expected an image, found {reason}") from None
     return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
+
+
+def _plain(pillow: Any, image: Any) -> Any:
+    """Return a Pillow image whose numbers are intensities."""
+    if image.mode == "P" and "transparency" in image.info:
+        over = image.convert("RGBA")
+        return pillow.alpha_composite(pillow.new("RGBA", over.size, "white"), over).convert("RGB")
+    return image.convert(CONVERT.get(image.mode, image.mode))

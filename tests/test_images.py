@@ -60,3 +60,49 @@ def test_a_picture_of_too_many_pixels_is_an_error(
     path = save(tmp_path / "a.png", np.zeros((8, 8), np.uint8))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)  # Pillow warns up to twice as many
     assert error_of(decode, path).startswith(f"{path}: expected an image, found ")
+
+
+@pytest.mark.parametrize("transparency", [b"\x00\xff\x80", 0], ids=["per colour", "one colour"])
+def test_a_palette_with_transparency_lies_over_white(
+    tmp_path: Path, transparency: bytes | int
+) -> None:
+    image = Image.fromarray(np.array([[0, 1], [2, 1]], np.uint8), "P")
+    image.putpalette([10, 20, 30, 200, 100, 0, 0, 0, 0])
+    image.save(tmp_path / "a.png", transparency=transparency)
+    found = np.moveaxis(decode(tmp_path / "a.png"), 0, 2)
+    half = [0, 0, 0] if transparency == 0 else [127, 127, 127]
+    expected = [[[255, 255, 255], [200, 100, 0]], [half, [200, 100, 0]]]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_an_image_is_turned_as_its_exif_orientation_says(
+    tmp_path: Path, orientation: int, suffix: str
+) -> None:
+    upright = np.zeros((16, 24), np.uint8)
+    upright[:8, :8] = 255  # white at the top left
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].T,
+        8: np.rot90(upright, 3),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif)
+    np.testing.assert_allclose(decode(path)[0], upright, atol=3)
+
+
+def test_a_picture_of_100_million_pixels_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    Image.new("1", (10_000, 10_000)).save(path)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", None)
+    assert "exceeds limit of 89478485 pixels" in error_of(decode, path)

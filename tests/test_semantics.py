@@ -259,3 +259,24 @@ def test_backward_goes_home(backend, rng):
         dx, _, _ = conv_backward(out, cache)
     assert cache.backend == backend
     assert dx.shape == x.shape
+
+
+@pytest.mark.parametrize("large", [2**40, 2**62])
+def test_a_stride_beyond_the_image_is_one_window_in_every_backend(backend: str, large: int) -> None:
+    x = np.arange(16.0).reshape(1, 1, 4, 4)
+    out, cache = convkit.max_pool_forward(x, kernel=3, stride=large, backend=backend)
+    assert out.tolist() == [[[[10.0]]]]
+    assert np.argmax(convkit.max_pool_backward(np.ones((1, 1, 1, 1)), cache)) == 10
+    assert convkit.avg_pool(x, kernel=2, stride=large, backend=backend).tolist() == [[[[2.5]]]]
+    w = np.ones((1, 1, 1, 1))
+    assert convkit.conv(x, w, stride=large, backend=backend).tolist() == [[[[0.0]]]]
+    np.testing.assert_array_equal(convkit.conv(x, w, dilation=large, backend=backend), x)
+
+
+@pytest.mark.parametrize("name", ["stride", "dilation"])
+def test_a_stride_of_2_to_the_70_is_refused_in_every_backend(backend: str, name: str) -> None:
+    x, w = np.ones((1, 1, 4, 4)), np.ones((1, 1, 1, 1))
+    with pytest.raises(convkit.ParameterError, match=rf"^{name} \(=1180591620717411303424\) must "):
+        convkit.conv(x, w, backend=backend, **{name: 2**70})  # type: ignore[arg-type]
+    with pytest.raises(convkit.ParameterError, match=rf"^{name} \(=1180591620717411303424\) must "):
+        convkit.max_pool(x, kernel=1, backend=backend, **{name: 2**70})  # type: ignore[arg-type]

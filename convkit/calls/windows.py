@@ -69,10 +69,8 @@ def _flat_indices(spec: PoolSpec, taps: npt.NDArray[Any]) -> npt.NDArray[np.int6
     """
     first, offset = np.zeros((), np.int64), np.zeros((), np.int64)
     for axis, size in enumerate(spec.x_shape[2:]):
-        # A stride or dilation that nothing takes twice may be beyond an int64.
-        outs, kernel = spec.out_shape[2 + axis], spec.kernel[axis]
-        starts = np.arange(outs) * (spec.stride[axis] if outs > 1 else 0) - spec.pad[axis][0]
-        steps = np.arange(kernel) * (spec.dilation[axis] if kernel > 1 else 0)
+        starts = np.arange(spec.out_shape[2 + axis]) * spec.stride[axis] - spec.pad[axis][0]
+        steps = np.arange(spec.kernel[axis]) * spec.dilation[axis]
         first = np.add.outer(first * size, starts)
         offset = np.add.outer(offset * size, steps)
     indices: npt.NDArray[np.int64] = np.append(offset, 0)[taps]

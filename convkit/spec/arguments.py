@@ -17,6 +17,8 @@ Pad: TypeAlias = int | tuple[int, ...] | tuple[tuple[int, int], ...] | Literal["
 Shape: TypeAlias = tuple[int, ...]
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
 
+MOST = 2**62
+"""A kernel, stride or dilation beyond it would overflow a backend's 64-bit integers."""
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -63,6 +65,8 @@ def per_axis(name: str, value: Any, axes: int, *, least: int = 1) -> tuple[int, 
         )
     if any(v < least for v in frozen):
         raise ParameterError(f"{name} (={value!r}) must be at least {least} along every axis")
+    if any(v > MOST for v in frozen):
+        raise ParameterError(f"{name} (={value!r}) must be at most 2**62 along every axis")
     return frozen
 
 

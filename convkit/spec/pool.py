@@ -118,9 +118,7 @@ class PoolSpec(Geometry):
         size, (begin, end) = self.x_shape[2 + axis], self.pad[axis]
         low, high = (-begin, size + end) if self.count_include_pad else (0, size)
         window = self.window[axis]
-        outs = self.out_shape[2 + axis]
-        stride = self.stride[axis] if outs > 1 else 0  # it may be beyond an int64, and is not used
-        starts = np.arange(outs) * stride - begin
+        starts = np.arange(self.out_shape[2 + axis]) * self.stride[axis] - begin
         counts = np.minimum(starts + window, high) - np.maximum(starts, low)
         return tuple(counts.tolist())
 

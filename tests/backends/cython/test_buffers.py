@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import pickle
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy._core import _multiarray_umath
 from numpy._core.multiarray import get_handler_name
 
 from convkit.spec import ConvSpec, NormSpec, PoolSpec
@@ -23,6 +25,7 @@ convkit_cython = pytest.importorskip("convkit_cython")
 _kernels = pytest.importorskip("convkit_cython._kernels")
 
 MIB = 1 << 20
+HANDLER_BYTES = 128 + 5 * ctypes.sizeof(ctypes.c_void_p)  # of a PyDataMem_Handler
 of_others = [0]  # bytes of results that live outside a test
 
 
@@ -340,3 +343,35 @@ def test_the_usual_allocator_is_in_use_after_a_result(compiled: Any) -> None:
     result = of_size(compiled, 2 * MIB)
     assert get_handler_name(result) == "convkit_buffer_pool" != usual
     assert get_handler_name(np.empty(2 * MIB)) == usual == get_handler_name()
+
+
+def test_a_memory_handler_that_the_user_has_set_is_left_in_charge(compiled: Any) -> None:
+    def pointer(capsule: Any, name: bytes | None) -> int:
+        get = ctypes.pythonapi.PyCapsule_GetPointer
+        get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+        return int(get(capsule, name))
+
+    # NumPy's own allocator under another name; the interface is only for C.
+    table = (ctypes.c_void_p * 307).from_address(pointer(_multiarray_umath._ARRAY_API, None))
+    usual = ctypes.cast(table[306] or 0, ctypes.POINTER(ctypes.py_object)).contents.value
+    copied = ctypes.create_string_buffer(
+        ctypes.string_at(pointer(usual, b"mem_handler"), HANDLER_BYTES), HANDLER_BYTES
+    )
+    copied[0:5] = b"users"
+    new = ctypes.pythonapi.PyCapsule_New
+    new.restype, new.argtypes = (
+        ctypes.py_object,
+        [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p],
+    )
+    set_handler = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)(table[304] or 0)
+    name = ctypes.c_char_p(b"mem_handler")
+    before = set_handler(new(ctypes.addressof(copied), name, None))
+    try:
+        result = of_size(compiled, 2 * MIB)
+        assert get_handler_name(result).startswith("users")
+        assert get_handler_name().startswith("users")
+        assert used() == 0
+        del result
+    finally:
+        set_handler(before)
+    assert get_handler_name(of_size(compiled, 2 * MIB)) == "convkit_buffer_pool"

@@ -68,4 +68,8 @@ def _reason(file: Path, error: Exception) -> str:
         return "a link to nothing" if file.is_symlink() else "no such file"
     if isinstance(error, PermissionError):
         return "a file that may not be read"
-    return "an empty file" if not file.stat().st_size else (str(error) or "none").splitlines()[0]
+    return (
+        "an empty file"
+        if not file.stat().st_size
+        else (str(error) or type(error).__name__).splitlines()[0]
+    )

@@ -50,8 +50,7 @@ def decode(file: Path) -> npt.NDArray[Any]:
         Warning,
         pillow.DecompressionBombError,
     ) as error:
-        reason = "an empty file" if not file.stat().st_size else str(error).splitlines()[0]
-        raise DataError(f"{file}: expected an image, found {reason}") from None
+        raise DataError(f"{file}: expected an image, found {_reason(file, error)}") from None
     return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
 
 
@@ -61,3 +60,16 @@ def _plain(pillow: Any, image: Any) -> Any:
         over = image.convert("RGBA")
         return pillow.alpha_composite(pillow.new("RGBA", over.size, "white"), over).convert("RGB")
     return image.convert(CONVERT.get(image.mode, image.mode))
+
+
+def _reason(file: Path, error: Exception) -> str:
+    """Return in a few words why a file could not be read as an image."""
+    if not file.exists():
+        return "a link to nothing" if file.is_symlink() else "no such file"
+    if isinstance(error, PermissionError):
+        return "a file that may not be read"
+    return (
+        "an empty file"
+        if not file.stat().st_size
+        else (str(error) or type(error).__name__).splitlines()[0]
+    )

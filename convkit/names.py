@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 
 def normalise_name(name: str) -> str:
     """Return a name as it is compared: lower case, ``-`` as ``_``, no blanks around it."""
     return name.strip().lower().replace("-", "_")
+
+
+def normalise_distribution(name: str) -> str:
+    """Return a distribution's name as package indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def printable(text: str) -> str:

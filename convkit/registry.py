@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from convkit import state
 from convkit.errors import BackendLoadError, BackendNotFoundError
-from convkit.names import normalise_name, suggest
+from convkit.names import normalise_distribution, normalise_name, suggest
 from convkit.version import DISTRIBUTION
 
 if TYPE_CHECKING:
@@ -174,9 +174,11 @@ def _claims() -> Iterator[Record]:
     seen = set()
     for dist in distributions():
         try:
-            if GROUP not in (dist.read_text("entry_points.txt") or "") or dist.name in seen:
+            if GROUP not in (dist.read_text("entry_points.txt") or ""):
                 continue
-            seen.add(dist.name)
+            if normalise_distribution(dist.name) in seen:
+                continue
+            seen.add(normalise_distribution(dist.name))
             entries = [e for e in dist.entry_points if e.group == GROUP]
             for e in entries:
                 value = e.value.split("[")[0].strip()

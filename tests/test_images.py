@@ -106,3 +106,23 @@ def test_a_picture_of_100_million_pixels_is_refused_before_it_is_decoded(
     Image.new("1", (10_000, 10_000)).save(path)
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", None)
     assert "exceeds limit of 89478485 pixels" in error_of(decode, path)
+
+
+def test_a_broken_link_is_an_error_of_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.symlink_to("nowhere.png")
+    assert error_of(decode, path) == f"{path}: expected an image, found a link to nothing"
+    path.unlink()
+    assert error_of(decode, path) == f"{path}: expected an image, found no such file"
+
+
+def test_a_file_that_may_not_be_read_is_an_error_of_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Image, "open", refused)
+    assert error_of(decode, path) == f"{path}: expected an image, found a file that may not be read"

@@ -150,6 +150,16 @@ def test_a_repeated_name_belongs_to_nobody(site):
     assert listed == ["broken", "broken"]
 
 
+@pytest.mark.parametrize("other", ["my-bk", "my_bk", "MY--BK"])
+def test_spellings_of_one_distribution_are_one_claimant(site, other):
+    """An old .dist-info that an installer left behind may spell the name otherwise (PEP 503)."""
+    site.install("twin", distribution="My.Bk")
+    site.install("twin", distribution=other)
+    assert site.value("result = who(backend='twin')") == "twin"
+    listed = site.value("result = [r.state for r in convkit.backends() if r.name == 'twin']")
+    assert len(listed) == 1
+
+
 @pytest.mark.parametrize("name", ["naive", "auto"])
 def test_a_built_in_name_cannot_be_taken(site, name):
     site.install(name, distribution="evil", own_name=name)

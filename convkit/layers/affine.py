@@ -12,7 +12,7 @@ import numpy as np
 
 from convkit.errors import ShapeError
 from convkit.layers.activations import relu_backward, relu_forward
-from convkit.layers.arrays import Array, Cache
+from convkit.layers.arrays import Array, Cache, underflow_is_zero
 from convkit.layers.normalisation import batchnorm_backward, batchnorm_forward
 
 __all__ = [
@@ -41,6 +41,7 @@ def affine_shape(x: Array, w: Array, b: Array) -> tuple[int, int]:
     return size, w.shape[1]
 
 
+@underflow_is_zero
 def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
     """Return x w + b, each of the N examples flattened to D numbers.
 
@@ -52,6 +53,7 @@ def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
     return out, (x, w)
 
 
+@underflow_is_zero
 def affine_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """Return (dx, dw, db), of the shapes of x, w and b, for dout (N, M)."""
     x, w = cache

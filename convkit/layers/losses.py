@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import ParameterError, ShapeError
-from convkit.layers.arrays import Array, Labels
+from convkit.layers.arrays import Array, Labels, underflow_is_zero
 
 __all__ = ["mse_loss", "softmax_loss", "svm_loss"]
 
 
+@underflow_is_zero
 def softmax_loss(x: Array, y: Labels) -> tuple[float, Array]:
     """Return the mean cross-entropy of the softmax of scores x (N, C) and its gradient (N, C).
 
@@ -28,6 +29,7 @@ def softmax_loss(x: Array, y: Labels) -> tuple[float, Array]:
     return loss, p
 
 
+@underflow_is_zero
 def svm_loss(x: Array, y: Labels) -> tuple[float, Array]:
     """Return the mean multi-class hinge loss (margin 1) of scores x (N, C) and its gradient.
 
@@ -43,6 +45,7 @@ def svm_loss(x: Array, y: Labels) -> tuple[float, Array]:
     return float(margins.sum() / len(x)), dx
 
 
+@underflow_is_zero
 def mse_loss(x: Array, y: npt.ArrayLike) -> tuple[float, Array]:
     """Return the mean over all elements of (x - y)^2, and its gradient; y has the shape of x."""
     target = np.asarray(y, x.dtype)

@@ -75,3 +75,35 @@ def test_a_blocked_backend_is_listed_as_blocked(
     row = rows(capsys)["naive"]
     assert row["state"] == "blocked"
     assert row["problem"] == "blocked by CONVKIT_DISABLE"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("cyton", "did you mean 'cython'?"),
+        ("conv=cyton", "did you mean 'cython'?"),
+        ("no=naive", "CONVKIT_BACKEND"),
+    ],
+)
+def test_a_misspelt_convkit_backend_is_remarked_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    monkeypatch.setenv("CONVKIT_BACKEND", value)
+    convkit.reload()
+    assert cli.run(["backends", "--json"]) == 0
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert line.startswith("convkit: warning: ")
+    assert "CONVKIT_BACKEND" in line
+    assert said in line
+    assert json.loads(printed.out)
+
+
+@pytest.mark.parametrize("value", ["", "naive", "auto", "im2col-numpy,naive"])
+def test_a_right_convkit_backend_is_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("CONVKIT_BACKEND", value)
+    convkit.reload()
+    assert cli.run(["backends"]) == 0
+    assert capsys.readouterr().err == ""

@@ -103,3 +103,16 @@ def test_pytorch_agrees(rng, name):
     out, cache = forward(x)
     np.testing.assert_allclose(out, result.detach(), rtol=1e-13, atol=1e-15)
     np.testing.assert_allclose(backward(dout, cache), theirs.grad, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("scale", [200.0, 1e-40, 1e20])
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "sigmoid", "tanh", "softmax"])
+def test_nothing_trips_where_numpy_raises_for_what_is_no_error(name, scale):
+    """exp(-200) is 0 in float32: NumPy calls that an underflow."""
+    x = (np.random.default_rng(0).standard_normal((4, 10)) * scale).astype(np.float32)
+    expected = getattr(layers, f"{name}_forward")(x)[0]
+    with np.errstate(all="raise"):
+        out, cache = getattr(layers, f"{name}_forward")(x)
+        dx = getattr(layers, f"{name}_backward")(np.float32(out), cache)
+    np.testing.assert_array_equal(out, expected)
+    assert np.isfinite(dx).all()

@@ -96,3 +96,20 @@ def test_pytorch_s_losses_agree(rng):
         loss, dx = ours(x, target)
         assert loss == pytest.approx(expected.item(), rel=1e-12)
         np.testing.assert_allclose(dx, scores.grad, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("scale", [200.0, 1e-30])
+@pytest.mark.parametrize("name", ["softmax_loss", "svm_loss", "mse_loss"])
+def test_no_loss_trips_where_numpy_raises_for_what_is_no_error(name, scale):
+    x = (np.random.default_rng(0).standard_normal((4, 10)) * scale).astype(np.float32)
+    y = np.zeros_like(x) if name == "mse_loss" else np.arange(4)
+    expected, _ = getattr(layers, name)(x, y)
+    with np.errstate(all="raise"):
+        loss, dx = getattr(layers, name)(x, y)
+    assert loss == expected
+    assert np.isfinite(dx).all()
+
+
+def test_an_overflow_is_still_an_error_where_numpy_raises():
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+        layers.mse_loss(np.full((2, 2), 1e30, np.float32), np.zeros((2, 2)))

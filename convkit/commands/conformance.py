@@ -88,8 +88,8 @@ def command(
         return 0
     if name is None:
         raise click.UsageError("Missing argument 'NAME'")
-    destinations = {"--json": json_path, "--junit": junit_path, "--html": html_path}
-    for option, path in (*destinations.items(), ("--state", state)):
+    files = {"--json": json_path, "--junit": junit_path, "--html": html_path, "--state": state}
+    for option, path in files.items():
         check_writable(option, path)
     jobs = jobs or _one_per_core()
     if duration and html_path is not None:

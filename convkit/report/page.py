@@ -11,7 +11,6 @@ from typing import TypeAlias
 from matplotlib.figure import Figure
 
 from convkit.files import write_bytes, write_text
-from convkit.names import printable
 from convkit.report import plots
 from convkit.report.record import RunRecord
 from convkit.report.rendering import fill
@@ -137,7 +136,7 @@ def pictures(record: RunRecord) -> list[Picture]:
 def render(record: RunRecord, drawn: list[Picture]) -> str:
     """The report's HTML."""
     named = {picture.name: picture for picture in drawn}
-    return printable(fill("report.html.j2", run=record, pictures=named))
+    return fill("report.html.j2", run=record, pictures=named)
 
 
 def write_report(record: RunRecord, folder: Path) -> list[str]:

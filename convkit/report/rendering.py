@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from convkit.names import printable
 from convkit.optional import require
 from convkit.report.theme import DARK, LIGHT
 
@@ -17,7 +18,8 @@ def engine() -> Any:
 def fill(template: str, **values: Any) -> str:
     """Return a page: the template of that name with values and both themes.
 
-    All values are escaped, and one that the template names must be there.
+    All values are escaped, and one that the template names must be there. What UTF-8 cannot
+    hold is shown as its bytes.
     """
     jinja2 = engine()
     environment = jinja2.Environment(
@@ -28,4 +30,4 @@ def fill(template: str, **values: Any) -> str:
         undefined=jinja2.StrictUndefined,
     )
     page: str = environment.get_template(template).render(light=LIGHT, dark=DARK, **values)
-    return page
+    return printable(page)

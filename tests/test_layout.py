@@ -57,6 +57,7 @@ OTHERS = {
     "test_semantics.py": "each rule of the semantics, for every bundled backend",
     "test_windows_planted.py": "planted bugs in unfold and fold, which their tests find",
     "test_conv_transpose.py": "one operation as a whole: definition, adjoint, PyTorch",
+    "test_optimised_python.py": "python -OO, which keeps no docstrings and no asserts",
     "test_course.py": "the course's assignment, cell by cell",
     "test_docs.py": "links, examples and commands in the documents",
     "test_examples.py": "the programs in examples/",

@@ -61,7 +61,6 @@ OTHERS = {
     "test_course.py": "the course's assignment, cell by cell",
     "test_docs.py": "links, examples and commands in the documents",
     "test_examples.py": "the programs in examples/",
-    "test_optimised_python.py": "Python started with -O or -OO",
     "test_strangers.py": "the backends in examples/strangers/",
     "test_outside_onnx.py": "compared with ONNX's own reference implementation",
     "test_outside_scipy.py": "compared with SciPy",

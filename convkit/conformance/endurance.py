@@ -25,7 +25,7 @@ from convkit.conformance.subject import Failed, Subject
 
 CALLS = 40_000
 """More than 2**15, where a counter of 16 bits overflows."""
-SECONDS = {"quick": 1, "default": 15, "full": 120}
+SECONDS = {"quick": 2, "default": 15, "full": 120}
 """What one operation may take at each level; a slow backend is asked fewer calls, and told so."""
 PART = 2_000
 """Calls between two looks at the clock, at memory and at threads."""
@@ -36,7 +36,7 @@ GROWING = 6
 """In so many parts in a row memory has to grow, so that a pool that fills once does not count."""
 BYTES_PER_CALL = 24
 """Less than the smallest object or allocation that a call may leave behind."""
-LEAST_GROWTH = 1 << 19
+LEAST_GROWTH = 1 << 18
 MORE_THREADS = 32
 """Beyond one for each core: a pool of threads may still be filling when the calls begin."""
 MORE_FILES = 50

@@ -225,7 +225,8 @@ class Subject:
         if operation.composed_of is None:
             return own
         parts = (operation_of((spec,)) for spec in operation.composed_of(case.specs))
-        return own | {part.method(s) for part in parts for s in ("forward", "backward")}
+        steps: tuple[Step, ...] = ("forward", "infer", "backward")
+        return own | {part.method(s) for part in parts for s in steps}
 
     def both(
         self, case: Case, given: Inputs, param: dict[str, Any] | None = None

@@ -141,5 +141,5 @@ def test_memory_that_grows_and_stops_is_no_leak() -> None:
     watch.memory = [0, step, 2 * step, *[3 * step] * 6]
     watch.check_growth()
     watch.memory = [step * i for i in range(9)]
-    with pytest.raises(Failed, match=r"524 bytes per call, 3\.0 MiB in 6000 calls"):
+    with pytest.raises(Failed, match=r"262 bytes per call, 1\.5 MiB in 6000 calls"):
         watch.check_growth()

@@ -128,6 +128,8 @@ def test_a_planted_bug_fails_where_it_is_and_nowhere_else() -> None:
         ("conv", "pairs"),
         ("conv_relu_pool", "backward-exact"),
         ("conv_transpose", "backward-exact"),  # composed of the convolution's dw
+        ("conv_relu", "backward-exact"),
+        ("conv_relu", "pairs"),
     }
     text = report.failure_text("NAME")
     assert "FAIL backward-exact: dw[" in text

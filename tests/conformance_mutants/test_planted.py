@@ -8,6 +8,7 @@ and whole runs of the correct backends.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -86,16 +87,20 @@ def test_every_check_finds_a_mutant():
     [("quick", "default"), pytest.param("default", "full", marks=pytest.mark.slow)],
 )
 def test_a_wider_level_has_every_case_of_a_narrower_one(narrow, wide, op):
-    """So what the quick run finds, the default run finds. Searches differ in their length alone."""
+    """So what the quick run finds, the default run finds.
+
+    Searches differ in their length alone, and very many calls in the time that they have.
+    """
 
     def cases(level):
         jobs = [j for j in Request(level, ops=(op,)).jobs() if j.check != "index-width"]
         searches = {(j.check, j.case.op, j.case.dtype) for j in jobs if not j.case.geometry}
-        return {(j.check, str(j.case)) for j in jobs if j.case.geometry}, searches
+        found = [(j.check, str(j.case)) for j in jobs if j.case.geometry]
+        return {(check, re.sub(r" seconds=\d+", "", text)) for check, text in found}, searches
 
     (few, few_searches), (many, many_searches) = cases(narrow), cases(wide)
     assert few <= many
-    assert few_searches == many_searches
+    assert few_searches <= many_searches
 
 
 QUICK_PARTS = ["forward-exact", "backward-exact", "declarations", "nonfinite"]

@@ -24,7 +24,7 @@ MOST_JOBS = 8
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--quick", "level", flag_value="quick", help="Under half a minute.")
+@click.option("--quick", "level", flag_value="quick", help="About a minute.")
 @click.option("--default", "level", flag_value="default", default=True, help="Under 3 minutes.")
 @click.option("--full", "level", flag_value="full", help="Everything; may take hours.")
 @click.option("--op", "ops", multiple=True, help="Only this operation; may be repeated.")

@@ -136,10 +136,17 @@ def product(*numbers: Any) -> int:
     return math.prod(math.prod(n) if isinstance(n, tuple) else n for n in numbers)
 
 
+SMALL = 9
+
+
 def without_images(space: Space, *tuples: tuple[str, ...]) -> Space:
     """Return a space whose batches are empty, of which the combinations given are to be covered.
 
-    It is a space apart, because a batch without images tells of no size of block.
+    It is a space apart, because a batch without images tells of no size of block. Sizes are small,
+    for a backend may prepare its weights whether or not there are images.
     """
     features = {**space.features, "N": (0,)}
+    for name in ("C", "F", "H", "W"):
+        if name in features:
+            features[name] = tuple(v for v in features[name] if v <= SMALL)
     return dataclasses.replace(space, name="no images", features=features, views={}, tuples=tuples)

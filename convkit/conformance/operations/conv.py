@@ -246,3 +246,20 @@ def linear(case: Case, arrays: Arrays, rounds: bool) -> dict[str, Expected]:
         name: Expected.of(ref, S, bounds.terms(spec, name), exact=not rounds)
         for name, (ref, S) in pairs.items()
     }
+
+
+def apart(case: Case, arrays: Arrays) -> Arrays:
+    """Return data whose kernels have a single one, so that pixels far apart stay so in out."""
+    w = case.shapes["w"]
+    taps = np.zeros(w)
+    for f in range(w[0]):
+        taps[(f, f % w[1], *(k // 2 for k in w[2:]))] = 1
+    b = None if case.shapes["b"] is None else np.zeros(case.shapes["b"])
+    return {"x": arrays["x"] + 0.25, "w": taps, "b": b, "dout": arrays["dout"]}
+
+
+def rectified(z: FloatArray) -> tuple[Any, FloatArray]:
+    """Return where z is above 0, and relu(z), which keeps NaN."""
+    with np.errstate(invalid="ignore"):
+        on = z > 0
+        return on, np.where(on | np.isnan(z), z, 0)

@@ -13,7 +13,7 @@ from convkit.conformance.cases import Case
 from convkit.conformance.covering import Space
 from convkit.conformance.entry import FastResults
 from convkit.conformance.operations import conv_space
-from convkit.conformance.operations.conv import Conv, gradients, linear
+from convkit.conformance.operations.conv import Conv, apart, gradients, linear, rectified
 
 
 class ConvRelu(Conv):
@@ -36,21 +36,13 @@ class ConvRelu(Conv):
 
     def separated(self, case: Case, arrays: Arrays) -> Arrays:
         """Kernels of a single one, pixels far apart: rounding moves no sign."""
-        w = case.shapes["w"]
-        taps = np.zeros(w)
-        for f in range(w[0]):
-            taps[(f, f % w[1], *(k // 2 for k in w[2:]))] = 1
-        b = None if case.shapes["b"] is None else np.zeros(case.shapes["b"])
-        return {"x": arrays["x"] + 0.25, "w": taps, "b": b, "dout": arrays["dout"]}
+        return apart(case, arrays)
 
     def expected(self, case: Case, arrays: Arrays, rounds: bool) -> dict[str, Expected]:
         """Return out, dx, dw and, with a bias, db."""
         spec = case.specs[0]
         x, w, b, dout = (arrays[name] for name in ("x", "w", "b", "dout"))
-        z = reference.conv_forward(spec, x, w, b)
-        with np.errstate(invalid="ignore"):
-            on = z > 0
-            out = np.where(on | np.isnan(z), z, 0)
+        on, out = rectified(reference.conv_forward(spec, x, w, b))
         parts = linear(case, {**arrays, "dout": np.where(on, dout, 0)}, rounds)
         size = reference.conv_forward(spec, *magnitudes(x, w, b))
         return {**parts, "out": Expected.of(out, size, bounds.terms(spec, "out"), exact=not rounds)}

@@ -14,7 +14,7 @@ from convkit.conformance.cases import Case
 from convkit.conformance.covering import Space
 from convkit.conformance.entry import FastResults, Geometry, Problems, draw_ints
 from convkit.conformance.operations import fused_space
-from convkit.conformance.operations.conv import Conv, gradients, linear
+from convkit.conformance.operations.conv import Conv, apart, gradients, linear, rectified
 
 STRUCTURED: Problems = (
     ("plain", {"x": (2, 3, 8, 9), "w": (4, 3, 3, 2), "pool_kernel": (2, 2)}),
@@ -163,21 +163,13 @@ class ConvReluPool(Conv):
 
     def separated(self, case: Case, arrays: Arrays) -> Arrays:
         """Kernels of a single one, pixels far apart: rounding moves no maximum and no sign."""
-        w = case.shapes["w"]
-        taps = np.zeros(w)
-        for f in range(w[0]):
-            taps[(f, f % w[1], *(k // 2 for k in w[2:]))] = 1
-        b = None if case.shapes["b"] is None else np.zeros(case.shapes["b"])
-        return {"x": arrays["x"] + 0.25, "w": taps, "b": b, "dout": arrays["dout"]}
+        return apart(case, arrays)
 
     def expected(self, case: Case, arrays: Arrays, rounds: bool) -> dict[str, Expected]:
         """Return out, dx, dw and, with a bias, db."""
         spec, pool = case.specs
         x, w, b, dout = (arrays[name] for name in ("x", "w", "b", "dout"))
-        z = reference.conv_forward(spec, x, w, b)
-        with np.errstate(invalid="ignore"):
-            on = z > 0
-            relu = np.where(on | np.isnan(z), z, 0)
+        on, relu = rectified(reference.conv_forward(spec, x, w, b))
         out, winner = reference.max_pool_forward(pool, relu)
         dz = np.where(on, reference.max_pool_dx(pool, dout, winner), 0)
         parts = linear(case, {**arrays, "dout": dz}, rounds)

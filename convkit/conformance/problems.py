@@ -8,7 +8,6 @@ What a level leaves out for its cost is said by `convkit.conformance.coverage`.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -90,7 +89,7 @@ def every_path(subject: Subject, case: Case) -> None:
     given = inputs.__wrapped__(case).map(np.array)
     wanted = ENTRIES[case.op].fast(case, given)
     originals = tuple(a.copy() for _, a in given.given())
-    with _Threads(subject, case.get("threads", 1)):
+    with subject.threads(case.get("threads", 1)):
         _ask(subject, case, given, wanted)
     for (name, now), before in zip(given.given(), originals, strict=True):
         if not np.array_equal(now, before):
@@ -158,23 +157,3 @@ def _sizes(case: Case, given: Inputs) -> FastResults:
     """Return the same operation on absolute values, which an error bound needs."""
     found: FastResults = ENTRIES[case.op].fast(case, given.map(np.abs))
     return found
-
-
-class _Threads:
-    """Let a backend use so many threads for one problem."""
-
-    def __init__(self, subject: Subject, count: int) -> None:
-        self.subject = subject
-        self.count = count if subject.has("set_num_threads") else 0
-        self.before: Any = None
-
-    def __enter__(self) -> None:
-        if self.count:
-            info = self.subject.backend.info() if self.subject.has("info") else {}
-            self.before = info.get("threads")
-            self.subject.backend.set_num_threads(self.count)
-
-    def __exit__(self, *ended: object) -> None:
-        if self.count:
-            before = self.before if isinstance(self.before, int) else os.cpu_count() or 1
-            self.subject.backend.set_num_threads(before)

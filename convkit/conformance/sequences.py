@@ -294,19 +294,15 @@ def sequences(subject: Subject, case: Case) -> None:
         suppress_health_check=list(hypothesis.HealthCheck),
         verbosity=hypothesis.Verbosity.quiet,
     )
-    info = subject.backend.info() if subject.has("info") else {}
     try:
         seeded = hypothesis.seed(case.seed)(machine(subject, cases, failures))
-        run_state_machine_as_test(seeded, settings=settings)
+        with subject.threads():
+            run_state_machine_as_test(seeded, settings=settings)
     except (Failed, ConvkitError, _Hung, hypothesis.errors.Flaky) as error:
         # Flaky: what a backend keeps outlives a sequence, so that a repetition may differ.
         if not failures.found:
             raise
         raise failures.shortest() from error
-    finally:
-        if subject.has("set_num_threads"):
-            before = info.get("threads")
-            subject.backend.set_num_threads(before if isinstance(before, int) else os.cpu_count())
 
 
 def _seeded(found: Case, seed: int) -> Case:

@@ -247,9 +247,8 @@ def threads(subject: Subject, case: Case) -> None:
     """With 1, 2, 3, 8, 9 and 16 threads the results are right, and have the same bits."""
     if not subject.has("set_num_threads"):
         raise NotApplicable("the backend has no set_num_threads")
-    before = subject.backend.info().get("threads") if subject.has("info") else None
     kinds = ("exact", "real") if subject.reproducible else ("exact",)
-    try:
+    with subject.threads():
         for kind in kinds:
             found = Case(case.op, case.geometry, case.dtype, kind, case.seed)
             given, first = inputs(found).copies(), None
@@ -263,8 +262,6 @@ def threads(subject: Subject, case: Case) -> None:
                     continue  # the order of a sum that is rounded may be another
                 for name, value in got.items():
                     bits(name, value, first[name], f"{count} threads against 1")
-    finally:
-        subject.backend.set_num_threads(before if isinstance(before, int) else os.cpu_count() or 1)
 
 
 @contextmanager

@@ -7,8 +7,10 @@ of the run (`Impostor`), never a pass. The proxy changes neither arguments nor r
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -241,6 +243,20 @@ class Subject:
         if case.infers:
             found["inferred"] = self.infer(case, given)
         return found
+
+    @contextmanager
+    def threads(self, count: int | None = None) -> Iterator[None]:
+        """Let the backend use so many threads, where it can be told; put its number back."""
+        if not self.has("set_num_threads"):
+            yield
+            return
+        before = self.backend.info().get("threads") if self.has("info") else None
+        try:
+            if count is not None:
+                self.backend.set_num_threads(count)
+            yield
+        finally:
+            self.backend.set_num_threads(before if isinstance(before, int) else os.cpu_count() or 1)
 
     def _prove(self, wanted: set[str]) -> None:
         called = self.recorder.calls

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from convkit.conformance.entries import ENTRIES, names
 from convkit.conformance.reference import NUMPY_MODES, FloatArray
 from convkit.conformance.subject import Failed, Subject, Unsupported, agree
 from convkit.errors import BackendUnsupportedError, ConvkitError, ParameterError
+
+if TYPE_CHECKING:
+    import hypothesis
 
 EXAMPLES = {"quick": 6, "default": 60, "full": 600}
 SMALL = "ties-small"
@@ -64,6 +67,23 @@ def law(name: str) -> Callable[[Law], Law]:
     return register
 
 
+def search_settings(examples: int, **more: Any) -> hypothesis.settings:
+    """Return Hypothesis's settings of a search that reports nothing itself and keeps nothing."""
+    import hypothesis
+
+    return hypothesis.settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        print_blob=False,
+        report_multiple_bugs=False,
+        phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+        suppress_health_check=list(hypothesis.HealthCheck),
+        verbosity=hypothesis.Verbosity.quiet,
+        **more,
+    )
+
+
 def _search(holds: Law, subject: Subject, wanted: Case) -> None:
     try:
         import hypothesis
@@ -77,17 +97,7 @@ def _search(holds: Law, subject: Subject, wanted: Case) -> None:
     unsupported: list[str] = []
 
     @hypothesis.seed(wanted.seed)
-    @hypothesis.settings(
-        max_examples=wanted.get("examples"),
-        deadline=None,
-        database=None,
-        derandomize=False,
-        print_blob=False,
-        report_multiple_bugs=False,
-        phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
-        suppress_health_check=list(hypothesis.HealthCheck),
-        verbosity=hypothesis.Verbosity.quiet,
-    )
+    @search_settings(wanted.get("examples"), derandomize=False)
     @hypothesis.given(hypothesis.strategies.data())
     def every(data: Any) -> None:
         found = _draw(wanted, data, hypothesis)

@@ -278,22 +278,15 @@ def sequences(subject: Subject, case: Case) -> None:
     import hypothesis.errors
     from hypothesis.stateful import run_state_machine_as_test
 
+    # Here, because importing a module of checks puts them into the table, whose order is set.
+    from convkit.conformance.properties import search_settings
+
     found = list(itertools.islice(subject.supported(_problems(case.op)), 2 * PROBLEMS))
     if not found:
         raise Unsupported("every problem of the sequences is declined")
     cases = [c if not s else _seeded(c, s) for c in found for s in range(SEEDS)]
     failures = _Failures()
-    settings = hypothesis.settings(
-        max_examples=case.get("examples"),
-        stateful_step_count=STEPS,
-        deadline=None,
-        database=None,
-        print_blob=False,
-        report_multiple_bugs=False,
-        phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
-        suppress_health_check=list(hypothesis.HealthCheck),
-        verbosity=hypothesis.Verbosity.quiet,
-    )
+    settings = search_settings(case.get("examples"), stateful_step_count=STEPS)
     try:
         seeded = hypothesis.seed(case.seed)(machine(subject, cases, failures))
         with subject.threads():

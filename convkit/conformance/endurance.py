@@ -7,12 +7,15 @@ time of a call develops is a remark and never a failure.
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import gc
 import itertools
 import os
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,7 +57,8 @@ def _tiny(op: str, level: str, seed: int) -> Iterator[Case]:
 class _Watch:
     """What is noted every so many calls."""
 
-    memory: list[int] = field(default_factory=list)
+    resident: list[int] = field(default_factory=list)
+    allocated: list[int] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -66,7 +70,8 @@ class _Watch:
         gc.collect()
         self.calls.append(calls)
         self.seconds.append(seconds / calls)
-        self.memory.append(_resident())
+        self.resident.append(_resident())
+        self.allocated.append(_allocated())
         self.threads.append(_threads())
         self.files.append(_files())
 
@@ -78,9 +83,12 @@ class _Watch:
         more = self.files[-1] - self.files[0]
         if more > MORE_FILES:
             raise Failed(f"{more} more files are open after {sum(self.calls[1:])} more calls")
-        if len(self.memory) <= GROWING:
-            return
-        grown = [b - a for a, b in itertools.pairwise(self.memory[-GROWING - 1 :])]
+        if len(self.calls) > GROWING:
+            self._check_memory(self.allocated)
+            self._check_memory(self.resident)
+
+    def _check_memory(self, noted: list[int]) -> None:
+        grown = [b - a for a, b in itertools.pairwise(noted[-GROWING - 1 :])]
         calls = self.calls[-GROWING:]
         steady = all(g > BYTES_PER_CALL * n for g, n in zip(grown, calls, strict=True))
         if steady and sum(grown) > LEAST_GROWTH:
@@ -147,11 +155,52 @@ def _same(
 
 
 def _resident() -> int:
-    """Return the bytes of memory that the process occupies; 0 where that is not to be known."""
+    """Return the bytes of memory that the process occupies; 0 where that is not to be known.
+
+    Sees what `_allocated` cannot: memory that a library maps for itself.
+    """
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return 0
+
+
+class _MallInfo(ctypes.Structure):
+    """`struct mallinfo2` of <malloc.h>: hblkhd is what is mapped, uordblks what is in use."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    )
+
+
+PYTHON_BLOCK = 32
+"""Bytes that a small object of Python takes at least, its header included."""
+
+
+def _allocated() -> int:
+    """Return the bytes that C's and Python's allocators have given out; less where unknown.
+
+    A program that has run for a while has room on its heap, where a leak can go on for long
+    before the process occupies more: so what is in use is asked as well.
+    """
+    info = _mallinfo()()
+    blocks = sys.getallocatedblocks() if hasattr(sys, "getallocatedblocks") else 0
+    return int(info.uordblks + info.hblkhd) + PYTHON_BLOCK * blocks
+
+
+@functools.cache
+def _mallinfo() -> Callable[[], _MallInfo]:
+    try:
+        function = ctypes.CDLL(None).mallinfo2
+    except (OSError, AttributeError, TypeError):  # no glibc 2.33 or newer
+        return _MallInfo
+    function.restype = _MallInfo
+    function.argtypes = ()
+    return function
 
 
 def _threads() -> int:

@@ -55,7 +55,7 @@ class Board:
         cells = len(self.checks) + len(self.keys) * workers
         self.file: Any = None
         if descriptor < 0:
-            self.file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the board
+            self.file = tempfile.TemporaryFile()  # noqa: SIM115 - see close
             self.file.truncate(8 * cells)
             descriptor = self.file.fileno()
         self.descriptor, self.workers = descriptor, workers
@@ -65,6 +65,11 @@ class Board:
         self._spent = spent.reshape(workers, len(self.keys))
         if self.file is not None:
             self._cuts[:] = NEVER
+
+    def close(self) -> None:
+        """Close the file, when no more processes will be started that map it."""
+        if self.file is not None:
+            self.file.close()
 
     def cut(self, check: str, index: int) -> None:
         """Have no case of a check run that comes after a case."""

@@ -69,16 +69,17 @@ class Pool:
         self._outcomes: list[Outcome | None] = [None] * len(self.jobs)
 
     def run(self, start: Starter) -> None:
-        """Run all jobs in processes that ``start`` starts."""
-        while not self._ended and (left := self._left()):
-            descriptor = deal(len(left))
-            try:
-                if self.workers == 1:
-                    self._work(start, left, descriptor, 0)
-                else:
-                    self._together(start, left, descriptor)
-            finally:
-                os.close(descriptor)
+        """Run all jobs in processes that ``start`` starts. A pool runs once."""
+        with closing(self._board):
+            while not self._ended and (left := self._left()):
+                descriptor = deal(len(left))
+                try:
+                    if self.workers == 1:
+                        self._work(start, left, descriptor, 0)
+                    else:
+                        self._together(start, left, descriptor)
+                finally:
+                    os.close(descriptor)
 
     def _together(self, start: Starter, left: list[Slice], descriptor: int) -> None:
         with ThreadPoolExecutor(self.workers) as threads:

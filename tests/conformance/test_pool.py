@@ -155,6 +155,7 @@ def test_numbers_are_dealt_once_and_the_board_is_shared() -> None:
     mine.cut("real", len(jobs) - 3)
     mine.cut("real", len(jobs) - 2)  # a cut never moves back
     assert [other.wanted(job, i) for i, job in enumerate(jobs)][-4:] == [True, True, False, False]
+    mine.close()
 
 
 def _scripted(dies: set[int], order: Callable[[list[int]], list[int]]) -> Callable[..., object]:

@@ -48,19 +48,16 @@ static struct {
     atomic_size_t limit, used;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .idle_seconds = 10};
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-/* No other thread is halfway through a change when a process forks. */
+/* No other thread is halfway through a change when a process forks. This is arranged as the library
+ * is loaded: on first use would be too late for a fork at that moment. */
 static void before_fork(void) { pthread_mutex_lock(&pool.lock); }
 static void after_fork(void) { pthread_mutex_unlock(&pool.lock); }
-static void set_up(void) { pthread_atfork(before_fork, after_fork, after_fork); }
-
-static void enter(void)
+__attribute__((constructor)) static void set_up(void)
 {
-    pthread_once(&once, set_up);
-    pthread_mutex_lock(&pool.lock);
+    pthread_atfork(before_fork, after_fork, after_fork);
 }
 
+static void enter(void) { pthread_mutex_lock(&pool.lock); }
 static void leave(void) { pthread_mutex_unlock(&pool.lock); }
 
 static double seconds(void)

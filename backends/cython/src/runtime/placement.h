@@ -8,6 +8,7 @@
 
 typedef struct {
     pthread_t thread;
+    pthread_cond_t wake;
     int cpu; /* -1 while it is awake */
 #ifdef __linux__
     int moved;

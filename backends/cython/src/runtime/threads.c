@@ -38,21 +38,34 @@ typedef struct {
     share shares[MAX_THREADS];
 } job;
 
+/* All that a worker has to know to take part in a job is in one word, so that it joins a job as it
+ * is or not at all: which job it is, how many workers it wants, whether it is still open, and how
+ * many are at work on it. The caller closes a job whose tasks are all taken, and waits for those
+ * that joined: never for one that the operating system has not run yet. */
+enum { WANTED_SHIFT = 16, GENERATION_SHIFT = 33, COUNT_MASK = 0xffff };
+static const uint64_t OPEN = UINT64_C(1) << 32;
+
+static inline int at_work(uint64_t state) { return (int)(state & COUNT_MASK); }
+static inline int wanted(uint64_t state) { return (int)(state >> WANTED_SHIFT & COUNT_MASK); }
+static inline uint64_t generation(uint64_t state) { return state >> GENERATION_SHIFT; }
+
+static inline uint64_t next_job(uint64_t state, int helpers)
+{
+    return (generation(state) + 1) << GENERATION_SHIFT | OPEN | (uint64_t)helpers << WANTED_SHIFT;
+}
+
 static struct {
     pthread_mutex_t busy;       /* held by the caller whose job the pool runs */
-    pthread_mutex_t sleep;      /* guards the two conditions */
-    pthread_cond_t wake, done;
+    pthread_mutex_t sleep;      /* guards the conditions */
+    pthread_cond_t done;
     int started;                /* worker threads alive */
-    atomic_uint generation;     /* counts jobs; a change wakes the workers */
-    atomic_int running;         /* workers that have not yet finished the current job */
+    _Atomic(uint64_t) state;
     atomic_int sleepers;
-    atomic_int wanted;          /* workers that take part in the current job */
     job current;
     placement places[MAX_THREADS];
     arena scratch[MAX_THREADS]; /* [0] is the caller's */
 } pool = {.busy = PTHREAD_MUTEX_INITIALIZER,
           .sleep = PTHREAD_MUTEX_INITIALIZER,
-          .wake = PTHREAD_COND_INITIALIZER,
           .done = PTHREAD_COND_INITIALIZER};
 
 static atomic_int threads = 0; /* 0: not yet worked out */
@@ -88,18 +101,21 @@ static void after_fork(void)
 {
     pthread_mutex_init(&pool.busy, NULL);
     pthread_mutex_init(&pool.sleep, NULL);
-    pthread_cond_init(&pool.wake, NULL);
     pthread_cond_init(&pool.done, NULL);
     pool.started = 0;
-    atomic_store(&pool.running, 0);
+    atomic_store(&pool.state, next_job(atomic_load(&pool.state), 0) & ~OPEN);
     atomic_store(&pool.sleepers, 0);
     for (int i = 0; i < MAX_THREADS; i++)
         pool.scratch[i] = (arena){NULL, 0};
 }
 
-static void set_up(void)
+__attribute__((constructor)) static void watch_forks(void)
 {
     pthread_atfork(NULL, NULL, after_fork);
+}
+
+static void set_up(void)
+{
     int unset = 0;
     atomic_compare_exchange_strong(&threads, &unset, default_threads());
 }
@@ -153,43 +169,71 @@ static void take_tasks(job *j, int number, void *scratch)
     }
 }
 
-static void wait_for_job(int number, unsigned seen)
+static int is_for(uint64_t state, int number, uint64_t seen)
 {
+    return generation(state) != seen && number <= wanted(state);
+}
+
+/* Return the state in which there is a job for a worker that has seen all up to `seen`. */
+static uint64_t wait_for_job(int number, uint64_t seen)
+{
+    uint64_t state;
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool.generation, memory_order_acquire) != seen)
-            return;
+        state = atomic_load_explicit(&pool.state, memory_order_acquire);
+        if (is_for(state, number, seen))
+            return state;
         relax();
     }
+    placement *at = &pool.places[number];
     pthread_mutex_lock(&pool.sleep);
     atomic_fetch_add(&pool.sleepers, 1);
-    note_place(&pool.places[number]);
-    while (atomic_load(&pool.generation) == seen)
-        pthread_cond_wait(&pool.wake, &pool.sleep);
-    leave_place(&pool.places[number]);
+    note_place(at);
+    while (!is_for(state = atomic_load(&pool.state), number, seen))
+        pthread_cond_wait(&at->wake, &pool.sleep);
+    leave_place(at);
     atomic_fetch_sub(&pool.sleepers, 1);
+    pthread_mutex_unlock(&pool.sleep);
+    return state;
+}
+
+/* Whether the worker takes part: not where the job was closed in the meantime. */
+static int join(uint64_t state)
+{
+    uint64_t job = generation(state);
+    while (state & OPEN && generation(state) == job)
+        if (atomic_compare_exchange_weak_explicit(&pool.state, &state, state + 1,
+                                                  memory_order_acq_rel, memory_order_acquire))
+            return 1;
+    return 0;
+}
+
+static void leave(void)
+{
+    uint64_t state = atomic_fetch_sub(&pool.state, 1) - 1;
+    if (state & OPEN || at_work(state))
+        return;
+    pthread_mutex_lock(&pool.sleep);
+    pthread_cond_signal(&pool.done);
     pthread_mutex_unlock(&pool.sleep);
 }
 
 typedef struct {
     int number;
-    unsigned seen;
+    uint64_t seen;
 } worker_start;
 
 static void *worker(void *argument)
 {
     worker_start start = *(worker_start *)argument;
     free(argument);
-    unsigned seen = start.seen;
+    uint64_t seen = start.seen;
     for (;;) {
-        wait_for_job(start.number, seen);
-        seen = atomic_load_explicit(&pool.generation, memory_order_acquire);
-        if (start.number <= atomic_load(&pool.wanted))
-            take_tasks(&pool.current, start.number, pool.scratch[start.number].memory);
-        if (atomic_fetch_sub(&pool.running, 1) == 1) {
-            pthread_mutex_lock(&pool.sleep);
-            pthread_cond_signal(&pool.done);
-            pthread_mutex_unlock(&pool.sleep);
-        }
+        uint64_t state = wait_for_job(start.number, seen);
+        seen = generation(state);
+        if (!join(state))
+            continue;
+        take_tasks(&pool.current, start.number, pool.scratch[start.number].memory);
+        leave();
     }
     return NULL;
 }
@@ -200,9 +244,10 @@ static void start_workers(int count)
         worker_start *start = malloc(sizeof *start);
         if (!start)
             return;
-        *start = (worker_start){pool.started + 1, atomic_load(&pool.generation)};
+        *start = (worker_start){pool.started + 1, generation(atomic_load(&pool.state))};
         placement *at = &pool.places[pool.started + 1];
         *at = (placement){.cpu = -1};
+        pthread_cond_init(&at->wake, NULL);
         pthread_attr_t attributes;
         pthread_attr_init(&attributes);
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -216,6 +261,20 @@ static void start_workers(int count)
     }
 }
 
+/* Wait for those that take part in the job, which is closed. */
+static void wait_for_workers(void)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (!at_work(atomic_load_explicit(&pool.state, memory_order_acquire)))
+            return;
+        relax();
+    }
+    pthread_mutex_lock(&pool.sleep);
+    while (at_work(atomic_load(&pool.state)))
+        pthread_cond_wait(&pool.done, &pool.sleep);
+    pthread_mutex_unlock(&pool.sleep);
+}
+
 static void run_on_pool(idx tasks, int helpers)
 {
     job *j = &pool.current;
@@ -224,25 +283,17 @@ static void run_on_pool(idx tasks, int helpers)
         atomic_store(&j->shares[i].next, tasks * i / j->threads);
         j->shares[i].end = tasks * (i + 1) / j->threads;
     }
-    atomic_store(&pool.wanted, helpers);
-    atomic_store(&pool.running, pool.started);
-    atomic_fetch_add(&pool.generation, 1);
+    atomic_store(&pool.state, next_job(atomic_load(&pool.state), helpers));
     if (atomic_load(&pool.sleepers)) {
         pthread_mutex_lock(&pool.sleep);
-        keep_off(pool.places + 1, pool.started); /* those without a task are waited for, too */
-        pthread_cond_broadcast(&pool.wake);
+        keep_off(pool.places + 1, helpers);
+        for (int i = 1; i <= helpers; i++)
+            pthread_cond_signal(&pool.places[i].wake);
         pthread_mutex_unlock(&pool.sleep);
     }
     take_tasks(j, 0, pool.scratch[0].memory);
-    for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool.running, memory_order_acquire) == 0)
-            return;
-        relax();
-    }
-    pthread_mutex_lock(&pool.sleep);
-    while (atomic_load(&pool.running) != 0)
-        pthread_cond_wait(&pool.done, &pool.sleep);
-    pthread_mutex_unlock(&pool.sleep);
+    if (at_work(atomic_fetch_and(&pool.state, ~OPEN)))
+        wait_for_workers();
 }
 
 static int run_alone(idx tasks, ck_task run, void *context, size_t scratch_bytes)

@@ -1,10 +1,10 @@
-"""Image files as arrays (C, H, W)."""
+"""Image files as arrays (C, H, W), and such arrays in another mode or size."""
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,18 @@ import numpy.typing as npt
 from convkit.errors import DataError
 from convkit.optional import require
 
-__all__ = ["decode"]
+__all__ = ["FITS", "MODES", "WHITE", "Fit", "decode", "fit_size", "in_mode"]
+
+Fit: TypeAlias = Literal["crop", "pad", "stretch"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+"""How a picture is brought to another size: see :func:`fit_size`."""
+
+MODES = {1: "gray", 2: "gray-alpha", 3: "rgb", 4: "rgba"}
+"""The mode of a picture, by its number of channels."""
+WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+"""The value of a white pixel, for the dtypes in which it is certain."""
+LUMA = (0.299, 0.587, 0.114)
+"""What red, green and blue are of grey: ITU-R BT.601, as in Pillow."""
 
 # Modes whose numbers are not intensities: a palette's indices, single bits, other colour spaces.
 CONVERT = {
@@ -60,6 +71,66 @@ def _plain(pillow: Any, image: Any) -> Any:
         over = image.convert("RGBA")
         return pillow.alpha_composite(pillow.new("RGBA", over.size, "white"), over).convert("RGB")
     return image.convert(CONVERT.get(image.mode, image.mode))
+
+
+def in_mode(pixels: npt.NDArray[Any], channels: int, white: float) -> npt.NDArray[Any]:
+    """Return pixels (C, H, W) with another number of channels, 1 to 4: see ``MODES``.
+
+    Colours become grey by ``LUMA``, grey becomes three equal colours. Where transparency is to go,
+    the picture lies over white; where it is to come, nothing is transparent. The same array where
+    nothing changes.
+    """
+    if len(pixels) == channels:
+        return pixels
+    colours, alpha = pixels, None
+    if len(pixels) in (2, 4):
+        colours, alpha = pixels[:-1].astype(np.float32), pixels[-1:] / np.float32(white)
+    if alpha is not None and channels in (1, 3):
+        colours = colours * alpha + np.float32(white) * (1 - alpha)
+    if len(colours) == 3 and channels < 3:
+        colours = np.tensordot(np.array([LUMA], np.float32), colours.astype(np.float32), 1)
+    if len(colours) == 1 and channels > 2:
+        colours = np.repeat(colours, 3, axis=0)
+    if channels in (1, 3):
+        return colours
+    opaque = np.ones_like(colours[:1], np.float32) if alpha is None else alpha
+    return np.concatenate([colours, opaque * np.float32(white)])
+
+
+def fit_size(pixels: npt.NDArray[Any], size: tuple[int, int], how: Fit) -> npt.NDArray[Any]:
+    """Return pixels (C, H, W) in another size (height, width), as float32 where it differs.
+
+    ``"crop"`` keeps the proportions and cuts off what stands out at both sides, ``"pad"`` keeps
+    them and repeats the border where something lacks, ``"stretch"`` does not keep them. Bilinear,
+    over the whole window of each new pixel where the picture becomes smaller.
+    """
+    height, width = pixels.shape[1:]
+    if (height, width) == size:
+        return pixels
+    window, inner = (0.0, 0.0, float(width), float(height)), size
+    if how == "crop":
+        scale = min(height / size[0], width / size[1])
+        high, wide = size[0] * scale, size[1] * scale
+        left, top = (width - wide) / 2, (height - high) / 2
+        window = (left, top, min(left + wide, width), min(top + high, height))
+    elif how == "pad":
+        scale = max(height / size[0], width / size[1])
+        inner = (max(1, round(height / scale)), max(1, round(width / scale)))
+    pillow = require("PIL.Image", "resizing images")
+    resized = np.stack(
+        [
+            np.asarray(
+                pillow.fromarray(np.ascontiguousarray(plane, np.float32)).resize(
+                    inner[::-1], pillow.Resampling.BILINEAR, box=window
+                )
+            )
+            for plane in pixels
+        ]
+    )
+    lacking = [(size[axis] - inner[axis]) for axis in (0, 1)]
+    begins = [number // 2 for number in lacking]
+    pads = [(0, 0), *((b, number - b) for b, number in zip(begins, lacking, strict=True))]
+    return np.pad(resized, pads, mode="edge") if any(lacking) else resized
 
 
 def _reason(file: Path, error: Exception) -> str:

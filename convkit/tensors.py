@@ -18,7 +18,10 @@ from convkit.errors import DataError
 from convkit.files import write_bytes
 from convkit.optional import require
 
-__all__ = ["load_weights", "save_weights"]
+__all__ = ["WEIGHTS_FILE", "load_weights", "save_weights"]
+
+WEIGHTS_FILE = "weights.safetensors"
+"""A network's file in the folder of a run."""
 
 
 def save_weights(

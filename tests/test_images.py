@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from data_cases import error_of, images
 
-from convkit.images import decode
+from convkit.images import FITS, MODES, Fit, decode, fit_size, in_mode
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -126,3 +126,70 @@ def test_a_file_that_may_not_be_read_is_an_error_of_one_line(
 
     monkeypatch.setattr(Image, "open", refused)
     assert error_of(decode, path) == f"{path}: expected an image, found a file that may not be read"
+
+
+WHITE_DOT = np.array([[[255, 0]], [[0, 0]], [[0, 255]]], np.uint8)  # (3, 1, 2): red, blue
+
+
+@pytest.mark.parametrize("channels", MODES)
+def test_a_mode_that_a_picture_has_changes_nothing(channels: int) -> None:
+    pixels = np.zeros((channels, 2, 2), np.uint8)
+    assert in_mode(pixels, channels, 255) is pixels
+
+
+def test_colours_become_grey_as_in_pillow_and_grey_becomes_three_equal_colours() -> None:
+    (pixels,) = images(1, 4, 6, 3)
+    expected = np.asarray(Image.fromarray(pixels).convert("L"))
+    np.testing.assert_allclose(in_mode(np.moveaxis(pixels, 2, 0), 1, 255)[0], expected, atol=0.51)
+    grey = expected[None]
+    np.testing.assert_array_equal(in_mode(grey, 3, 255), np.repeat(grey, 3, axis=0))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_transparent_lies_over_white(channels: int) -> None:
+    alpha = np.array([[[0, 51]]], np.uint8)
+    found = in_mode(np.concatenate([WHITE_DOT, alpha]), channels, 255)
+    red, blue = (255 * 0.8 + 0.2 * 0, 255 * 0.8 + 0.2 * 255)
+    expected = [[[255, red]], [[255, red]], [[255, blue]]]
+    if channels == 1:
+        expected = np.tensordot([[0.299, 0.587, 0.114]], expected, 1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_what_gets_an_alpha_channel_is_opaque_or_keeps_it() -> None:
+    found = in_mode(WHITE_DOT, 4, 255)
+    np.testing.assert_array_equal(found, np.concatenate([WHITE_DOT, np.full((1, 1, 2), 255)]))
+    both = np.array([[[10, 20]], [[100, 200]]], np.uint8)
+    np.testing.assert_allclose(in_mode(both, 4, 255), both[[0, 0, 0, 1]], rtol=1e-6)
+
+
+def gradient(height: int, width: int) -> np.ndarray:
+    return np.broadcast_to(np.arange(width, dtype=np.uint8), (1, height, width)).copy()
+
+
+def test_crop_keeps_the_middle_and_the_proportions() -> None:
+    found = fit_size(gradient(4, 12), (4, 4), "crop")
+    np.testing.assert_array_equal(found, np.broadcast_to([4, 5, 6, 7], (1, 4, 4)))
+    found = fit_size(gradient(4, 12), (2, 2), "crop")  # half the size: means of two
+    np.testing.assert_array_equal(found, np.broadcast_to([4.5, 6.5], (1, 2, 2)))
+
+
+def test_pad_keeps_everything_and_repeats_the_border() -> None:
+    found = fit_size(gradient(4, 12), (12, 12), "pad")
+    np.testing.assert_array_equal(found, np.broadcast_to(np.arange(12), (1, 12, 12)))
+
+
+def test_stretch_keeps_everything_and_no_proportions() -> None:
+    found = fit_size(gradient(4, 12), (8, 12), "stretch")
+    np.testing.assert_array_equal(found, np.broadcast_to(np.arange(12), (1, 8, 12)))
+
+
+@pytest.mark.parametrize("how", FITS)
+@pytest.mark.parametrize("size", [(1, 1), (3, 50), (50, 3), (7, 7), (200, 200)])
+def test_every_size_becomes_every_other_within_its_values(how: Fit, size: tuple[int, int]) -> None:
+    pixels = images(1, 3, 13, 29)[0]
+    found = fit_size(pixels, size, how)
+    assert found.shape == (3, *size)
+    assert found.dtype == np.float32
+    assert pixels.min() <= found.min() <= found.max() <= pixels.max()
+    assert fit_size(pixels, (13, 29), how) is pixels

@@ -26,10 +26,10 @@ calls.{expectations,expected_norms,verifier,windows}
 calls.{tracing,planner,pickling,dispatch}
 fused norms windows api replay
 layers.{arrays,mode,activations,losses,dropout,normalisation,affine,convolution} layers
-images pytest_plugin
+images preprocessing pytest_plugin
 models.{common,affine} models.modules.{layer,operation,weighted,norms,activations,pools}
 models.modules.{flatten,dropout,residual} models.modules
-models.{placing,steps,fusion,folding,summary,archive,sequential}
+models.{placing,steps,fusion,folding,summary,archive,prediction,sequential}
 models.{three_layer,deep,fully_connected,resnet,mobilenet,autoencoder,loading} models
 training training.{protocol,checks,history,optim,checkpoint,snapshot,evaluation,solver,sweeps}
 training.data.{dataset,npz,folders,digits,download,pickles,cifar10_files,cifar10,load} training.data

@@ -17,7 +17,7 @@ from convkit.operations import CONV
 from convkit.optional import require
 from convkit.selection.resolve import select
 from convkit.spec import ConvSpec
-from convkit.training.data import Dataset, load_data, standardise
+from convkit.training.data import Dataset, assembled, load_data, read_data
 from convkit.training.presets import Preset, preset
 from convkit.training.solver import Progress, Solver
 
@@ -102,11 +102,16 @@ def load(options: TrainOptions) -> Dataset:
 
     For every model but the course's three layers its images are standardised.
     """
+    if options.model != "three_layer":
+        raw = read_data(options.data, options.data_dir).divided(options.seed)
+        x, y = raw.parts["train"]
+        raw.parts["train"] = x[: options.num_train], y[: options.num_train]
+        return assembled(raw, "standardise")
     data = load_data(options.data, options.data_dir, rng=options.seed)
     if options.num_train is not None:
         data["X_train"] = data["X_train"][: options.num_train]
         data["y_train"] = data["y_train"][: options.num_train]
-    return data if options.model == "three_layer" else standardise(data)
+    return data
 
 
 def make_model(

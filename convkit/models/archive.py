@@ -3,6 +3,7 @@
 The JSON, under the metadata key ``convkit.model``, has the number of its format, convkit's version,
 and the network as ``{"class": name, "config": arguments}``, as is each layer among the arguments. A
 class that is not convkit's has the module it is from, under ``"from"``. A function has its name.
+Beside them are the network's ``"preprocessing"`` and ``"class_names"``, where it has them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from convkit.errors import ParameterError
 from convkit.layers import mse_loss, softmax_loss, svm_loss
 from convkit.models.common import Array
 from convkit.models.modules.layer import Described
+from convkit.preprocessing import Preprocessing
 from convkit.tensors import save_weights
 from convkit.version import __version__
 
@@ -33,17 +35,23 @@ class Saveable(Protocol):
 
     params: dict[str, Array]
     buffers: dict[str, Array]
+    preprocessing: Preprocessing | None
+    class_names: tuple[str, ...] | None
 
     def config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name."""
 
 
 def metadata(model: Saveable) -> dict[str, str]:
-    """Return a network's architecture as the metadata of its file.
+    """Return a network's architecture, and how it is used, as the metadata of its file.
 
     Raises ParameterError for what cannot be written.
     """
     content = {"format": FORMAT, "convkit": __version__, **_object(model, model.config())}
+    if model.preprocessing is not None:
+        content["preprocessing"] = model.preprocessing.config()
+    if model.class_names is not None:
+        content["class_names"] = [str(name) for name in model.class_names]
     return {KEY: json.dumps(content, ensure_ascii=False)}
 
 

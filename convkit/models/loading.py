@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,12 +26,13 @@ from convkit.models.mobilenet import MobileNet
 from convkit.models.resnet import ResNet
 from convkit.models.sequential import FusedNetwork, Loss, Sequential
 from convkit.models.three_layer import ThreeLayerConvNet
-from convkit.tensors import load_weights
+from convkit.preprocessing import Preprocessing
+from convkit.tensors import WEIGHTS_FILE, load_weights
 
 if TYPE_CHECKING:
     from convkit.selection.request import Choice
 
-__all__ = ["load"]
+__all__ = ["load", "model_file"]
 
 MODELS = (
     Sequential,
@@ -62,7 +65,7 @@ def load(
     Parameters
     ----------
     path:
-        The file.
+        The file, or the folder of a run that ``convkit train`` wrote.
     classes:
         The user's own layers and models in it.
     loss:
@@ -76,15 +79,31 @@ def load(
         Where the file is not a network's, is damaged, or holds what is not known here.
     """
     surroundings = {"rng": np.random.default_rng(rng), "backend": backend}
+    path = model_file(path)
     tensors, metadata = load_weights(path)
     try:
-        model = _Builder(classes, loss).model(_content(metadata), surroundings)
+        content = _content(metadata)
+        model = _Builder(classes, loss).model(content, surroundings)
         _put(model, tensors)
+        _put_usage(model, content)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     except (ConvkitError, TypeError, ValueError, KeyError, MemoryError, RecursionError) as error:
         raise DataError(f"{path}: expected a network, but it cannot be built: {error}") from error
     return model
+
+
+def model_file(path: str | os.PathLike[str]) -> Path:
+    """Return the file of a network: the path, or the file of weights in the folder of a run."""
+    file = Path(path)
+    if not file.is_dir():
+        return file
+    if not (file / WEIGHTS_FILE).is_file():
+        raise DataError(
+            f"{file}: expected the file of a network, or the folder of a run with "
+            f"{WEIGHTS_FILE} in it, found a folder without it"
+        )
+    return file / WEIGHTS_FILE
 
 
 def _content(metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -153,6 +172,23 @@ class _Builder:
                 "load(path, loss=...)"
             )
         return function
+
+
+def _put_usage(model: Sequential, content: Mapping[str, Any]) -> None:
+    """Give the model the file's preprocessing and class names; DataError where they are not its."""
+    names = content.get("class_names")
+    if names is not None:
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise DataError(f"expected class_names as texts, found {str(names)[:80]}")
+        model.class_names = tuple(names)
+    if content.get("preprocessing") is None:
+        return
+    model.preprocessing = Preprocessing.from_config(content["preprocessing"])
+    shape = model.preprocessing.shape
+    if shape != model.input_dim and (math.prod(shape),) != model.input_dim:
+        raise DataError(
+            f"expected a preprocessing for examples of shape {model.input_dim}, found {shape}"
+        )
 
 
 def _put(model: Sequential, tensors: Mapping[str, Any]) -> None:

@@ -32,6 +32,7 @@ from convkit.models.fusion import plan
 from convkit.models.modules.layer import Arrays, Context, Shape, arguments, written
 from convkit.models.modules.residual import Element
 from convkit.models.placing import Placing, leaves
+from convkit.models.prediction import Predictor
 
 if TYPE_CHECKING:
     from convkit.selection.request import Choice
@@ -41,7 +42,7 @@ __all__ = ["FusedNetwork", "Loss", "Sequential"]
 Loss: TypeAlias = Callable[[Array, Any], tuple[float, Array]]
 
 
-class Sequential:
+class Sequential(Predictor):
     """A network of layers in a row.
 
     Parameters
@@ -70,6 +71,9 @@ class Sequential:
         normalisation has the number of the layer before it, or the next one that is free.
     layers, input_dim, output_dim, dtype, rng, backend, loss_function, reg:
         The arguments, and the shape of one example's scores.
+    preprocessing, class_names:
+        What ``predict`` does to raw images, and the names of its labels; None until a Solver takes
+        them from its data, or until they are set.
 
     Raises
     ------
@@ -170,6 +174,7 @@ class Sequential:
             for name, stored in place.names:
                 kept = network.params if stored in network.params else network.buffers
                 kept[stored] = own[name]
+        network.preprocessing, network.class_names = self.preprocessing, self.class_names
         return network
 
     def config(self) -> dict[str, Any]:

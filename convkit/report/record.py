@@ -17,14 +17,13 @@ import numpy.typing as npt
 
 from convkit.errors import DataError
 from convkit.files import write_text
-from convkit.training.checkpoint import load_weights, save_weights
+from convkit.tensors import WEIGHTS_FILE, load_weights, save_weights
 from convkit.training.history import History
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
 
 RUN_FILE = "run.json"
 HISTORY_FILE = "history.csv"
-WEIGHTS_FILE = "weights.safetensors"
 MISTAKES_FILE = "misclassified.npz"
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy.typing as npt
 
-__all__ = ["Model", "Progress", "Weights", "weights_of"]
+from convkit.preprocessing import Preprocessing
+
+__all__ = ["Model", "Progress", "Weights", "adopt_usage", "weights_of"]
 
 Array: TypeAlias = npt.NDArray[Any]
 Weights: TypeAlias = tuple[dict[str, Array], dict[str, Array]]
@@ -26,6 +29,19 @@ class Model(Protocol):
 def weights_of(model: Model) -> Weights:
     """Return the model's parameters and buffers in new dictionaries, without copying arrays."""
     return dict(model.params), dict(getattr(model, "buffers", {}))
+
+
+def adopt_usage(model: Model, data: Mapping[str, Any]) -> None:
+    """Tell a model how the images that it is trained on were prepared, and their classes' names.
+
+    A model keeps them where it has the attributes ``preprocessing`` and ``class_names``, for
+    predicting from raw images. Data that do not say how they were prepared leave both as they are.
+    """
+    keeper: Any = model
+    if not hasattr(model, "preprocessing") or not {"mean", "scale", "white"} <= set(data):
+        return
+    keeper.preprocessing = Preprocessing.of(data)
+    keeper.class_names = tuple(map(str, data["class_names"])) if "class_names" in data else None
 
 
 @dataclass(frozen=True)

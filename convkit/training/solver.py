@@ -22,7 +22,7 @@ from convkit.files import check_destination
 from convkit.training import evaluation, optim, snapshot
 from convkit.training.checks import check_at_least, images_and_labels
 from convkit.training.history import History, Row
-from convkit.training.protocol import Model, Progress, Weights, weights_of
+from convkit.training.protocol import Model, Progress, Weights, adopt_usage, weights_of
 
 __all__ = ["Model", "Progress", "Solver"]
 
@@ -103,6 +103,7 @@ class Solver:
         if not 0 < lr_decay < math.inf:
             raise ParameterError(f"lr_decay (={lr_decay!r}) must be a finite number above 0")
         self.model = model
+        adopt_usage(model, data)
         self.X_train, self.y_train = images_and_labels(data, "train")
         self.X_val, self.y_val = images_and_labels(data, "val")
         self.update_rule, self.lr_decay = update_rule, lr_decay

@@ -31,7 +31,9 @@ from convkit.models import (
 )
 from convkit.models.archive import KEY
 from convkit.models.loading import MODELS as LOADABLE
-from convkit.tensors import load_weights, save_weights
+from convkit.preprocessing import Preprocessing
+from convkit.tensors import WEIGHTS_FILE, load_weights, save_weights
+from convkit.version import __version__
 
 
 @dataclass(repr=False)
@@ -248,8 +250,63 @@ def test_other_files_are_refused(tmp_path):
 
 
 def test_what_a_later_convkit_adds_beside_the_network_is_passed_over(tmp_path):
-    changed(tmp_path / "a", lambda c, a: c.update(preprocessing={"scale": 1.0}))
+    changed(tmp_path / "a", lambda c, a: c.update(licence="none"))
     assert load(tmp_path / "a").output_dim == (3,)
+
+
+def usable():
+    net = MODELS["three_layer"](input_dim=(2, 4, 4), num_classes=3, rng=0)
+    net.preprocessing = Preprocessing((2, 4, 4), 1 / 255, np.ones((2, 1, 1)) / 3, 255, "pad")
+    net.class_names = ("cat", "dog", "鸟")
+    return net
+
+
+def test_preprocessing_and_class_names_come_back(tmp_path):
+    net = usable()
+    net.save(tmp_path / "a")
+    again = load(tmp_path / "a")
+    assert again.preprocessing == net.preprocessing
+    assert again.class_names == net.class_names
+    fused = net.fused()
+    assert (fused.preprocessing, fused.class_names) == (net.preprocessing, net.class_names)
+    content = json.loads(load_weights(tmp_path / "a")[1][KEY])
+    assert content["convkit"] == __version__
+    bare = MODELS["three_layer"](input_dim=(2, 4, 4), rng=0)
+    bare.save(tmp_path / "b")
+    assert (load(tmp_path / "b").preprocessing, load(tmp_path / "b").class_names) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("class_names", "cat", "expected class_names as texts, found cat"),
+        ("class_names", [1], "expected class_names as texts, found [1]"),
+        ("preprocessing", {"scale": 1}, "expected a preprocessing, found {'scale': 1}: 'shape'"),
+        (
+            "preprocessing",
+            Preprocessing((2, 5, 5)).config(),
+            "expected a preprocessing for examples of shape (2, 4, 4), found (2, 5, 5)",
+        ),
+    ],
+)
+def test_what_is_no_preprocessing_or_names_is_refused(tmp_path, key, value, message):
+    usable().save(tmp_path / "a")
+    arrays, metadata = load_weights(tmp_path / "a")
+    content = json.loads(metadata[KEY]) | {key: value}
+    save_weights(tmp_path / "a", arrays, {KEY: json.dumps(content)})
+    with pytest.raises(DataError) as caught:
+        load(tmp_path / "a")
+    assert str(caught.value) == f"{tmp_path / 'a'}: {message}"
+
+
+def test_a_run_s_folder_stands_for_its_file(tmp_path):
+    net = usable()
+    net.save(tmp_path / WEIGHTS_FILE)
+    assert repr(load(tmp_path)) == repr(net)
+    (tmp_path / "empty").mkdir()
+    message = "found a folder without it"
+    with pytest.raises(DataError, match=message):
+        load(tmp_path / "empty")
 
 
 def test_a_saved_model_of_the_solver_s_is_one_file(tmp_path):

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from convkit.models import DeepConvNet, ThreeLayerConvNet
-from convkit.training.protocol import Model, Progress, weights_of
+from convkit.preprocessing import Preprocessing
+from convkit.training.data import load_data
+from convkit.training.protocol import Model, Progress, adopt_usage, weights_of
 from convkit.training.solver import Solver
 
 
@@ -59,3 +61,21 @@ def test_weights_are_in_dictionaries_of_their_own_and_no_copies():
     assert buffers == {}
     model.buffers = {"mean": np.ones(2)}
     assert weights_of(model)[1]["mean"] is model.buffers["mean"]
+
+
+def test_a_solver_tells_the_model_how_its_images_were_prepared():
+    data = load_data("digits", preparation="standardise")
+    model = ThreeLayerConvNet((1, 8, 8), rng=0)
+    Solver(model, data, verbose=False)
+    assert model.preprocessing == Preprocessing.of(data)
+    assert model.class_names == tuple("0123456789")
+
+
+def test_data_that_do_not_say_how_they_were_prepared_tell_nothing():
+    model = ThreeLayerConvNet((1, 8, 8), rng=0)
+    model.preprocessing = kept = Preprocessing((1, 8, 8))
+    adopt_usage(model, {"X_train": np.zeros((2, 1, 8, 8)), "y_train": [0, 1]})
+    assert model.preprocessing is kept
+    bare = Linear()
+    adopt_usage(bare, load_data("digits"))
+    assert not hasattr(bare, "preprocessing")

@@ -5,17 +5,29 @@ picks the loader. A file that is not what it should be is a DataError of one lin
 file, what was expected and what was found.
 """
 
-from convkit.training.data.dataset import DATASETS, Dataset, assemble, picture, split, standardise
+from convkit.training.data.dataset import (
+    DATASETS,
+    Dataset,
+    Raw,
+    assemble,
+    assembled,
+    picture,
+    split,
+    standardise,
+)
 from convkit.training.data.digits import load_digits
-from convkit.training.data.load import load_data
+from convkit.training.data.load import load_data, read_data
 
 __all__ = [
     "DATASETS",
     "Dataset",
+    "Raw",
     "assemble",
+    "assembled",
     "load_data",
     "load_digits",
     "picture",
+    "read_data",
     "split",
     "standardise",
 ]

@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from convkit.errors import DataError, ParameterError
 from convkit.training.data.cifar10_files import BINARY, PICKLED, Files, Layout, find_files
-from convkit.training.data.dataset import Dataset, Parts, assemble
+from convkit.training.data.dataset import Dataset, Parts, Preparation, Raw, assembled
 from convkit.training.data.download import download
 from convkit.training.data.pickles import read_pickle
 
-__all__ = ["CLASSES", "get_CIFAR10_data"]
+__all__ = ["CLASSES", "get_CIFAR10_data", "read_CIFAR10"]
 
 CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
@@ -44,6 +44,7 @@ def get_CIFAR10_data(
     subtract_mean: bool = True,
     *,
     data_dir: str | os.PathLike[str] | None = None,
+    preparation: Preparation | None = None,
 ) -> Dataset:
     """Return CIFAR-10: raw pixels 0 to 255 less the mean training image.
 
@@ -51,6 +52,18 @@ def get_CIFAR10_data(
     test images. Files with fewer training images than asked for are divided 49 : 1 (with at least
     500 for validation where there are 5,000), and all their test images are kept.
     """
+    raw = read_CIFAR10(num_training, num_validation, num_test, data_dir=data_dir)
+    return assembled(raw, preparation or ("mean" if subtract_mean else "plain"))
+
+
+def read_CIFAR10(
+    num_training: int = 49000,
+    num_validation: int = 1000,
+    num_test: int = 1000,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Raw:
+    """Return the images that :func:`get_CIFAR10_data` returns, as they are in the files."""
     for name, count in (
         ("num_training", num_training),
         ("num_validation", num_validation),
@@ -73,7 +86,7 @@ def get_CIFAR10_data(
         "val": (x[num_training:end], y[num_training:end]),
         "test": (x_test[:num_test], y_test[:num_test]),
     }
-    return assemble(parts, _class_names(files), white=255.0, subtract_mean=subtract_mean)
+    return Raw(parts, _class_names(files), white=255.0, scale=1.0, where=str(files.where))
 
 
 def _divide(files: Files, count: int) -> tuple[int, int]:

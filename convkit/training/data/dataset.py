@@ -1,24 +1,41 @@
 """What a data set is, and how one is made of raw images and labels.
 
-Every loader ends in :func:`assemble`, which scales the images, subtracts the mean of the training
-images and names the parts. This module must not import a loader.
+A loader reads :class:`Raw` images; :meth:`Raw.divided` makes parts of them and :func:`assemble` the
+data set, scaled and less the mean of the training images. This module must not import a loader.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias, TypedDict
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError
+from convkit.preprocessing import Preprocessing
 
-__all__ = ["DATASETS", "Dataset", "Parts", "assemble", "picture", "split", "standardise"]
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "Parts",
+    "Preparation",
+    "Raw",
+    "assemble",
+    "assembled",
+    "picture",
+    "split",
+    "standardise",
+]
 
 Images: TypeAlias = npt.NDArray[Any]
 Labels: TypeAlias = npt.NDArray[np.integer[Any]]
 Parts: TypeAlias = dict[str, tuple[Images, Labels]]  # "train", "val", "test": images, labels
+
+Preparation: TypeAlias = Literal["plain", "mean", "standardise"] | Preprocessing
+"""What is done to scaled images: nothing, the mean training image subtracted, every channel brought
+to mean 0 and deviation 1 over the training images; or what was once done to those of a network."""
 
 DATASETS = ("digits", "cifar10")
 TEST_SHARE, VAL_SHARE = 0.2, 0.1  # of all images, where a source is not divided into parts
@@ -27,9 +44,9 @@ TEST_SHARE, VAL_SHARE = 0.2, 0.1  # of all images, where a source is not divided
 class Dataset(TypedDict):
     """Images and labels in three parts, and what is needed to invert the scaling.
 
-    X_* are float32 (N, C, H, W) and equal raw * scale - mean; y_* are int64 (N,). ``mean`` is
-    (C, H, W), after scaling; ``white`` is the raw value of a white pixel. ``scale`` is a number, or
-    (C, 1, 1) where each channel has its own.
+    X_* are float32 (N, C, H, W) and equal raw * scale - mean, as :class:`Preprocessing` computes
+    it; y_* are int64 (N,). ``mean`` is (C, H, W), after scaling; ``white`` is the raw value of a
+    white pixel. ``scale`` is a number, or (C, 1, 1) where each channel has its own.
     """
 
     X_train: npt.NDArray[np.float32]
@@ -42,6 +59,42 @@ class Dataset(TypedDict):
     mean: npt.NDArray[np.float32]
     scale: float | npt.NDArray[np.float32]
     white: float
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Images and labels as a source has them: in one part, named "", or train, test and maybe val.
+
+    ``white`` is the raw value of a white pixel, ``scale`` what raw values are multiplied by, and
+    ``where`` the source, for messages.
+    """
+
+    parts: Parts
+    class_names: list[str]
+    white: float
+    scale: float
+    where: str = ""
+
+    def divided(self, rng: int | np.random.Generator | None) -> Raw:
+        """Return it in the parts train, val and test; those that lack are drawn by ``rng``."""
+        parts = self.parts
+        try:
+            if "" in parts:
+                parts = split(*parts[""], rng)
+            elif "val" not in parts:
+                pieces = split(*parts["train"], rng)
+                x, y = zip(pieces["train"], pieces["test"], strict=True)
+                rest = np.concatenate(x), np.concatenate(y)
+                parts = {"train": rest, "val": pieces["val"], "test": parts["test"]}
+        except DataError as error:
+            raise DataError(f"{self.where}: {error}" if self.where else str(error)) from None
+        return replace(self, parts=parts)
+
+    def whole(self) -> tuple[Images, Labels]:
+        """Return all images and their labels, those of train first and those of test last."""
+        names = [name for name in ("", "train", "val", "test") if name in self.parts]
+        x, y = zip(*(self.parts[name] for name in names), strict=True)
+        return (x[0], y[0]) if len(names) == 1 else (np.concatenate(x), np.concatenate(y))
 
 
 def split(x: Images, y: Labels, rng: int | np.random.Generator | None) -> Parts:
@@ -73,22 +126,24 @@ def assemble(
     white: float,
     scale: float = 1.0,
     subtract_mean: bool = True,
+    preparation: Preparation | None = None,
 ) -> Dataset:
     """Return the Dataset of raw parts; the mean is that of the training images, or zero.
 
     ``white`` is the raw value of a white pixel, and ``scale`` what raw values are multiplied by.
+    ``preparation`` says what is done after that; None: "mean", or "plain" without
+    ``subtract_mean``.
     """
-    x = {part: images.astype(np.float32) for part, (images, _) in parts.items()}
-    for images in x.values():
-        images *= np.float32(scale)
-    shape = x["train"].shape[1:]
-    mean = np.zeros(shape, np.float32)
-    if subtract_mean:
-        # Summed in float64: 49,000 float32 values up to 255 would lose the last digits.
-        mean = x["train"].mean(axis=0, dtype=np.float64).astype(np.float32)
-        for images in x.values():
-            images -= mean
+    if preparation is None:
+        preparation = "mean" if subtract_mean else "plain"
+    if isinstance(preparation, Preprocessing):
+        scale = float(preparation.scale) if np.ndim(preparation.scale) == 0 else scale
+    else:
+        preparation = _measured(parts["train"][0], white, scale, preparation)
+    x = {part: preparation.apply(images) for part, (images, _) in parts.items()}
     y = {part: labels.astype(np.int64) for part, (_, labels) in parts.items()}
+    shape = x["train"].shape[1:]
+    own_scale = np.asarray(preparation.scale)
     return {
         "X_train": x["train"],
         "y_train": y["train"],
@@ -97,10 +152,40 @@ def assemble(
         "X_test": x["test"],
         "y_test": y["test"],
         "class_names": class_names,
-        "mean": mean,
-        "scale": scale,
-        "white": white,
+        "mean": np.broadcast_to(preparation.mean, shape).copy(),
+        "scale": scale if own_scale.ndim == 0 else own_scale,
+        "white": preparation.white,
     }
+
+
+def assembled(raw: Raw, preparation: Preparation = "mean") -> Dataset:
+    """Return the Dataset of images that are divided into train, val and test."""
+    return assemble(
+        raw.parts,
+        raw.class_names,
+        white=raw.white,
+        scale=raw.scale,
+        preparation=preparation,
+    )
+
+
+def _measured(
+    raw: Images, white: float, scale: float, kind: Literal["plain", "mean", "standardise"]
+) -> Preprocessing:
+    """Return the preprocessing of a kind for raw training images."""
+    shape = raw.shape[1:]
+    if kind == "plain":
+        return Preprocessing(shape, scale, 0.0, white)
+    if kind == "mean":
+        # Summed in float64: 49,000 float32 values up to 255 would lose the last digits.
+        scaled = Preprocessing(shape, scale).apply(raw)
+        return Preprocessing(shape, scale, scaled.mean(axis=0, dtype=np.float64), white)
+    mean, std = np.zeros((2, shape[0], 1, 1))
+    for c in range(shape[0]):  # channel by channel: float64 copies of one channel at a time
+        channel = raw[:, c].astype(np.float64) * scale
+        mean[c], std[c] = channel.mean(), channel.std()
+    std[std == 0] = 1
+    return Preprocessing(shape, scale / std, mean / std, white)
 
 
 def standardise(data: Dataset) -> Dataset:

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +18,32 @@ import numpy.typing as npt
 from convkit.errors import DataError
 from convkit.images import decode
 from convkit.names import printable
-from convkit.training.data.dataset import Dataset, Parts
-from convkit.training.data.npz import merge_parts
+from convkit.preprocessing import Preprocessing
+from convkit.training.data.dataset import Dataset, Parts, Preparation, Raw, assembled
+from convkit.training.data.npz import raw_parts
 
-__all__ = ["load_image_folder"]
+__all__ = ["load_image_folder", "read_image_folder"]
 
 
 def load_image_folder(
-    path: str | os.PathLike[str], rng: int | np.random.Generator | None = 0
+    path: str | os.PathLike[str],
+    rng: int | np.random.Generator | None = 0,
+    preparation: Preparation = "mean",
 ) -> Dataset:
     """Load all images, which must have one size and one number of channels; classes by name.
 
     ``rng`` draws the parts of a folder that is not divided into them.
+    """
+    return assembled(read_image_folder(path).divided(rng), preparation)
+
+
+def read_image_folder(
+    path: str | os.PathLike[str], preprocessing: Preprocessing | None = None
+) -> Raw:
+    """Return what :func:`load_image_folder` loads, as it is in the files.
+
+    With a network's preprocessing the images may have any size and mode: they get the network's,
+    and its scale.
     """
     root = Path(path)
     if not root.is_dir():
@@ -45,7 +61,9 @@ def load_image_folder(
                 f"{folders[part]}: expected the classes {', '.join(classes)}, "
                 f"found {', '.join(sorted(found))}"
             )
-    return merge_parts(root, _read_parts(files, classes), [printable(c) for c in classes], rng)
+    parts = _read_parts(files, classes, decode if preprocessing is None else _reader(preprocessing))
+    raw = raw_parts(root, parts, [printable(c) for c in classes])
+    return raw if preprocessing is None else replace(raw, white=preprocessing.white)
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -66,14 +84,21 @@ def _class_files(folder: Path) -> dict[str, list[Path]]:
     return classes
 
 
-def _read_parts(files: dict[str, dict[str, list[Path]]], classes: list[str]) -> Parts:
+def _reader(preprocessing: Preprocessing) -> Callable[[Path], npt.NDArray[np.float32]]:
+    """Return what reads a file for a network, in one dtype whatever the file's is."""
+    return lambda file: preprocessing.read(file).astype(np.float32)
+
+
+def _read_parts(
+    files: dict[str, dict[str, list[Path]]], classes: list[str], read: Callable[[Path], Any]
+) -> Parts:
     parts: Parts = {}
     first: tuple[Path, npt.NDArray[Any]] | None = None
     for part, by_class in files.items():
         images, labels = [], []
         for label, name in enumerate(classes):
             for file in by_class[name]:
-                image = decode(file)
+                image = read(file)
                 first = first or (file, image)
                 if image.shape != first[1].shape or image.dtype != first[1].dtype:
                     raise DataError(

@@ -8,34 +8,51 @@ from pathlib import Path
 import numpy as np
 
 from convkit.errors import DataError
-from convkit.training.data.cifar10 import get_CIFAR10_data
-from convkit.training.data.dataset import DATASETS, Dataset
-from convkit.training.data.digits import load_digits
-from convkit.training.data.folders import load_image_folder
-from convkit.training.data.npz import load_npz
+from convkit.preprocessing import Preprocessing
+from convkit.training.data.cifar10 import read_CIFAR10
+from convkit.training.data.dataset import DATASETS, Dataset, Preparation, Raw, assembled
+from convkit.training.data.digits import read_digits
+from convkit.training.data.folders import read_image_folder
+from convkit.training.data.npz import read_npz
 
-__all__ = ["load_data"]
+__all__ = ["load_data", "read_data"]
 
 
 def load_data(
     name: str | os.PathLike[str],
     data_dir: str | os.PathLike[str] | None = None,
     rng: int | np.random.Generator | None = 0,
+    preparation: Preparation = "mean",
 ) -> Dataset:
     """Load ``"digits"``, ``"cifar10"`` (from ``data_dir``, else downloaded), or a path.
 
     A path is an .npz file or a folder of class folders. ``rng`` draws the parts of a source that
-    is not divided into them. Raises DataError for anything else.
+    is not divided into them. ``preparation`` is "plain" (scaled only), "mean" (less the mean
+    training image) or "standardise" (per channel), or the preprocessing of a network. Raises
+    DataError for anything else.
+    """
+    preprocessing = preparation if isinstance(preparation, Preprocessing) else None
+    return assembled(read_data(name, data_dir, preprocessing).divided(rng), preparation)
+
+
+def read_data(
+    name: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
+    preprocessing: Preprocessing | None = None,
+) -> Raw:
+    """Return what :func:`load_data` loads, as the source has it.
+
+    With a network's preprocessing, image files of any size and mode get the network's.
     """
     if name == "digits":
-        return load_digits(rng)
+        return read_digits()
     if name == "cifar10":
-        return get_CIFAR10_data(data_dir=data_dir)
+        return read_CIFAR10(data_dir=data_dir)
     path = Path(name)
     if path.is_dir():
-        return load_image_folder(path, rng)
+        return read_image_folder(path, preprocessing)
     if path.suffix == ".npz":
-        return load_npz(path, rng)
+        return read_npz(path)
     expected = f"{', '.join(DATASETS)}, an .npz file or a folder of class folders"
     found = f"a {path.suffix or 'file without a suffix'}" if path.exists() else "nothing there"
     raise DataError(f"data {os.fspath(name)!r}: expected {expected}, found {found}")

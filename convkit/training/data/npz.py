@@ -15,18 +15,22 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError
-from convkit.training.data.dataset import Dataset, Parts, assemble, split
+from convkit.images import WHITE
+from convkit.training.data.dataset import Dataset, Parts, Preparation, Raw, assembled
 
-__all__ = ["load_npz", "merge_parts"]
+__all__ = ["load_npz", "raw_parts", "read_npz"]
 
 MAX_UNNAMED = 1000
 """So many classes need no names; more need as many images. Memory grows with their number."""
 MOST = float(np.finfo(np.float32).max) / 4
 """Images become float32, and the mean is subtracted from them."""
-WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 
 
-def load_npz(path: str | os.PathLike[str], rng: int | np.random.Generator | None = 0) -> Dataset:
+def load_npz(
+    path: str | os.PathLike[str],
+    rng: int | np.random.Generator | None = 0,
+    preparation: Preparation = "mean",
+) -> Dataset:
     """Load the arrays ``X`` and ``y``, or ``X_train``, ``y_train``, ``X_test``, ``y_test``.
 
     Case is ignored. ``X_val`` and ``y_val`` are optional, and drawn from the training images
@@ -35,6 +39,11 @@ def load_npz(path: str | os.PathLike[str], rng: int | np.random.Generator | None
     used unscaled. All parts have one dtype. y (N,) or (N, 1) holds integers from 0, which
     ``class_names`` may name, or texts, which are the classes' names.
     """
+    return assembled(read_npz(path).divided(rng), preparation)
+
+
+def read_npz(path: str | os.PathLike[str]) -> Raw:
+    """Return what :func:`load_npz` loads, as it is in the file."""
     arrays = _read(Path(path))
     layout = _text(arrays.pop("layout", ""))
     if layout not in ("", "NCHW", "NHWC"):
@@ -56,16 +65,11 @@ def load_npz(path: str | os.PathLike[str], rng: int | np.random.Generator | None
         group[1:]: _check(f"{path}: X{group}", arrays[f"x{group}"], arrays[f"y{group}"], layout)
         for group in groups
     }
-    return merge_parts(path, parts, names, rng)
+    return raw_parts(path, parts, names)
 
 
-def merge_parts(
-    path: str | os.PathLike[str],
-    parts: Parts,
-    names: list[str],
-    rng: int | np.random.Generator | None,
-) -> Dataset:
-    """Return the Dataset of checked parts: one named "" to be divided, or train, test [and val].
+def raw_parts(path: str | os.PathLike[str], parts: Parts, names: list[str]) -> Raw:
+    """Return checked parts: one named "" to be divided, or train, test [and val].
 
     Raises DataError where they do not make one, with ``path`` in its message.
     """
@@ -83,19 +87,8 @@ def merge_parts(
             "number the classes from 0 (np.unique(y, return_inverse=True))"
         )
     white = WHITE.get(next(iter(parts.values()))[0].dtype, 1.0)
-    try:
-        if "" in parts:
-            parts = split(*parts[""], rng)
-        elif "val" not in parts:
-            pieces = split(*parts["train"], rng)
-            rest = [
-                np.concatenate(both) for both in zip(pieces["train"], pieces["test"], strict=True)
-            ]
-            parts = {"train": (rest[0], rest[1]), "val": pieces["val"], "test": parts["test"]}
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
     names = names or [str(label) for label in range(last + 1)]
-    return assemble(parts, names, white=white, scale=1 / white)
+    return Raw(parts, names, white=white, scale=1 / white, where=os.fspath(path))
 
 
 def _text(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from data_cases import PARTS, error_of, images
 
-from convkit.training.data import assemble, picture, split, standardise
+from convkit.training.data import Raw, assemble, picture, split, standardise
 
 
 def test_parts_hold_every_image_once_and_every_class_alike():
@@ -73,3 +73,26 @@ def test_standardised_channels_have_mean_0_and_deviation_1_over_the_training_ima
         assert data[f"X_{part}"].dtype == np.float32
     assert data["mean"].shape == plain["mean"].shape
     assert data["scale"].shape == (3, 1, 1)
+
+
+def test_standardised_from_raw_images_is_standardise_to_rounding():
+    parts = {part: (images(8, 3, 4, 5), np.zeros(8, int)) for part in PARTS}
+    found = assemble(parts, ["a"], white=255, scale=1 / 255, preparation="standardise")
+    expected = standardise(assemble(parts, ["a"], white=255, scale=1 / 255))
+    for name in ("X_train", "X_val", "X_test", "mean", "scale"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=2e-6)
+
+
+def test_the_whole_of_raw_parts_is_every_image_once():
+    x, y = np.arange(30), np.repeat([0, 1, 2], 10)
+    raw = Raw({"": (x, y)}, ["a", "b", "c"], 1.0, 1.0)
+    assert raw.whole()[0] is x
+    divided, labels = raw.divided(0).whole()
+    assert sorted(divided) == list(range(30))
+    np.testing.assert_array_equal(labels, y[divided])
+
+
+def test_a_source_that_cannot_be_divided_is_named():
+    raw = Raw({"": (np.zeros(4), np.zeros(4, int))}, ["a"], 1.0, 1.0, where="here")
+    expected = "here: expected at least 5 images to divide into three parts, found 4"
+    assert error_of(raw.divided, 0) == expected

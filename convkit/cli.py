@@ -26,6 +26,10 @@ from convkit.version import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("convkit.commands.train:train", "Train a network and write a report of it."),
     "sweep": ("convkit.commands.sweep:sweep", "Train once per value of a hyper-parameter."),
+    "predict": ("convkit.commands.predict:predict", "Say what is in images."),
+    "evaluate": ("convkit.commands.evaluate:evaluate", "Test a trained network on a data set."),
+    "export": ("convkit.commands.export:export", "Write a trained network for other programs."),
+    "summary": ("convkit.commands.summary:summary", "Print what is in a network's file."),
     "report": ("convkit.commands.report:report", "Render the report of a finished run again."),
     "compare": ("convkit.commands.compare:compare", "Time backends against the naive one."),
     "conformance": (

@@ -14,10 +14,11 @@ from convkit.errors import ConvkitError
 __all__ = ["require"]
 
 
-def require(module: str, purpose: str) -> Any:
+def require(module: str, purpose: str, extra: str = "train") -> Any:
     """Import and return ``module``, or raise ConvkitError that says how to get it.
 
     ``purpose`` begins the sentence "... needs": ``require("sklearn.datasets", "data 'digits'")``.
+    ``extra`` is the extra of the distribution that brings it.
     """
     try:
         return importlib.import_module(module)
@@ -26,5 +27,5 @@ def require(module: str, purpose: str) -> Any:
             raise
         raise ConvkitError(
             f"{purpose} needs the module {error.name!r}, which is not installed: "
-            "pip install 'convkit-layers[train]'"
+            f"pip install 'convkit-layers[{extra}]'"
         ) from None

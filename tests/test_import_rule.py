@@ -30,11 +30,12 @@ images preprocessing pytest_plugin
 models.{common,affine} models.modules.{layer,operation,weighted,norms,activations,pools}
 models.modules.{flatten,dropout,residual} models.modules
 models.{placing,steps,fusion,folding,summary,archive,prediction,sequential}
-models.{three_layer,deep,fully_connected,resnet,mobilenet,autoencoder,loading} models
+models.{three_layer,deep,fully_connected,resnet,mobilenet,autoencoder,loading}
+models.{onnx_layers,exporting} models
 training training.{protocol,checks,history,optim,checkpoint,snapshot,evaluation,solver,sweeps}
 training.data.{dataset,npz,folders,digits,download,pickles,cifar10_files,cifar10,load} training.data
 training.presets
-report report.{theme,rendering,grid,plots,folders,record,evaluation,sweeps,page}
+report report.{theme,rendering,grid,plots,folders,record,evaluation,sweeps,page,evaluated}
 conformance.{cases,reference,fast_reference,arrays,covering,space,entry}
 conformance.operations.{conv_problems,conv_space,conv,pool_problems,pool_space,pools,max_pool}
 conformance.operations.{avg_pool,conv_relu,fused_space,conv_relu_pool,conv_transpose}
@@ -50,8 +51,9 @@ bench bench.{problems,network,memory,subjects,machine,timing,tables,check,compar
 bench.{training_step,plots,page,runner,others}
 report.{heat_map,conformance_page}
 diagnosis diagnosis.{probe,findings} templates templates.package
-commands exit_status commands.{_tables,_options,_build,_progress}
+commands exit_status commands.{_tables,_options,_build,_progress,_model}
 commands.{backends,bench,compare,conformance,doctor,explain,new_backend,report,sweep,train}
+commands.{predict,evaluate,export,summary}
 cli
 """
 

@@ -27,9 +27,9 @@ def test_three_packages_are_needed_to_run() -> None:
 
 
 def test_all_is_everything_but_torch() -> None:
-    train, test, bench, everything, dev = (
-        packages(EXTRAS[extra]) for extra in ("train", "test", "bench", "all", "dev")
+    train, onnx, test, bench, everything, dev = (
+        packages(EXTRAS[extra]) for extra in ("train", "onnx", "test", "bench", "all", "dev")
     )
-    assert everything == (train | test | bench) - {"torch"}
+    assert everything == (train | onnx | test | bench) - {"torch"}
     assert "torch" in bench
     assert everything < dev

@@ -7,6 +7,7 @@ and ``loss(X, y=None)``, which returns the scores, or with labels ``(loss, grads
 
 from convkit.models.autoencoder import ConvAutoencoder
 from convkit.models.deep import DeepConvNet
+from convkit.models.exporting import export_onnx
 from convkit.models.fully_connected import FullyConnectedNet
 from convkit.models.loading import load
 from convkit.models.mobilenet import MobileNet
@@ -61,6 +62,7 @@ __all__ = [
     "Sigmoid",
     "Tanh",
     "ThreeLayerConvNet",
+    "export_onnx",
     "frozen",
     "load",
 ]

@@ -6,13 +6,15 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from convkit.files import write_bytes, write_text
 from convkit.report import plots
-from convkit.report.record import RunRecord
+from convkit.report.record import Mistakes, RunRecord
 from convkit.report.rendering import fill
 from convkit.report.theme import DARK, LIGHT, Theme
 
@@ -64,7 +66,6 @@ def draw(name: str, title: str, alt: str, caption: str, make: Draw) -> Picture:
 def pictures(record: RunRecord) -> list[Picture]:
     """Every picture of a run, in the report's order."""
     history, classes = record.history, record.classes
-    confusion, mistakes = record.confusion_array, record.mistakes
     found = [
         draw(
             "loss",
@@ -94,7 +95,26 @@ def pictures(record: RunRecord) -> list[Picture]:
                 lambda theme: plots.filters(record.weights["W1"], theme),
             )
         )
-    found += [
+    found += pictures_of_test(classes, record.confusion_array, record.mistakes)
+    if record.speedups:
+        found.append(
+            draw(
+                "speedups",
+                "Backends on this machine",
+                "Bars of each backend's speed as a multiple of the naive backend's",
+                "Measured in this run, in turn with each other, on the first layer's problem (on a "
+                "crop where images are large).",
+                lambda theme: plots.speedups(record.speedups, theme),
+            )
+        )
+    return found
+
+
+def pictures_of_test(
+    classes: list[str], confusion: npt.NDArray[np.integer[Any]], mistakes: Mistakes
+) -> list[Picture]:
+    """The pictures of a test: accuracy per class, the confusion matrix, what was mistaken."""
+    return [
         draw(
             "class_accuracy",
             "Accuracy per class",
@@ -119,18 +139,6 @@ def pictures(record: RunRecord) -> list[Picture]:
             ),
         ),
     ]
-    if record.speedups:
-        found.append(
-            draw(
-                "speedups",
-                "Backends on this machine",
-                "Bars of each backend's speed as a multiple of the naive backend's",
-                "Measured in this run, in turn with each other, on the first layer's problem (on a "
-                "crop where images are large).",
-                lambda theme: plots.speedups(record.speedups, theme),
-            )
-        )
-    return found
 
 
 def render(record: RunRecord, drawn: list[Picture]) -> str:

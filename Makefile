@@ -33,7 +33,7 @@ BUILT_FROM := setup.py pyproject.toml $(wildcard MANIFEST.in) $(wildcard build_s
 # What has a page of its own; names that `import convkit` loads on first use are on their module's.
 PAGES := convkit $(addprefix convkit,.contract .spec .errors .operations .gradcheck .layers .replay \
 	.calls.tracing .calls.verifier .selection.scope .selection.transfer \
-	.models.modules .models.sequential .models.loading .models.three_layer .models.deep .models.affine .training.data .training.solver \
+	.models.modules .models.sequential .models.loading .models.prediction .models.exporting .preprocessing .training.estimator .models.three_layer .models.deep .models.affine .training.data .training.solver \
 	.training.optim .training.sweeps .conformance)
 
 .PHONY: run test test-fast test-all bench lint docs sanitize mutants clean help

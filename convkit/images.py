@@ -137,6 +137,8 @@ def _reason(file: Path, error: Exception) -> str:
     """Return in a few words why a file could not be read as an image."""
     if not file.exists():
         return "a link to nothing" if file.is_symlink() else "no such file"
+    if file.is_dir():
+        return "a folder"
     if isinstance(error, PermissionError):
         return "a file that may not be read"
     return (

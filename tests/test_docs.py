@@ -82,6 +82,21 @@ def test_the_examples_of_the_networks_page_run_one_after_the_other(
     assert len(examples) >= 8
 
 
+def test_the_examples_of_the_page_on_trained_networks_run_one_after_the_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("sklearn", reason="the page trains on scikit-learn's digits")
+    page = (ROOT / "docs" / "trained.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    for example in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(example, "trained.md", "exec"), names)
+    labels, *_, accuracy, _, scores = capsys.readouterr().out.splitlines()
+    assert len(labels.split()) == 5
+    assert float(accuracy) > 0.85
+    assert min(map(float, scores.strip("[]").split())) > 0.8
+    assert names["network"].predict_proba(names["images"][0]).shape == (1, 10)
+
+
 def test_the_networks_page_names_every_layer_and_model() -> None:
     page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
     internal = {"MODELS", "Context", "FusedNetwork"}

@@ -98,7 +98,7 @@ def test_what_goes_wrong_is_one_line_and_nothing_is_printed(
     bad.write_bytes(b"no picture")
     assert failure(capsys, 1, model, good, bad).startswith(f"{bad}: expected an image, found ")
     assert failure(capsys, 1, model, tmp_path / "pictures").startswith(
-        f"{tmp_path / 'pictures'}: expected an image, found "
+        f"{tmp_path / 'pictures'}: expected an image, found a folder"
     )
     assert failure(capsys, 1, tmp_path / "none", good).startswith(f"{tmp_path / 'none'}: there is")
     assert failure(capsys, 2, model).startswith("Missing argument 'IMAGES...'")

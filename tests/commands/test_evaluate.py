@@ -11,6 +11,8 @@ import pytest
 from trained_models import CLASSES, network, write_pictures
 
 from convkit import cli
+from convkit.models import load
+from convkit.training.data import load_data, read_data
 
 pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 
@@ -160,3 +162,26 @@ def test_the_report_is_a_page_with_pictures(
     ]
     assert cli.run([*map(str, argv)]) == 1
     assert "--name (='first') must be new" in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_a_network_with_batch_norm_has_exactly_the_accuracy_it_had(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["train", "--model", "resnet", "--num-filters", "4", "--iterations", "30", "--seed", "3"]
+    argv += ["--no-speedups", "--out", str(tmp_path), "--name", "first"]
+    assert cli.run(argv) == 0
+    run = tmp_path / "first"
+    measured = json.loads((run / "run.json").read_text())["results"]["test_acc"]
+    capsys.readouterr()
+    found = result(capsys, run, "--data", "digits")  # divided by the run's seed
+    assert found["accuracy"] == measured
+    assert found["settings"]["seed"] == 3
+    network = load(run)
+    images, labels = read_data("digits").divided(3).parts["test"]
+    assert network.score(images, labels) == measured
+    prepared = load_data("digits", rng=3, preparation="standardise")["X_test"]
+    np.testing.assert_array_equal(
+        network.predict_proba(images), network.predict_proba(prepared, prepared=True), strict=True
+    )
+    assert measured > 0.3

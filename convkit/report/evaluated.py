@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.files import write_bytes, write_text
-from convkit.report.evaluation import MOST_MISTAKES, versions
+from convkit.report.evaluation import some_mistakes, versions
 from convkit.report.page import REPORT_FILE, Picture, pictures_of_test
 from convkit.report.record import Mistakes
 from convkit.report.rendering import fill
@@ -99,7 +99,7 @@ def evaluation_of(
     settings: dict[str, Any],
 ) -> Evaluation:
     """Return the evaluation of raw images (N, C, H, W), in which a white pixel is ``white``."""
-    wrong = np.flatnonzero(true != predicted)[:MOST_MISTAKES]
+    wrong = some_mistakes(true, predicted)
     pixels = np.clip(images[wrong].astype(np.float32) * np.float32(255 / white), 0, 255)
     mistakes = Mistakes(np.rint(pixels).astype(np.uint8), true[wrong], predicted[wrong])
     confusion = confusion_matrix(true, predicted, len(classes))

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from convkit.names import printable
 from convkit.report.record import Mistakes, RunRecord
@@ -83,10 +84,22 @@ def add_test(record: RunRecord, data: Dataset, solver: Solver) -> None:
     # Where training diverged, the weights may be too large for what is computed with them.
     with np.errstate(over="ignore", invalid="ignore"):
         predicted = solver.predict(data["X_test"])
-    wrong = np.flatnonzero(true != predicted)[:MOST_MISTAKES]
+    wrong = some_mistakes(true, predicted)
     record.results = {"test_acc": float(np.mean(true == predicted)), **record.results}
     record.confusion = confusion_matrix(true, predicted, len(record.classes)).tolist()
     record.mistakes = Mistakes(picture(data, data["X_test"][wrong]), true[wrong], predicted[wrong])
+
+
+def some_mistakes(
+    true: npt.NDArray[np.integer[Any]], predicted: npt.NDArray[np.integer[Any]]
+) -> npt.NDArray[np.intp]:
+    """Return where labels differ, at most ``MOST_MISTAKES`` places, evenly spread over all.
+
+    A folder's images are sorted by class, and the first mistakes would be those of one class.
+    """
+    wrong = np.flatnonzero(true != predicted)
+    kept = np.linspace(0, len(wrong) - 1, min(len(wrong), MOST_MISTAKES)).astype(np.intp)
+    return wrong[kept]
 
 
 def data_counts(data: Dataset) -> dict[str, int]:

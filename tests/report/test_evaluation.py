@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from convkit.report import evaluation
+from convkit.report.evaluation import MOST_MISTAKES, some_mistakes
 from convkit.report.record import RunRecord
 from convkit.training.solver import Solver
 
@@ -86,3 +87,13 @@ def test_a_package_that_is_not_installed_is_no_error(monkeypatch: pytest.MonkeyP
     found = evaluation.versions()
     assert found["numpy"] == np.__version__
     assert found["no-such-package-of-anyone"] == "not installed"
+
+
+def test_the_mistakes_shown_are_of_all_classes_where_images_are_sorted_by_class():
+    true = np.repeat(np.arange(4), 30)
+    found = some_mistakes(true, (true + 1) % 4)
+    assert len(found) == MOST_MISTAKES
+    assert np.bincount(true[found]).tolist() == [5, 5, 5, 5]
+    assert some_mistakes(true, np.where(true == 2, 0, true)).tolist()[::19] == [60, 89]
+    assert some_mistakes(true, np.where(np.arange(120) == 7, 3, true)).tolist() == [7]
+    assert some_mistakes(true, true).tolist() == []

@@ -20,17 +20,20 @@ from convkit.spec import ConvSpec, Geometry, PoolSpec
 
 def padded(spec: Geometry, x: FloatArray, fill: float = 0.0) -> FloatArray:
     """Return x with its padding, and with what the windows of ceil_mode overhang, in float64."""
-    sizes = tuple(
-        max(n + begin + end, (out - 1) * step + window)
-        for n, (begin, end), out, step, window in zip(
-            x.shape[2:], spec.pad, spec.out_shape[2:], spec.stride, spec.window, strict=True
-        )
-    )
-    grown = np.full((*x.shape[:2], *sizes), fill)
+    grown = np.full((*x.shape[:2], *_padded_sizes(spec)), fill)
     grown[_inside(spec, x.shape)] = x
     for axis, picks in _copied(spec):
         grown = _along(grown[_only(spec, axis)], picks, axis)
     return grown
+
+
+def _padded_sizes(spec: Geometry) -> tuple[int, ...]:
+    return tuple(
+        max(n + begin + end, (out - 1) * step + window)
+        for n, (begin, end), out, step, window in zip(
+            spec.x_shape[2:], spec.pad, spec.out_shape[2:], spec.stride, spec.window, strict=True
+        )
+    )
 
 
 def _copied(spec: Geometry) -> Iterator[tuple[int, FloatArray]]:
@@ -99,7 +102,7 @@ def conv_gradients(
 
 def fold(spec: Geometry, back: FloatArray) -> FloatArray:
     """Add (N, ..., taps, pixels of out) up in the pixels of x that they were read from."""
-    grown = np.zeros(padded(spec, np.zeros(spec.x_shape)).shape)
+    grown = np.zeros((*spec.x_shape[:2], *_padded_sizes(spec)))
     shares = back.reshape(*spec.x_shape[:2], math.prod(spec.kernel), *spec.out_shape[2:])
     for number, tap in enumerate(np.ndindex(*spec.kernel)):
         place = tuple(
@@ -134,7 +137,7 @@ def divisors(spec: PoolSpec) -> FloatArray:
     """Return how many pixels each average counts, of the shape of one plane of out."""
     counted = 1.0 if spec.count_include_pad else 0.0
     plane = np.zeros((1, 1, *spec.x_shape[2:]))
-    grown = np.zeros(padded(spec, plane).shape)
+    grown = np.zeros((1, 1, *_padded_sizes(spec)))
     image: tuple[Any, ...] = tuple(
         slice(0, n + begin + end)
         for n, (begin, end) in zip(spec.x_shape[2:], spec.pad, strict=True)

@@ -7,6 +7,7 @@ of every check. What grows from call to call is looked for elsewhere.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import locale
 import os
@@ -66,7 +67,7 @@ def snapshot() -> dict[str, Any]:
         "the interpreter's recursion limit": sys.getrecursionlimit(),
         "the trace or profile function": (sys.gettrace(), sys.getprofile()),
         "a standard stream": (sys.stdin, sys.stdout, sys.stderr),
-        "a signal's handler": {number: signal.getsignal(number) for number in _SIGNALS},
+        "a signal's handler": {number: _handler(number) for number in _SIGNALS},
     }
     if hasattr(signal, "pthread_sigmask"):
         found["the signal mask"] = signal.pthread_sigmask(signal.SIG_BLOCK, ())
@@ -75,15 +76,29 @@ def snapshot() -> dict[str, Any]:
     return found
 
 
-_SIGNALS = sorted(n for n in signal.valid_signals() if n < 32)
-"""All but those of POSIX's real-time extension, which nobody's handlers use and which cost time."""
+_SIGNALS = sorted(int(n) for n in signal.valid_signals() if n < 32)
+"""All but those of POSIX's real-time extension, which nobody's handlers use and which cost time.
+
+`signal.getsignal` makes an enumeration's member of each handler; what it wraps does not.
+"""
 
 
-def _drawn() -> tuple[Any, ...]:
-    """Return NumPy's global state, comparable with ``==``."""
-    state: Any = np.random.get_state(legacy=False)
-    inner = state["state"]
-    return state["bit_generator"], inner["key"].tobytes(), inner["pos"], state["has_gauss"]
+_handler: Any = getattr(signal, "_signal", signal).getsignal
+
+
+def _drawn() -> Any:
+    """Return the state of NumPy's global generator, comparable with ``==``.
+
+    Of the usual one the memory is read: its properties make a list of 624 numbers first.
+    """
+    generator: Any = np.random.get_bit_generator()  # type: ignore[attr-defined]
+    if type(generator) is np.random.MT19937:
+        return id(generator), ctypes.string_at(generator.ctypes.state_address, _MT19937_BYTES)
+    return id(generator), repr(generator.state)
+
+
+_MT19937_BYTES = 624 * 4 + 4
+"""The key, and the place in it."""
 
 
 def changed(before: dict[str, Any]) -> str:

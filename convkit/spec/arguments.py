@@ -28,7 +28,7 @@ def freeze(name: str, value: Any) -> Any:
     Lists become tuples and NumPy integers ints. Bools and floats raise: as dictionary keys they
     equal ints, as geometry they are mistakes.
     """
-    if isinstance(value, str):
+    if type(value) is int or isinstance(value, str):
         return value
     if isinstance(value, tuple | list):
         return tuple(freeze(name, v) for v in value)

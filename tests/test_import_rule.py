@@ -41,7 +41,7 @@ conformance.operations.{conv_problems,conv_space,conv,pool_problems,pool_space,p
 conformance.operations.{avg_pool,conv_relu,fused_space,conv_relu_pool,conv_transpose}
 conformance.operations.{norm_reference,norm_space,norms,batch_norm,group_norm}
 conformance.operations
-conformance.{entries,catalogue,data,planes,subject,checks}
+conformance.{entries,catalogue,data,planes,recorder,subject,checks}
 conformance.{value_checks,argument_checks,contract_checks,gradients,guard,large,problems}
 conformance.{statistics,endurance,surroundings,report,coverage,properties,state,costs,execute,board}
 conformance.{helper,sequences,child,pool,worker,search,runner}

@@ -8,8 +8,7 @@ of the run (`Impostor`), never a pass. The proxy changes neither arguments nor r
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,10 +19,10 @@ from convkit.conformance.arrays import Inputs
 from convkit.conformance.cases import Case
 from convkit.conformance.entries import ENTRIES
 from convkit.conformance.planes import Plane
+from convkit.conformance.recorder import OPERATION_OF, Recorded, Recorder
 from convkit.conformance.reference import FloatArray
 from convkit.contract import API_VERSION
 from convkit.operations import OPERATIONS, Step, operation_of
-from convkit.plugin_check import optional_methods, required_methods
 from convkit.selection.resolve import computes_itself, handed, refusal
 
 __all__ = [
@@ -67,44 +66,12 @@ def agree(said: str, got: FloatArray, want: FloatArray, bound: Any = 0.0) -> Non
 NO_PART = "the backend has no method for it, and convkit computes it without the backend"
 
 
-class _Recorder:
-    """A backend that passes every call on and notes its method's name."""
-
-    def __init__(self, backend: Any) -> None:
-        self._local = threading.local()
-        self.name = backend.name
-        self.api_version = backend.api_version
-        for attribute in ("exact", "reproducible", "error_factor", "pad_modes"):
-            if hasattr(backend, attribute):
-                setattr(self, attribute, getattr(backend, attribute))
-        for method in (*required_methods(), *optional_methods()):
-            if getattr(backend, method, None) is not None:
-                setattr(self, method, self._passing(method, getattr(backend, method)))
-
-    @property
-    def calls(self) -> list[str]:
-        """The methods called in this thread since `forget`."""
-        found: list[str] = self._local.__dict__.setdefault("calls", [])
-        return found
-
-    def forget(self) -> None:
-        """Begin a new list, for this thread."""
-        self._local.calls = []
-
-    def _passing(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        def passing(*args: Any) -> Any:
-            self.calls.append(name)
-            return method(*args)
-
-        return passing
-
-
 class Subject:
     """A backend as the checks see it."""
 
     def __init__(self, backend: Any) -> None:
         self.backend = backend
-        self.recorder: Any = _Recorder(backend)
+        self.recorder: Any = Recorder(backend)
         self.name: str = backend.name
         self.exact = bool(getattr(backend, "exact", True))
         self.reproducible = bool(getattr(backend, "reproducible", False))
@@ -243,6 +210,12 @@ class Subject:
         if case.infers:
             found["inferred"] = self.infer(case, given)
         return found
+
+    def recorded(self, case: Case, given: Inputs) -> tuple[dict[str, FloatArray], list[Recorded]]:
+        """Return what `everything` does, and the calls of the backend that it took."""
+        with self.recorder.recording() as calls:
+            results = self.everything(case, given)
+        return results, [one for one in calls if one.name in OPERATION_OF]
 
     @contextmanager
     def threads(self, count: int | None = None) -> Iterator[None]:

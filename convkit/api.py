@@ -204,7 +204,8 @@ def conv_transpose_forward(
         The keywords as a dictionary.
     stride, pad, output_pad, dilation, groups:
         Default 1, 0, 0, 1 and 1. ``pad="same"`` makes the output size H * stride.
-        0 <= output_pad < max(stride, dilation) is added at the end of out.
+        0 <= output_pad < max(stride, dilation) is added at the end of out. What lies beyond all
+        that x reaches is b, and no result depends on what dout has there but db.
     backend:
         As in :func:`conv_forward`.
 

@@ -54,7 +54,7 @@ class Backend(Protocol):
       ``conv_transpose_backward(spec, dout, x, w, saved, needs) -> (dx, dw, db)`` - both or none -
       and ``conv_transpose_infer(spec, x, w, b) -> out``. ``supports`` is asked about a
       ConvTransposeSpec only where the backend has them; otherwise, and where it declines, about
-      ``spec.adjoint``.
+      ``spec.adjoint``, whose input is the part of out that x reaches (``spec.reached``).
     * ``batch_norm_forward(spec, x, gamma, beta, mean, var, residual) -> (out, saved, mean, var)``
       (not in training: ``(out, saved)``), ``group_norm_forward(spec, x, gamma, beta, residual) ->
       (out, saved)``, ``batch_norm_backward(spec, dout, x, gamma, beta, saved, needs)`` and

@@ -17,6 +17,8 @@ GEOMETRY = [
     {"stride": (3, 2), "pad": ((1, 0), (0, 2)), "output_pad": (2, 1)},
     {"dilation": (2, 3), "pad": (1, 2)},
     {"stride": (1, 2), "dilation": (3, 2), "output_pad": (2, 1)},  # output_pad >= stride
+    {"dilation": 3, "pad": ((0, 1), (1, 2)), "output_pad": 2},  # some of it shows real pixels
+    {"dilation": 3, "pad": ((10, 0), (0, 0)), "output_pad": 2},  # x reaches nothing
     {"groups": 2, "stride": 2, "pad": 1},
     {"pad": "same", "stride": (2, 3)},
     {"pad": "same", "stride": (5, 4)},  # a window smaller than the stride
@@ -67,6 +69,24 @@ def test_it_is_the_definition(backend, rng, keywords, dtype):
     assert np.vdot(dout, definition(spec, other_x, w, None)) == np.vdot(dx, other_x)
     assert np.vdot(dout, definition(spec, x, other_w, None)) == np.vdot(dw, other_w)
     np.testing.assert_array_equal(db, dout.sum(axis=(0, 2, 3)))
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize(
+    "keywords", [k for k in GEOMETRY if "dilation" in k and "output_pad" in k], ids=str
+)
+def test_beyond_all_that_x_reaches_nothing_meets_what_is_infinite(backend, rng, keywords):
+    x, w = np.abs(integers(rng, (1, 2, 3, 5))) + 1, np.abs(integers(rng, (2, 1, 3, 2))) + 1
+    spec = ConvTransposeSpec.of(x, w, **keywords)
+    unseen = np.isnan(spec.placed(np.full(spec.adjoint.x_shape, np.nan))) == 0
+    _, cache = convkit.conv_transpose_forward(x, w, **keywords, backend=backend)
+    dx, dw, _ = convkit.conv_transpose_backward(np.where(unseen, np.inf, 1.0), cache)
+    wanted = convkit.conv_transpose_backward(np.where(unseen, 0.0, 1.0), cache)
+    np.testing.assert_array_equal(dx, wanted[0])
+    np.testing.assert_array_equal(dw, wanted[1])
+    w[...] = np.inf
+    assert unseen.any()
+    assert not convkit.conv_transpose(x, w, **keywords, backend=backend)[unseen].any()
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])

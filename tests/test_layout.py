@@ -65,6 +65,7 @@ OTHERS = {
     "test_outside_onnx.py": "compared with ONNX's own reference implementation",
     "test_outside_scipy.py": "compared with SciPy",
     "test_outside_torch.py": "compared with PyTorch",
+    "test_outside_torch_samples.py": "compared with PyTorch, on its own samples",
     "test_outside_backends.py": "backends made of PyTorch and SciPy, put through the suite",
     "conformance/test_declining.py": "declining is never failing, whatever the check",
     "report/test_page_in_browser.py": "the pages as a browser shows them",

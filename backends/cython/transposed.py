@@ -32,8 +32,10 @@ class Transposed:
         self, spec: ConvTransposeSpec, x: Array, w: Array, b: Array | None
     ) -> Array:
         """Return ``out``."""
-        out = self.empty(spec.out_shape, spec.dtype)
-        self.plan(spec.adjoint).backward_x(_extended(spec, x), w, out)
+        conv = spec.adjoint
+        inner = self.empty(conv.x_shape, spec.dtype)
+        self.plan(conv).backward_x(x, w, inner)
+        out = spec.placed(inner)
         if b is not None:
             out += b.reshape(-1, *(1,) * spec.axes)
         return out
@@ -48,25 +50,17 @@ class Transposed:
         needs: tuple[str, ...],
     ) -> tuple[Array | None, Array | None, Array | None]:
         """Return the gradients ``needs`` names, None for the others."""
-        plan = self.plan(spec.adjoint)
+        plan, inner = self.plan(spec.adjoint), spec.cropped(dout)
         dx = dw = db = None
         if "dx" in needs:
-            dx = self.empty(spec.adjoint.out_shape, spec.dtype)
-            plan.forward(dout, w, None, dx, False)
-            if dx.shape != spec.x_shape:
-                dx = np.ascontiguousarray(dx[:, :, *(slice(n) for n in spec.x_shape[2:])])
+            dx = self.empty(spec.x_shape, spec.dtype)
+            plan.forward(inner, w, None, dx, False)
         if "dw" in needs:
             dw = self.empty(spec.w_shape, spec.dtype)
-            plan.backward_w(_extended(spec, x), dout, dw, None)
+            plan.backward_w(x, inner, dw, None)
+        if not spec.meets:
+            dx, dw = (None if found is None else np.zeros_like(found) for found in (dx, dw))
         if "db" in needs:
             sums = dout.sum(axis=tuple(range(2, dout.ndim)), dtype=np.float64)
             db = sums.sum(axis=0).astype(spec.dtype)
         return dx, dw, db
-
-
-def _extended(spec: ConvTransposeSpec, x: Array) -> Array:
-    """Return x with zeros at its end, where output padding reaches the stride."""
-    shape = spec.adjoint.out_shape
-    if shape == x.shape:
-        return x
-    return np.pad(x, [(0, wide - size) for wide, size in zip(shape, x.shape, strict=True)])

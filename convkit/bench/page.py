@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from convkit.bench import plots, tables
+from convkit.bench import network_tables, plots, sections, tables
 from convkit.bench.scaling import SUBJECT
 from convkit.bench.tables import PEER, geometric_mean, groups, markdown_table, ratio
 from convkit.bench.timing import Row
@@ -29,6 +29,10 @@ def threads_summary(rows: Sequence[dict[str, Any]]) -> str:
     )
 
 
+KINDS = {"convolutions": ("conv", "depthwise"), "pools": ("max", "avg")}
+"""What has a mean of its own; that of networks is in their section."""
+
+
 def _ratios(rows: Sequence[Row], dtype: str, direction: str) -> dict[str, float]:
     found = {
         problem: ratio(by, SUBJECT)
@@ -41,26 +45,29 @@ def _ratios(rows: Sequence[Row], dtype: str, direction: str) -> dict[str, float]
 def summary(rows: Sequence[Row]) -> str:
     """Geometric mean, median and worst of PyTorch's time divided by the compiled backend's."""
     body = []
-    for dtype in DTYPES:
-        for direction in ("forward", "backward"):
-            found = _ratios(rows, dtype, direction)
-            if not found:
-                continue
-            worst = min(found, key=lambda name: found[name])
-            slower = sum(value < 1 for value in found.values())
-            body.append(
-                (
-                    dtype,
-                    direction,
-                    f"{geometric_mean(list(found.values())):.2f}",
-                    f"{median(found.values()):.2f}",
-                    f"{found[worst]:.2f} ({worst})",
-                    f"{slower} of {len(found)}",
+    for label, kinds in KINDS.items():
+        own = [row for row in rows if row.kind in kinds]
+        for dtype in DTYPES:
+            for direction in ("forward", "backward"):
+                found = _ratios(own, dtype, direction)
+                if not found:
+                    continue
+                worst = min(found, key=lambda name: found[name])
+                slower = sum(value < 1 for value in found.values())
+                body.append(
+                    (
+                        label,
+                        dtype,
+                        direction,
+                        f"{geometric_mean(list(found.values())):.2f}",
+                        f"{median(found.values()):.2f}",
+                        f"{found[worst]:.2f} ({worst})",
+                        f"{slower} of {len(found)}",
+                    )
                 )
-            )
     if not body:
         return "PyTorch took no part in this run."
-    head = ("dtype", "direction", "geometric mean", "median", "worst", "rows slower than PyTorch")
+    head = ("", "dtype", "direction", "geometric mean", "median", "worst", "slower than PyTorch")
     return markdown_table(head, body)
 
 
@@ -161,6 +168,8 @@ def page(
             f"The three-layer network, {BATCH} images 3x32x32: forward, backward and update.",
             _training_table(extra["training"]),
         ]
+    if extra.get("networks"):
+        parts += [f"## {network_tables.HEADING}", extra["networks"]]
     if extra.get("threads"):
         parts += [
             "## Threads",
@@ -178,7 +187,13 @@ def page(
 
 
 def write(path: Path, facts: dict[str, Any], rows: Sequence[Row], extra: dict[str, Any]) -> None:
-    """Write the page to ``path``, and its plots to a folder of the same name beside it."""
+    """Write the page to ``path``, and its plots to a folder of the same name beside it.
+
+    What another run has written about networks stays.
+    """
+    if path.exists():
+        kept = sections.body(path.read_text(encoding="utf-8"), network_tables.HEADING)
+        extra = {"networks": kept, **extra}
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     figures = plots.figures(rows, extra.get("scaling", []))

@@ -134,9 +134,10 @@ class ConvTranspose(Fallback):
 
     def infer(self, spec: ConvTransposeSpec, x: Array, w: Array, b: Array | None) -> Array:
         """Return out."""
-        conv, zeros = spec.adjoint, np.zeros(spec.out_shape, spec.dtype)
+        conv = spec.adjoint
+        zeros = np.zeros(conv.x_shape, spec.dtype)
         _, saved = self._conv(conv, zeros, w)
-        out = self._gradient("dx", conv, _extended(x, conv), zeros, w, saved)
+        out = spec.placed(self._gradient("dx", conv, x, zeros, w, saved))
         if b is not None:
             out += b.reshape(-1, *(1,) * spec.axes)
         return out
@@ -154,12 +155,12 @@ class ConvTranspose(Fallback):
         conv = spec.adjoint
         dx = dw = db = None
         if "dx" in needs or "dw" in needs:
-            y, conv_saved = self._conv(conv, dout, w)
-            if "dx" in needs:
-                inside = tuple(slice(size) for size in spec.x_shape[2:])
-                dx = np.ascontiguousarray(y[:, :, *inside])
+            inner = spec.cropped(dout)
+            dx, conv_saved = self._conv(conv, inner, w)
             if "dw" in needs:
-                dw = self._gradient("dw", conv, _extended(x, conv), dout, w, conv_saved)
+                dw = self._gradient("dw", conv, x, inner, w, conv_saved)
+            if not spec.meets:
+                dx, dw = np.zeros_like(dx), np.zeros_like(w)
         if "db" in needs:
             axes = (0, *range(2, dout.ndim))
             db = dout.sum(axis=axes, dtype=np.float64).astype(spec.dtype)
@@ -180,12 +181,6 @@ class ConvTranspose(Fallback):
         shape = conv.x_shape if name == "dx" else conv.w_shape
         self.check("conv_backward", value, conv, shape, (dout, y, w))
         return value
-
-
-def _extended(x: Array, conv: ConvSpec) -> Array:
-    """Return x with zeros at its end up to the size of the convolution's result."""
-    more = [(0, out - size) for out, size in zip(conv.out_shape, x.shape, strict=True)]
-    return np.pad(x, more) if any(end for _, end in more) else x
 
 
 FALLBACKS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from convkit import registry
 from convkit.bench import machine, problems, tables
 from convkit.bench.problems import Problem
 from convkit.bench.runner import run
@@ -37,6 +39,18 @@ def _default_threads() -> int:
     help="A set (course, quick, full, axes) or a shape, or several with commas.",
 )
 @click.option(
+    "--networks",
+    "whole",
+    is_flag=True,
+    help="Instead: whole networks, a training step and inference, each library in a process of its "
+    "own, beside PyTorch where it is installed. --set names networks; otherwise all.",
+)
+@click.option(
+    "--variants",
+    is_flag=True,
+    help="With --networks: PyTorch with channels_last and compiled by torch.compile, too.",
+)
+@click.option(
     "--others",
     is_flag=True,
     help="Instead: the operations beyond convolution and pooling, one backend against PyTorch.",
@@ -57,7 +71,8 @@ def _default_threads() -> int:
 @click.option(
     "--report",
     type=click.Path(path_type=Path),
-    help="Also write a Markdown page with plots here (a .md file).",
+    help="Also write a Markdown page with plots here (a .md file); with --networks, a section of "
+    "such a page.",
 )
 @click.option(
     "--scaling/--no-scaling",
@@ -68,6 +83,8 @@ def _default_threads() -> int:
 def bench(
     backends: tuple[str, ...],
     chosen: str,
+    whole: bool,
+    variants: bool,
     others: bool,
     vs: str | None,
     dtype: str,
@@ -83,18 +100,30 @@ def bench(
     They take turns in one process, on the same arrays, new ones each round. A backend that gives a
     wrong result, a gradient included, before or after it was timed, is named and gets no figures.
     x torch is PyTorch's time divided by the backend's.
+
+    With --networks each library has a process of its own, which sleeps while another is asked.
     """
+    if whole and others:
+        raise click.UsageError("--networks and --others are two runs: choose one")
+    if variants and not whole:
+        raise click.UsageError("--variants goes with --networks")
     if others:
         _others(backends, dtype, threads, rounds, as_json)
+        return
+    if sweeps > rounds:
+        raise click.UsageError(f"--sweeps (={sweeps}) must not be above --rounds (={rounds})")
+    if report is not None:
+        _check_report(report)
+    if whole:
+        source = click.get_current_context().get_parameter_source("chosen")
+        given = None if source is ParameterSource.DEFAULT else chosen
+        effort = Effort(rounds=rounds, sweeps=sweeps)
+        _networks(backends, given, vs, variants, dtype, threads, effort, as_json, report)
         return
     try:
         wanted = problems.chosen(chosen)
     except ParameterError as error:
         raise click.UsageError(f"--{error}") from error
-    if sweeps > rounds:
-        raise click.UsageError(f"--sweeps (={sweeps}) must not be above --rounds (={rounds})")
-    if report is not None:
-        _check_report(report)
     names = list(backends) or load_quietly(["cython", "im2col_numpy"])
     taking_part = subjects(names, vs)
     dtypes = DTYPES if dtype == "both" else (dtype,)
@@ -103,7 +132,11 @@ def bench(
     rows: list[Row] = []
     with machine.blas_threads(count):
         step = _progress(len(dtypes) * len(wanted) * sweeps)
-        for part in run(wanted, taking_part, dtypes, count, effort, on_step=step):
+
+        def named(problem: Problem, dtype: str) -> None:
+            step(f"{problem.name} {dtype}")
+
+        for part in run(wanted, taking_part, dtypes, count, effort, on_step=named):
             rows += part
         extra: dict[str, Any] = {}
         if report is not None and scaling:
@@ -134,6 +167,49 @@ def _check_report(report: Path) -> None:
         raise click.UsageError(f"--report {report} must be a .md file: its plots go to {report}/")
     report.parent.mkdir(parents=True, exist_ok=True)
     check_writable("--report", report)
+
+
+def _networks(
+    backends: tuple[str, ...],
+    chosen: str | None,
+    vs: str | None,
+    variants: bool,
+    dtype: str,
+    threads: int | None,
+    effort: Effort,
+    as_json: bool,
+    report: Path | None,
+) -> None:
+    """Time whole networks, print their table, and write their section of the page."""
+    from convkit.bench import network_runs, network_tables, networks
+
+    try:
+        wanted = networks.chosen(chosen)
+        peers = network_runs.peers(vs, variants)
+    except ParameterError as error:
+        raise click.UsageError(f"--{error}") from error
+    usual = ["cython", "cython_fast"] if peers else ["cython", "cython_fast", "im2col_numpy"]
+    names = list(backends) or load_quietly(usual) or load_quietly(["im2col_numpy"])
+    for name in names:
+        registry.load(name)  # what cannot be loaded is said before anything is timed
+    dtypes = DTYPES if dtype == "both" else (dtype,)
+    count = threads or _default_threads()
+    step = _progress(len(dtypes) * len(wanted) * effort.sweeps)
+    try:
+        found = network_runs.run(wanted, [*names, *peers], dtypes, count, effort, on_step=step)
+    finally:
+        _end_progress()
+    facts = {**machine.describe(), "threads": count, "rounds": effort.rounds}
+    if report is not None:
+        network_tables.write(report, facts, found.rows, found.left_out)
+    if as_json:
+        rows = [row.as_dict() for row in found.rows]
+        click.echo(
+            json.dumps({"machine": facts, "rows": rows, "left_out": found.left_out}, indent=1)
+        )
+    else:
+        click.echo(f"{facts['cpu']} ({facts['vectors']}), {count} threads, {facts['date']}")
+        click.echo(network_tables.text(found.rows, found.left_out))
 
 
 def _others(
@@ -167,14 +243,14 @@ def _infos(taking_part: list[Any]) -> dict[str, Any]:
     return found
 
 
-def _progress(total: int) -> Callable[[Problem, str], None]:
+def _progress(total: int) -> Callable[[str], None]:
     """A function that counts steps up to ``total`` on a terminal."""
     steps = itertools.count(1)
 
-    def step(problem: Problem, dtype: str) -> None:
+    def step(what: str) -> None:
         done = next(steps)
         if sys.stderr.isatty():
-            click.echo(f"\r\x1b[K{done}/{total} {problem.name} {dtype}", err=True, nl=False)
+            click.echo(f"\r\x1b[K{done}/{total} {what}", err=True, nl=False)
 
     return step
 

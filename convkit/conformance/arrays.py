@@ -79,13 +79,11 @@ class Expected:
     """The bound itself, where it is not one of a single sum."""
     any_nonfinite: bool = False
     """Whether a NaN may stand for an infinity and the other way round: the formula decides it."""
-    nan_too: FloatArray | None = None
-    """Where a NaN is as good, because the contract does not say whether a zero counts."""
 
     @property
     def lenient(self) -> bool:
         """Whether `undecided` may say yes anywhere."""
-        return self.limit is not None or self.any_nonfinite or self.nan_too is not None
+        return self.limit is not None or self.any_nonfinite
 
     def undecided(self, got: FloatArray) -> FloatArray:
         """Return where what a backend gave is as good as the reference, whatever the bound."""
@@ -95,8 +93,6 @@ class Expected:
             found |= finite & np.isinf(self.limit)
         if self.any_nonfinite:
             found |= ~np.isfinite(got) & ~finite
-        if self.nan_too is not None:
-            found |= self.nan_too & np.isnan(got)
         return found
 
     @classmethod

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from convkit.errors import ParameterError, ShapeError
 from convkit.spec.arguments import (
@@ -22,6 +24,8 @@ from convkit.spec.arguments import (
 )
 from convkit.spec.conv import ConvSpec
 from convkit.spec.geometry import Geometry, resolve_pad
+
+Array: TypeAlias = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -49,15 +53,75 @@ class ConvTransposeSpec(Geometry):
 
     @cached_property
     def adjoint(self) -> ConvSpec:
-        """The convolution, without bias, whose dx this operation is.
+        """The convolution, without bias, whose dx this operation is; its result has x's shape.
 
-        Its input has the shape of out. Its result has that of x, or where ``output_pad`` reaches
-        the stride is longer at the end, by pixels in whose place this operation has zeros.
+        Its input is out, less what ``output_pad`` of a stride or more adds at the end beyond all
+        that x reaches: ``out[:, :, *self.reached]``. Where x reaches no pixel of out, it is a
+        convolution of one pixel, and whatever it gives is 0 by definition.
         """
+        sizes, pads = zip(*self._frames, strict=True)
         return ConvSpec.of(
-            self.out_shape, self.w_shape, None, stride=self.stride, pad=self.pad,
+            (*self.out_shape[:2], *sizes), self.w_shape, None, stride=self.stride, pad=pads,
             dilation=self.dilation, groups=self.groups, dtype=self.dtype,
         )  # fmt: skip
+
+    @cached_property
+    def reached(self) -> tuple[slice, ...]:
+        """Which pixels of out, along each spatial axis, are the input of ``adjoint``.
+
+        All, as long as ``output_pad`` is smaller than the stride; none, where padding crops
+        everything that x reaches.
+        """
+        return tuple(
+            slice(min(max(end, 0), size))
+            for end, size in zip(self._ends, self.out_shape[2:], strict=True)
+        )
+
+    @property
+    def meets(self) -> bool:
+        """Whether x reaches any pixel of out."""
+        return all(part.stop > 0 for part in self.reached)
+
+    def placed(self, inner: Array) -> Array:
+        """Return out, without bias, of the adjoint's dx: 0 where x does not reach."""
+        if inner.shape == self.out_shape and self.meets:
+            return inner
+        out = np.zeros(self.out_shape, self.dtype)
+        if self.meets:
+            out[:, :, *self.reached] = inner
+        return out
+
+    def cropped(self, dout: Array) -> Array:
+        """Return the part of dout that is the adjoint's input; C-contiguous."""
+        if self.adjoint.x_shape == dout.shape:
+            return dout
+        if not self.meets:
+            return np.zeros(self.adjoint.x_shape, self.dtype)
+        return np.ascontiguousarray(dout[:, :, *self.reached])
+
+    @property
+    def _ends(self) -> tuple[int, ...]:
+        """Where, along each axis of out, a further window would begin to change x's size.
+
+        Beyond the largest tap of the last window lie stride - 1 pixels that still belong to it.
+        """
+        axes = zip(self.x_shape[2:], self.stride, self.pad, self.window, strict=True)
+        return tuple(
+            (size - 1) * stride - begin + window + stride - 1
+            for size, stride, (begin, _), window in axes
+        )
+
+    @property
+    def _frames(self) -> Iterator[tuple[int, tuple[int, int]]]:
+        """The size and padding of the adjoint's input along each axis."""
+        axes = zip(self._ends, self.out_shape[2:], self.pad, strict=True)
+        for end, size, (begin, after) in axes:
+            if end < 1:  # one pixel before out begins
+                yield 1, (begin + end - 1, 0)
+            elif end < size:
+                yield end, (begin, 0)
+            else:
+                yield size, (begin, min(after, end - size))
 
     @classmethod
     def of(

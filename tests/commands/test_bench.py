@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from convkit.bench import others
+from convkit.bench import network_runs, others
 from convkit.bench.machine import cpu_name
 from convkit.cli import run
 
@@ -85,4 +85,45 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_measurements(
 ) -> None:
     (tmp_path / "page.md").mkdir()
     assert run(["bench", "--report", str(tmp_path / report)]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_networks_are_timed_without_pytorch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_runs, "find_spec", lambda name: None)
+    page = tmp_path / "page.md"
+    arguments = ["bench", "cython", "im2col_numpy", "--networks", "--set", "autoencoder"]
+    arguments += ["--dtype", "float32", "--rounds", "1", "--json", "--report", str(page)]
+    pytest.importorskip("convkit_cython._kernels", reason="the extension is not built")
+    assert run(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {(row["subject"], row["direction"]) for row in found["rows"]} == {
+        (name, direction)
+        for name in ("cython", "im2col_numpy")
+        for direction in ("step", "inference", "fused")
+    }
+    assert found["machine"]["cpu"] == cpu_name()
+    assert found["left_out"] == []
+    assert "| autoencoder | float32 | step | cython |" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--networks", "--others"], "--networks and --others are two runs: choose one"),
+        (["--variants"], "--variants goes with --networks"),
+        (["--networks", "--set", "quick"], "--set (='quick') must be one of the networks conv2"),
+        (["--networks", "--vs", "torch"], "--vs (='torch') needs PyTorch"),
+        (["--networks", "no_such"], "no_such"),
+    ],
+)
+def test_what_does_not_fit_networks_is_said_before_the_measurements(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    said: str,
+) -> None:
+    monkeypatch.setattr(network_runs, "find_spec", lambda name: None)
+    assert run(["bench", *arguments]) == 2
     assert said in capsys.readouterr().err

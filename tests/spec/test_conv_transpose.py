@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from convkit import ConvTransposeSpec, ParameterError, ShapeError
@@ -46,9 +47,28 @@ def test_the_adjoint_convolution_leads_back():
     assert not spec.adjoint.has_bias
 
 
-def test_output_padding_beyond_the_stride_lengthens_the_adjoints_result():
-    spec = ConvTransposeSpec.of(X, W, dilation=3, output_pad=2, dtype="float64")
-    assert spec.adjoint.out_shape == (2, 4, 7, 8)
+@pytest.mark.parametrize(
+    ("keywords", "reached"),
+    [
+        ({"dilation": 3, "output_pad": 2}, (slice(11), slice(9))),  # out has (13, 11) pixels
+        ({"dilation": 3, "output_pad": 2, "pad": ((0, 1), (1, 5))}, (slice(11), slice(5))),
+        ({"dilation": 3, "output_pad": 2, "pad": ((12, 0), (0, 0))}, (slice(0), slice(9))),
+        ({"stride": 2, "dilation": 3, "output_pad": (1, 2)}, (slice(16), slice(15))),
+    ],
+    ids=str,
+)
+def test_output_padding_beyond_all_that_x_reaches_is_no_input_of_the_adjoint(keywords, reached):
+    spec = ConvTransposeSpec.of(X, W, dtype="float64", **keywords)
+    assert spec.reached == reached
+    assert spec.adjoint.out_shape == X
+    assert spec.meets == all(part.stop for part in reached)
+    dout = np.arange(np.prod(spec.out_shape), dtype="float64").reshape(spec.out_shape)
+    inner = spec.cropped(dout)
+    assert inner.shape == spec.adjoint.x_shape
+    back = spec.placed(inner)
+    np.testing.assert_array_equal(back[:, :, *reached], dout[:, :, *reached])
+    back[:, :, *reached] = 0
+    assert not back.any()
 
 
 @pytest.mark.parametrize("stride", [1, 2, (3, 4)])

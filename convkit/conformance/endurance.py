@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,24 +121,37 @@ def many_calls(subject: Subject, case: Case) -> str:
     plain = Case(case.op, case.geometry, case.dtype, case.data, case.seed)
     first, calls = subject.recorded(plain, inputs(plain).copies())
     check_results(subject, plain, first)
-    again = _Again(calls)
-    until = time.process_time() + case.get("seconds")
+    with _few_to_collect():
+        return _repeat(_Again(calls), case.get("calls"), case.get("seconds"))
+
+
+def _repeat(again: _Again, most: int, seconds: float) -> str:
+    """Make calls until there were enough, or the seconds are spent; return the remarks."""
+    until = time.process_time() + seconds
     watch, done, part = _Watch(), 1, LEAST_PART
-    while done < case.get("calls") and time.process_time() < until:
+    while done < most and time.process_time() < until:
         began = time.process_time()
         for number in range(part):
             again.call(done + number + 1)
         watch.note(part, time.process_time() - began)
         watch.check_growth()
         done += part
-        part = _part(watch.seconds[-1], case.get("seconds"))
-    remarks = [watch.remark()]
-    if done < case.get("calls"):
-        remarks.insert(
-            0,
-            f"{done} of {case.get('calls')} calls of each function in the {case.get('seconds')} s",
-        )
-    return "; ".join(r for r in remarks if r)
+        part = _part(watch.seconds[-1], seconds)
+    short = f"{done} of {most} calls of each function in the {seconds} s" if done < most else ""
+    return "; ".join(remark for remark in (short, watch.remark()) if remark)
+
+
+@contextmanager
+def _few_to_collect() -> Iterator[None]:
+    """Spare the garbage collector, which every look asks, all that was there before."""
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class _Again:

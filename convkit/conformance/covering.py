@@ -14,6 +14,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 Point: TypeAlias = dict[str, Any]
@@ -116,11 +117,19 @@ class Cover:
         self.missing = {names: set(self.space.combinations(names)) for names in self.space.tuples}
         self.unreachable = {names: set() for names in self.space.tuples}
 
+    @cached_property
+    def _asked(self) -> list[tuple[Callable[[Point], Combination], set[Combination]]]:
+        """How to read each tuple's values from a point, and what is missing of it."""
+        return [(_reader(names), missing) for names, missing in self.missing.items()]
+
+    @property
+    def most(self) -> int:
+        """The most combinations that one point can cover."""
+        return len(self.missing)
+
     def gain(self, seen: Point) -> int:
         """Return how many missing combinations a point covers."""
-        return sum(
-            tuple([seen[n] for n in names]) in missing for names, missing in self.missing.items()
-        )
+        return sum([read(seen) in missing for read, missing in self._asked])
 
     def take(self, seen: Point) -> None:
         """Note that a point was asked."""
@@ -139,6 +148,12 @@ class Cover:
         for names, given_up in self.unreachable.items():
             self.missing[names] |= given_up
             given_up.clear()
+
+
+def _reader(names: tuple[str, ...]) -> Callable[[Point], Combination]:
+    if len(names) == 1:  # of one name itemgetter gives the value, not a tuple
+        return lambda seen: (seen[names[0]],)
+    return itemgetter(*names)
 
 
 def points(cover: Cover, most: int, seed: str) -> Iterator[tuple[Point, dict[str, Any]]]:
@@ -177,9 +192,11 @@ def _best(
         geometry = space.build(point)
         if geometry is None or (cost := space.cost(geometry)) > most:
             continue
-        value = cover.gain(space.seen(point)) / (1 + cost / UNIT)
-        if value > worth:
-            best, worth = (point, geometry), value
+        price = 1 + cost / UNIT
+        if cover.most / price > worth:  # or it cannot be the best
+            value = cover.gain(space.seen(point)) / price
+            if value > worth:
+                best, worth = (point, geometry), value
         found += 1
         if found == CANDIDATES:
             break

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -87,37 +88,80 @@ def large(subject: Subject, case: Case) -> None:
 def every_path(subject: Subject, case: Case) -> None:
     """Hold forward, inference and backward, all and in part, to the fast reference."""
     given = inputs.__wrapped__(case).map(np.array)
-    wanted = ENTRIES[case.op].fast(case, given)
+    problem = _Problem(subject, case, given)
     originals = tuple(a.copy() for _, a in given.given())
     with subject.threads(case.get("threads", 1)):
-        _ask(subject, case, given, wanted)
+        problem.ask()
     for (name, now), before in zip(given.given(), originals, strict=True):
         if not np.array_equal(now, before):
             agree(f"the input {name} was written to: {name}", now, before)
 
 
-def _ask(subject: Subject, case: Case, given: Inputs, wanted: FastResults) -> None:
-    gradients = {n: value for n, value in wanted.items() if n in case.operation.gradients}
-    partial_first = case.seed % 2 == 0
-    if case.infers and not partial_first:
-        _compare(subject, case, given, "inference's out", subject.infer(case, given), wanted["out"])
-    results, cache = subject.forward_all(case, given)
-    for name, value in results.items():
-        _compare(subject, case, given, name, value, wanted[name])
-    part = _part(case, tuple(gradients))
-    for needs in (part, None) if partial_first else (None, part):
-        sign = -1.0 if needs else 1.0  # a gradient that is remembered from before is wrong
-        got = subject.backward(case, sign * given.dout, cache, needs)
-        for name in needs or gradients:
-            said = f"with needs={needs}: {name}" if needs else name
-            if name not in got:
-                raise Failed(f"{said} is missing")
-            want = gradients[name]
-            if sign < 0:
-                want = want.negated() if isinstance(want, Expected) else -want
-            _compare(subject, case, given, said, got[name], want)
-    if case.infers and partial_first:
-        _compare(subject, case, given, "inference's out", subject.infer(case, given), wanted["out"])
+@dataclass
+class _Problem:
+    """A case and what it must give."""
+
+    subject: Subject
+    case: Case
+    given: Inputs
+
+    def __post_init__(self) -> None:
+        """Work out the results, before a backend may write to what it is given."""
+        self.wanted: FastResults = ENTRIES[self.case.op].fast(self.case, self.given)
+
+    @cached_property
+    def sizes(self) -> FastResults:
+        """The same operation on absolute values, which an error bound needs."""
+        magnitudes = inputs.__wrapped__(self.case).map(np.abs)
+        found: FastResults = ENTRIES[self.case.op].fast(self.case, magnitudes)
+        return found
+
+    def ask(self) -> None:
+        """Ask every path; which is first differs from seed to seed. Raises Failed."""
+        case, given, subject = self.case, self.given, self.subject
+        gradients = {n: value for n, value in self.wanted.items() if n in case.operation.gradients}
+        partial_first = case.seed % 2 == 0
+        if case.infers and not partial_first:
+            self._infer()
+        results, cache = subject.forward_all(case, given)
+        for name, value in results.items():
+            self._compare(name, value, self.wanted[name])
+        part = _part(case, tuple(gradients))
+        for needs in (part, None) if partial_first else (None, part):
+            sign = -1.0 if needs else 1.0  # a gradient that is remembered from before is wrong
+            got = subject.backward(case, sign * given.dout, cache, needs)
+            for name in needs or gradients:
+                said = f"with needs={needs}: {name}" if needs else name
+                if name not in got:
+                    raise Failed(f"{said} is missing")
+                want = gradients[name]
+                if sign < 0:
+                    want = want.negated() if isinstance(want, Expected) else -want
+                self._compare(said, got[name], want)
+        if case.infers and partial_first:
+            self._infer()
+
+    def _infer(self) -> None:
+        out = self.subject.infer(self.case, self.given)
+        self._compare("inference's out", out, self.wanted["out"])
+
+    def _compare(self, said: str, got: FloatArray, want: FloatArray | Expected) -> None:
+        case, subject, entry = self.case, self.subject, ENTRIES[self.case.op]
+        if isinstance(want, Expected):
+            same(subject, said, got, want, case)
+            return
+        exact = subject.exact and not entry.divides
+        if exact or not entry.rounds:
+            shape(said, got, want.shape, case.dtype)
+            if not np.array_equal(got, want):
+                agree(said, got, want)
+            return
+        name = said.rpartition(" ")[2]
+        if name != "out" and entry.decided_by_rounding:
+            shape(said, got, want.shape, case.dtype)
+            return
+        terms = bounds.terms(case.specs[0], name)
+        same(subject, said, got, Expected.of(want, self.sizes[name], terms, exact=False), case)
 
 
 def _part(case: Case, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -125,35 +169,3 @@ def _part(case: Case, names: tuple[str, ...]) -> tuple[str, ...]:
     counts = range(1, max(2, len(names)))
     subsets = [s for n in counts for s in itertools.combinations(names, n)]
     return subsets[(case.seed // 2) % len(subsets)]
-
-
-def _compare(
-    subject: Subject,
-    case: Case,
-    given: Inputs,
-    said: str,
-    got: FloatArray,
-    want: FloatArray | Expected,
-) -> None:
-    if isinstance(want, Expected):
-        same(subject, said, got, want, case)
-        return
-    exact = subject.exact and not ENTRIES[case.op].divides
-    if exact or not ENTRIES[case.op].rounds:
-        shape(said, got, want.shape, case.dtype)
-        if not np.array_equal(got, want):
-            agree(said, got, want)
-        return
-    name = said.rpartition(" ")[2]
-    if name != "out" and ENTRIES[case.op].decided_by_rounding:
-        shape(said, got, want.shape, case.dtype)
-        return
-    size = _sizes(case, given)[name]
-    terms = bounds.terms(case.specs[0], name)
-    same(subject, said, got, Expected.of(want, size, terms, exact=False), case)
-
-
-def _sizes(case: Case, given: Inputs) -> FastResults:
-    """Return the same operation on absolute values, which an error bound needs."""
-    found: FastResults = ENTRIES[case.op].fast(case, given.map(np.abs))
-    return found

@@ -48,7 +48,8 @@ conformance.{helper,sequences,child,pool,worker,search,runner}
 conformance
 conformance.test_backend
 bench bench.{problems,network,memory,subjects,machine,timing,tables,check,comparison,scaling}
-bench.{training_step,sections,networks,torch_networks,worker,network_runs,network_tables}
+bench.{training_step,sections,sides,apart,networks,torch_networks,worker,network_runs}
+bench.network_tables
 bench.{plots,page,runner,others}
 report.{heat_map,conformance_page}
 diagnosis diagnosis.{probe,findings} templates templates.package

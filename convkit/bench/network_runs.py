@@ -6,13 +6,7 @@ them spin. A figure is a median over rounds, in which the sides take turns.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from statistics import median
@@ -23,12 +17,12 @@ import numpy as np
 
 from convkit.bench.check import WrongAnswerError
 from convkit.bench.networks import Network
+from convkit.bench.sides import Process, started
 from convkit.bench.timing import PAUSE_SECONDS, Effort, rotated
 from convkit.bench.worker import PEERS
 from convkit.errors import ConvkitError, ParameterError
 
 PEER = PEERS[0]
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -70,59 +64,6 @@ def peers(vs: str | None, variants: bool) -> list[str]:
     return list(PEERS if variants else PEERS[:1])
 
 
-class Process:
-    """One side."""
-
-    def __init__(self, name: str, threads: int) -> None:
-        self.name = name
-        self._errors: Any = tempfile.TemporaryFile(  # noqa: SIM115 - until `close`
-            "w+", encoding="utf-8", errors="replace"
-        )
-        path = os.pathsep.join(entry for entry in sys.path if entry)
-        environment = {**os.environ, "PYTHONPATH": path}
-        environment |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "convkit.bench.worker", name, str(threads)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
-            text=True, encoding="utf-8", env=environment,
-        )  # fmt: skip
-
-    def ask(self, *request: Any) -> Any:
-        """Return the answer. Raises ConvkitError where the side cannot, or the process has died."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # the answer tells
-        line = self._process.stdout.readline()
-        if not line:
-            self._errors.seek(0)
-            last = (self._errors.read().strip().splitlines() or ["nothing on its error output"])[-1]
-            raise ConvkitError(f"{self.name}: its process ended ({self._process.wait()}): {last}")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise ConvkitError(f"{self.name}: {answer['error']}")
-        return answer["answer"]
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.communicate()
-        self._errors.close()
-
-
-@contextmanager
-def _started(names: Sequence[str], threads: int) -> Iterator[dict[str, Process]]:
-    with ExitStack() as stack:
-        found = {}
-        for name in names:
-            found[name] = Process(name, threads)
-            stack.callback(found[name].close)
-        yield found
-
-
 def run(
     networks: Sequence[Network],
     subjects: Sequence[str],
@@ -139,7 +80,7 @@ def run(
     """
     found = Found()
     samples: dict[tuple[str, str, str, str], list[float]] = {}
-    with _started(subjects, threads) as processes:
+    with started("networks", subjects, threads) as processes:
         for sweep in range(effort.sweeps):
             for dtype in dtypes:
                 for network in networks:

@@ -149,7 +149,8 @@ INTRODUCTION = """\
 # Benchmarks
 
 Written by `convkit bench --report`; do not edit. All times are medians of runs in which the
-backends alternated on the same arrays in one process, NumPy in and NumPy out. *x torch* is
+backends took turns on the same arrays, NumPy in and NumPy out; where PyTorch takes part, each has a
+process of its own, which sleeps while another is asked. *x torch* is
 PyTorch's time divided by the backend's: above 1 the backend is faster. *share* is that of the
 multiply-add peak sampled in the same rounds, or, where memory is the limit, of the bandwidth of a
 plain copy of as many bytes. *extra* is the memory a call needs beyond its inputs and results.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from convkit.bench.apart import Apart
 from convkit.bench.check import Checker
 from convkit.bench.machine import Yardsticks
 from convkit.bench.problems import Problem
@@ -36,12 +37,21 @@ def run(
                 key = problem.name, dtype
                 if key not in measurements:
                     new = Measurement(problem, subjects, dtype, threads, yardsticks, directions)
-                    checkers[key] = Checker(problem, new.subjects, dtype)
-                    checkers[key].reject_wrong()
+                    here = [s for s in new.subjects if not isinstance(s, Apart)]
+                    checkers[key] = Checker(problem, here, dtype)
+                    _check(checkers[key], new.subjects)
                     measurements[key] = new
                 measurements[key].take(effort.turns(sweep), effort.seconds)
                 if on_step:
                     on_step(problem, dtype)
                 if sweep == effort.sweeps - 1:
-                    checkers.pop(key).reject_wrong(seed=2, when=" after it was timed")
+                    _check(checkers.pop(key), measurements[key].subjects, 2, " after it was timed")
                     yield measurements[key].rows()
+
+
+def _check(checker: Checker, subjects: Sequence[Subject], seed: int = 1, when: str = "") -> None:
+    """Check the subjects here, and let those elsewhere check themselves."""
+    checker.reject_wrong(seed, when)
+    for subject in subjects:
+        if isinstance(subject, Apart):
+            subject.check(checker.problem, checker.dtype, seed, when)

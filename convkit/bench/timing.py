@@ -1,4 +1,4 @@
-"""Paired timing: all subjects take turns on the same arrays in one process, fresh ones each round.
+"""Paired timing: all subjects take turns on the same arrays, fresh ones each round.
 
 This is the only timer of the package. Machines are noisy, so a figure is a median over rounds, and
 what it is compared with (other subjects, the peak, a copy) is sampled in the same rounds. There is
@@ -11,15 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache, partial
 from statistics import median
 from time import perf_counter, sleep
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
 from convkit.bench.machine import Yardsticks
 from convkit.bench.memory import extra_bytes
-from convkit.bench.problems import Problem, arrays
+from convkit.bench.problems import Arrays, Problem, arrays
 from convkit.bench.subjects import Calls, Subject
 
 T = TypeVar("T")
@@ -119,6 +120,39 @@ def _seconds(call: Callable[[], Any], times: int) -> float:
     return perf_counter() - start
 
 
+class Timer(Protocol):
+    """What times a subject's calls; one whose calls are made elsewhere is its own."""
+
+    def begin(self, problem: Problem, dtype: Any, seed: int, data: Callable[[], Arrays]) -> None:
+        """Make the calls of a round. ``data()`` are the arrays of ``seed``."""
+
+    def seconds(self, direction: str) -> float:
+        """Time the call of a direction."""
+
+    def extra(self, direction: str) -> int | None:
+        """Return its extra memory; None where unknown."""
+
+
+class Local:
+    """Times a subject's calls in this process."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self._calls: Calls = {}
+
+    def begin(self, problem: Problem, dtype: Any, seed: int, data: Callable[[], Arrays]) -> None:
+        """Make the calls of a round."""
+        self._calls = self.subject.calls(problem, data())
+
+    def seconds(self, direction: str) -> float:
+        """Time the call of a direction."""
+        return seconds_per_call(self._calls[direction])
+
+    def extra(self, direction: str) -> int | None:
+        """Return its extra memory."""
+        return extra_bytes(self._calls[direction])
+
+
 class Measurement:
     """All directions of all subjects on one problem, alternating; threads must be set before."""
 
@@ -145,25 +179,27 @@ class Measurement:
     def take(self, turns: range, seconds: float) -> None:
         """Take samples in these rounds, on arrays that are new in each and freed afterwards."""
         problem, dtype = self.problem, self.dtype
-        names = [s.name for s in self.subjects]
-        calls: dict[str, Calls] = {}
+        timers: dict[str, Timer] = {
+            s.name: cast(Timer, s) if hasattr(s, "begin") else Local(s) for s in self.subjects
+        }
         copiers = {d: self._yardsticks.copier(problem.traffic(d, dtype)) for d in self.directions}
         for turn in turns:
-            data = arrays(problem, dtype, seed=turn)
-            calls = {s.name: s.calls(problem, data) for s in self.subjects}
+            data = cache(partial(arrays, problem, dtype, seed=turn))
+            for timer in timers.values():
+                timer.begin(problem, dtype, turn, data)
             sleep(PAUSE_SECONDS)
             self._peaks.append(self._yardsticks.peak(dtype))
             for direction in self.directions:
                 self._copies[direction].append(copiers[direction]())
-            for name in rotated(names, turn):
+            for name in rotated(list(timers), turn):
                 sleep(PAUSE_SECONDS)
                 for direction in self.directions:
                     taken = self._samples[name, direction].seconds
                     if len(taken) < 3 or sum(taken) < seconds:
-                        taken.append(seconds_per_call(calls[name][direction]))
+                        taken.append(timers[name].seconds(direction))
         for name, direction in self._samples:
-            if name in calls and (name, direction) not in self._extra:
-                self._extra[name, direction] = extra_bytes(calls[name][direction])
+            if turns and (name, direction) not in self._extra:
+                self._extra[name, direction] = timers[name].extra(direction)
 
     def rows(self) -> list[Row]:
         """One row for each subject and direction, from the samples."""

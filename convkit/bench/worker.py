@@ -1,8 +1,9 @@
-"""The process of one side of ``convkit bench --networks``: it answers requests, and sleeps between.
+"""The process of one side of a benchmark: it answers requests, and sleeps between them.
 
-``python -m convkit.bench.worker WHO THREADS`` reads a line of JSON for each request and writes one
-for each answer. WHO is a backend, or one of PEERS. A side makes a network (``["make", name,
-dtype]``), which says what it computes, and then takes samples (``["take"]``).
+``python -m convkit.bench.worker WHAT WHO THREADS`` reads a line of JSON for each request and writes
+one for each answer. WHAT is one of TASKS, and WHO a backend or one of PEERS. For networks a side
+makes one (``["make", name, dtype]``), which says what it computes, and then takes samples
+(``["take"]``); for layers see :mod:`convkit.bench.apart`.
 """
 
 from __future__ import annotations
@@ -165,29 +166,41 @@ def _seconds(call: Callable[[], Any], times: int) -> float:
     return (perf_counter() - start) / times
 
 
-def serve(requests: IO[str], answers: IO[str], side: Callable[[], Side]) -> None:
-    """Answer each request; what goes wrong is an answer, too."""
-    made: Answers | None = None
+def serve(requests: IO[str], answers: IO[str], make: Callable[[], Any]) -> None:
+    """Answer each request by a method of what ``make`` returns; what goes wrong is an answer."""
+    made: Any = None
     for line in requests:
         what, *rest = json.loads(line)
         try:
-            made = Answers(side()) if made is None else made
+            made = make() if made is None else made
             answer = {"answer": getattr(made, what)(*rest)}
         except Exception as error:  # a side that cannot is left out, by the process that asks
             first = next(iter(str(error).splitlines()), "")
-            answer = {"error": f"{type(error).__name__}: {first}"}
+            answer = {"error": first, "kind": type(error).__name__}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
 
-def main(who: str, threads: int) -> None:
+def _networks(who: str, threads: int) -> Answers:
+    return Answers((Torch if who in PEERS else Ours)(who, threads))
+
+
+def _layers(who: str, threads: int) -> Any:
+    from convkit.bench.apart import Layers
+
+    return Layers(who, threads)
+
+
+TASKS: dict[str, Callable[[str, int], Any]] = {"networks": _networks, "layers": _layers}
+
+
+def main(what: str, who: str, threads: int) -> None:
     """Serve, with standard output kept for the answers: what a library prints is none."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    side = Torch if who in PEERS else Ours
     with blas_threads(threads):
-        serve(sys.stdin, answers, lambda: side(who, threads))
+        serve(sys.stdin, answers, lambda: TASKS[what](who, threads))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

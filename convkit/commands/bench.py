@@ -6,6 +6,7 @@ import itertools
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from click.core import ParameterSource
 
 from convkit import registry
 from convkit.bench import machine, problems, tables
+from convkit.bench.apart import apart
 from convkit.bench.problems import Problem
 from convkit.bench.runner import run
 from convkit.bench.subjects import Ours, subjects
@@ -97,11 +99,12 @@ def bench(
 ) -> None:
     """Time BACKENDS (otherwise cython and im2col_numpy) on the layers of well-known networks.
 
-    They take turns in one process, on the same arrays, new ones each round. A backend that gives a
-    wrong result, a gradient included, before or after it was timed, is named and gets no figures.
-    x torch is PyTorch's time divided by the backend's.
+    They take turns on the same arrays, new ones each round. A backend that gives a wrong result, a
+    gradient included, before or after it was timed, is named and gets no figures. x torch is
+    PyTorch's time divided by the backend's.
 
-    With --networks each library has a process of its own, which sleeps while another is asked.
+    With --vs and with --networks each library has a process of its own, which sleeps while another
+    is asked, because the threads of two in one process disturb each other.
     """
     if whole and others:
         raise click.UsageError("--networks and --others are two runs: choose one")
@@ -136,8 +139,9 @@ def bench(
         def named(problem: Problem, dtype: str) -> None:
             step(f"{problem.name} {dtype}")
 
-        for part in run(wanted, taking_part, dtypes, count, effort, on_step=named):
-            rows += part
+        with apart(taking_part, count) if vs else nullcontext(taking_part) as sides:
+            for part in run(wanted, sides, dtypes, count, effort, on_step=named):
+                rows += part
         extra: dict[str, Any] = {}
         if report is not None and scaling:
             from convkit.bench import scaling as curves

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from convkit.bench import network_runs
+from convkit.bench import network_runs, sides
 from convkit.bench.check import WrongAnswerError
-from convkit.bench.network_runs import Process
 from convkit.bench.networks import NETWORKS
 from convkit.bench.timing import Effort
 from convkit.errors import ConvkitError, ParameterError
@@ -29,7 +28,7 @@ class Sides:
         outer = self
 
         class Fake:
-            def __init__(self, name: str, threads: int) -> None:
+            def __init__(self, what: str, name: str, threads: int) -> None:
                 self.name = name
 
             def ask(self, what: str, *rest: Any) -> Any:
@@ -43,33 +42,33 @@ class Sides:
             def close(self) -> None:
                 outer.closed.append(self.name)
 
-        monkeypatch.setattr(network_runs, "Process", Fake)
+        monkeypatch.setattr(sides, "Process", Fake)
         monkeypatch.setattr(network_runs, "PAUSE_SECONDS", 0)
 
 
 def test_sides_take_turns_and_a_row_is_the_median(monkeypatch: pytest.MonkeyPatch) -> None:
-    sides = Sides(monkeypatch, mine=ANSWER, torch=ANSWER)
+    fakes = Sides(monkeypatch, mine=ANSWER, torch=ANSWER)
     steps: list[str] = []
     found = network_runs.run(
         NETWORKS[:1], ["mine", "torch"], ["float32"], 2, Effort(rounds=3), steps.append
     )
-    assert sides.asked == ["mine", "torch", "torch", "mine", "mine", "torch"]
+    assert fakes.asked == ["mine", "torch", "torch", "mine", "mine", "torch"]
     assert [(row.subject, row.direction) for row in found.rows] == [
         ("mine", "step"), ("torch", "step")
     ]  # fmt: skip
     assert [row.seconds for row in found.rows] == pytest.approx([0.4, 0.3])
     assert [row.spread for row in found.rows] == pytest.approx([0.25, 1 / 3])
     assert steps == ["conv2 float32"]
-    assert sorted(sides.closed) == ["mine", "torch"]
+    assert sorted(fakes.closed) == ["mine", "torch"]
     assert not found.left_out
 
 
 def test_a_side_that_cannot_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    sides = Sides(monkeypatch, mine=ANSWER, other="RuntimeError: no compiler")
+    fakes = Sides(monkeypatch, mine=ANSWER, other="RuntimeError: no compiler")
     found = network_runs.run(NETWORKS[:1], ["mine", "other"], ["float32"], 1, Effort(rounds=1))
     assert [row.subject for row in found.rows] == ["mine"]
     assert found.left_out == ["conv2 (float32) without other: RuntimeError: no compiler"]
-    assert sorted(sides.closed) == ["mine", "other"]
+    assert sorted(fakes.closed) == ["mine", "other"]
     with pytest.raises(ConvkitError, match=r"^no side has conv2 \(float32\): conv2 .* without"):
         network_runs.run(NETWORKS[:1], ["other"], ["float32"], 1, Effort(rounds=1))
 
@@ -96,18 +95,6 @@ def test_what_computes_something_else_is_not_timed(change: Any, what: str | None
     said = f"net (float32) is not timed: mine and torch compute different {what}: ["
     with pytest.raises(WrongAnswerError, match="^" + re.escape(said)):
         network_runs.reject_wrong("net", "float32", answers)
-
-
-@pytest.mark.long
-def test_a_process_answers_and_says_how_it_ended() -> None:
-    process = Process("no_such_backend", 1)
-    with pytest.raises(ConvkitError, match=r"^no_such_backend: BackendNotFoundError: .*no_such"):
-        process.ask("make", "conv2", "float32")
-    process._process.terminate()
-    with pytest.raises(ConvkitError, match=r"^no_such_backend: its process ended \(-15\): nothing"):
-        process.ask("take")
-    process.close()
-    assert process._process.returncode is not None
 
 
 def test_pytorch_takes_part_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def _served(requests: list[Any], side: Any) -> list[Any]:
 @pytest.mark.usefixtures("small")
 def test_ours_has_a_step_inference_and_the_fused_network() -> None:
     requests = [["make", "autoencoder", "float64"], ["take"]]
-    made, taken = _served(requests, lambda: Ours("im2col_numpy", 1))
+    made, taken = _served(requests, lambda: Answers(Ours("im2col_numpy", 1)))
     first, second = made["answer"]["losses"]
     assert first > second
     assert len(made["answer"]["scores"]) == 20
@@ -43,8 +43,8 @@ def test_ours_has_a_step_inference_and_the_fused_network() -> None:
 def test_pytorch_answers_the_same(who: str) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
     request = ["make", "conv2_bn", "float64"]
-    (ours,) = _served([request], lambda: Ours("im2col_numpy", 1))
-    theirs, taken = _served([request, ["take"]], lambda: Torch(who, 1))
+    (ours,) = _served([request], lambda: Answers(Ours("im2col_numpy", 1)))
+    theirs, taken = _served([request, ["take"]], lambda: Answers(Torch(who, 1)))
     for what in ("losses", "scores"):
         np.testing.assert_allclose(theirs["answer"][what], ours["answer"][what], rtol=1e-6)
     assert list(taken["answer"]) == ["step", "inference"]
@@ -55,7 +55,7 @@ def test_what_goes_wrong_is_an_answer_and_the_next_request_is_served() -> None:
         raise OSError("no compiler\nand more")
 
     found = _served([["make", "conv2", "float32"]] * 2, side)
-    assert found == [{"error": "OSError: no compiler"}] * 2
+    assert found == [{"error": "no compiler", "kind": "OSError"}] * 2
 
 
 @pytest.mark.usefixtures("small")

@@ -110,3 +110,11 @@ def test_pytorch_takes_part_where_it_is_installed(monkeypatch: pytest.MonkeyPatc
     assert network_runs.peers(None, variants=True) == [
         "torch", "torch channels_last", "torch compile"
     ]  # fmt: skip
+
+
+def test_sides_are_compared_before_they_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    fakes = Sides(monkeypatch, mine={**ANSWER, "scores": [1.0, 4.0]}, torch=ANSWER)
+    with pytest.raises(WrongAnswerError, match=r"^conv2 \(float32\) is not timed: mine and torch"):
+        network_runs.run(NETWORKS[:1], ["mine", "torch"], ["float32"], 1, Effort(rounds=1))
+    assert fakes.asked == []
+    assert sorted(fakes.closed) == ["mine", "torch"]

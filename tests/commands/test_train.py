@@ -159,6 +159,7 @@ def test_every_hyper_parameter_reaches_the_run(tmp_path: Path) -> None:
     assert record.weights["W2"].shape[1] == 7
 
 
+@pytest.mark.sampled(usual=3)
 @pytest.mark.parametrize(
     ("model", "rule"),
     [

@@ -129,6 +129,7 @@ def _run(backend: object, op: str = "max_pool") -> Report:
     return conformance.run(backend, "default", checks=["sequences"], ops=[op])
 
 
+@pytest.mark.sampled(usual=3)
 @pytest.mark.parametrize(
     ("kind", "said"),
     [

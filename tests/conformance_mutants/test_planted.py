@@ -32,7 +32,7 @@ OF_ONE_OPERATION = ("norm", "transposed")
 EACH = [pytest.param(n, marks=pytest.mark.mutants if n in HANG else ()) for n in MUTANTS]
 
 
-@pytest.mark.sampled(fast=20, usual=4)
+@pytest.mark.sampled(fast=20, usual=6)
 @pytest.mark.parametrize("name", EACH)
 def test_the_check_that_the_table_names_finds(name):
     assert name in ROWS, f"{name} is not in the table; run make mutants"

@@ -204,7 +204,7 @@ def run_conv(plan: Any, x: Any, w: Any, b: Any, dout: Any) -> dict[str, np.ndarr
     return {"out": out, "dx": dx, "dw": dw, "db": db}
 
 
-@pytest.mark.sampled(fast=5)
+@pytest.mark.sampled(fast=5, usual=2)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("x_shape", "w_shape", "keywords"), conv_cases())
 def test_every_conv_kernel_is_exact_on_integers(

@@ -78,7 +78,7 @@ def expected(name: str, dtype: Any, low: int) -> dict[str, tuple[np.ndarray, np.
     return found
 
 
-@pytest.mark.sampled(fast=10)
+@pytest.mark.sampled(fast=10, usual=3)
 @pytest.mark.parametrize("kernel", WINOGRAD)
 @pytest.mark.parametrize("low", [-64, 1])
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -105,7 +105,7 @@ def test_relu_is_the_maximum_with_zero(isa: str, name: str, kernel: str) -> None
     np.testing.assert_array_equal(rectified, np.maximum(plain, 0))
 
 
-@pytest.mark.sampled(fast=10)
+@pytest.mark.sampled(fast=10, usual=3)
 @pytest.mark.parametrize("kernel", WINOGRAD)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["few weights", "many weights", *LARGE, "groups", "wide"])
@@ -125,7 +125,7 @@ def test_the_bits_do_not_depend_on_threads_or_on_what_scratch_memory_held(
             assert array.tobytes() == results[0][key].tobytes(), key
 
 
-@pytest.mark.sampled(fast=10)
+@pytest.mark.sampled(fast=10, usual=3)
 @pytest.mark.parametrize("kernel", WINOGRAD)
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -232,6 +232,7 @@ COSTLY = ("space", "large")
 
 
 @pytest.mark.long
+@pytest.mark.sampled(usual=2)
 @pytest.mark.parametrize(
     "left_out", [COSTLY, pytest.param((), marks=pytest.mark.slow)], ids=["small", "all"]
 )

@@ -137,7 +137,7 @@ def run(spec: NormSpec, kernel: str, a: dict[str, Any], keep: bool = True) -> di
     return found
 
 
-@pytest.mark.sampled(fast=20)
+@pytest.mark.sampled(fast=20, usual=4)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "ends", [{}, {"relu": True}, {"residual": True}, {"relu": True, "residual": True}], ids=str

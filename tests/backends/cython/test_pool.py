@@ -81,7 +81,7 @@ def pool_reference(
     return out, dx
 
 
-@pytest.mark.sampled(fast=20)
+@pytest.mark.sampled(fast=20, usual=4)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("data", ["ties", "distinct", "non-finite", "all -inf"])
 @pytest.mark.parametrize("kind", ["max", "avg", "avg with padding", "max dilated"])

@@ -43,7 +43,7 @@ conformance.operations.{norm_reference,norm_space,norms,batch_norm,group_norm}
 conformance.operations
 conformance.{entries,catalogue,data,planes,recorder,subject,checks}
 conformance.{value_checks,argument_checks,contract_checks,gradients,guard,large,problems}
-conformance.{statistics,endurance,surroundings,report,coverage,properties,state,costs,execute,board}
+conformance.{statistics,endurance,surroundings,report,coverage,laws,properties,state,costs,execute,board}
 conformance.{helper,sequences,child,pool,worker,search,runner}
 conformance
 conformance.test_backend

@@ -279,7 +279,7 @@ def sequences(subject: Subject, case: Case) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
     # Here, because importing a module of checks puts them into the table, whose order is set.
-    from convkit.conformance.properties import search_settings
+    from convkit.conformance.laws import search_settings
 
     found = list(itertools.islice(subject.supported(_problems(case.op)), 2 * PROBLEMS))
     if not found:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from convkit.calls import dispatch
 from convkit.calls.dispatch import Cache
 from convkit.calls.params import merge
+from convkit.conv_bn import conv_bn_relu, conv_bn_relu_backward, conv_bn_relu_forward
 from convkit.fused import conv_relu, conv_relu_backward, conv_relu_forward
 from convkit.norms import (
     batch_norm,
@@ -60,6 +61,9 @@ __all__ = [
     "batch_norm_forward",
     "conv",
     "conv_backward",
+    "conv_bn_relu",
+    "conv_bn_relu_backward",
+    "conv_bn_relu_forward",
     "conv_forward",
     "conv_relu",
     "conv_relu_backward",

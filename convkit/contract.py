@@ -62,6 +62,13 @@ class Backend(Protocol):
       then dresidual where one was added - forward and backward, both or none. Inference by
       ``batch_norm_infer(spec, x, gamma, beta, mean, var, residual) -> out`` and
       ``group_norm_infer(spec, x, gamma, beta, residual) -> out``.
+    * ``conv_bn_relu_forward(conv_spec, norm_spec, pool_spec, x, w, b, gamma, beta, mean, var,
+      residual) -> (out, saved, mean, var)`` (not in training: ``(out, saved)``) and
+      ``conv_bn_relu_backward(conv_spec, norm_spec, pool_spec, dout, x, w, gamma, beta, saved,
+      needs) -> (dx, dw, db, dgamma, dbeta)``, then dresidual where one was added - both or none -
+      and ``conv_bn_relu_infer(conv_spec, norm_spec, pool_spec, x, w, b, gamma, beta, mean, var,
+      residual) -> out``. ``norm_spec`` says whether relu and a residual belong to it; ``pool_spec``
+      is None where nothing is pooled.
     * ``set_num_threads(n)`` and ``info() -> dict`` (dtypes, instruction set, threads).
     * ``release_memory()`` - give back to the system what is kept of freed results' memory. A
       backend that keeps some fills it with NaN before it is used again, if the environment

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from convkit.bn_param import check_inference, merged, momentum_of, move, training_of
 from convkit.calls import dispatch
 from convkit.calls.dispatch import Cache
 from convkit.calls.params import merge
@@ -32,8 +31,6 @@ __all__ = [
     "group_norm_backward",
     "group_norm_forward",
 ]
-
-MODES = {"train": True, "test": False}
 
 
 def batch_norm_forward(
@@ -98,10 +95,10 @@ def batch_norm_forward(
 def _batch_norm_forward(
     x: Any, gamma: Any, beta: Any, bn_param: Any, residual: Any, given: dict[str, Any]
 ) -> tuple[Array, Cache]:
-    values = _merged(bn_param, given)
-    training = _training(values)
+    values = merged(BATCH_NORM_PARAM, bn_param, given)
+    training = training_of(values)
     mean, var = values["running_mean"], values["running_var"]
-    momentum, unbiased = _momentum(values["momentum"]), bool(values["unbiased"])
+    momentum, unbiased = momentum_of(values["momentum"]), bool(values["unbiased"])
     if training:
         for name in ("running_mean", "running_var"):
             if given[name] is not None:
@@ -115,58 +112,8 @@ def _batch_norm_forward(
     result = dispatch.call(True, BATCH_NORM, inputs, (geometry,), values["backend"])
     out, cache, *statistics = result
     if training and bn_param is not None:
-        _move(bn_param, statistics, cache.plan.spec.set_size, momentum, unbiased)
+        move(bn_param, statistics, cache.plan.spec.set_size, momentum, unbiased)
     return out, cache
-
-
-def _merged(bn_param: Any, given: dict[str, Any]) -> dict[str, Any]:
-    keys = BATCH_NORM_PARAM.keys
-    values = tuple(given.get(key) for key in keys)
-    if bn_param is not None:
-        values = merge(BATCH_NORM_PARAM, bn_param, values)
-    return dict(zip(keys, values, strict=True))
-
-
-def _training(values: Mapping[str, Any]) -> bool:
-    mode, training = values["mode"], values["training"]
-    if mode is not None and mode not in MODES:
-        raise ParameterError(f"bn_param['mode'] (={mode!r}) must be 'train' or 'test'")
-    if training is None:
-        return MODES.get(mode, True)
-    training = BATCH_NORM_PARAM.read("training", training)
-    if mode is not None and MODES[mode] != training:
-        raise ParameterError(
-            f"training (={training}) and bn_param['mode'] (={mode!r}) disagree; give one of them"
-        )
-    return bool(training)
-
-
-def _momentum(value: Any) -> float:
-    if value is None:
-        return 0.9
-    number = isinstance(value, int | float | np.integer | np.floating)
-    if isinstance(value, bool) or not number or not 0 <= value <= 1:
-        raise ParameterError(f"momentum (={value!r}) must be a number from 0 to 1")
-    return float(value)
-
-
-def _move(
-    bn_param: MutableMapping[str, Any], batch: list[Any], size: int, momentum: float, unbiased: bool
-) -> None:
-    """Put the moved running statistics into ``bn_param``, as new arrays."""
-    moved = {}
-    for name, value in zip(("running_mean", "running_var"), batch, strict=True):
-        old = bn_param.get(name)
-        old = np.zeros_like(value) if old is None else np.asarray(old, value.dtype)
-        if old.shape != value.shape:
-            raise ParameterError(
-                f"bn_param[{name!r}] (shape {old.shape}) must have one value per channel "
-                f"({value.shape[0]})"
-            )
-        if unbiased and name == "running_var" and size > 1:
-            value = value * (size / (size - 1))
-        moved[name] = (momentum * old + (1 - momentum) * value).astype(value.dtype)
-    bn_param.update(moved)
 
 
 def batch_norm_backward(
@@ -202,11 +149,8 @@ def batch_norm(
         "eps": eps, "relu": relu, "running_mean": running_mean, "running_var": running_var,
         "backend": backend,
     }  # fmt: skip
-    values = _merged(bn_param, given)
-    if values["mode"] == "train" or values["training"]:
-        raise ParameterError(
-            "batch_norm is inference: bn_param must not ask for training; call batch_norm_forward"
-        )
+    values = merged(BATCH_NORM_PARAM, bn_param, given)
+    check_inference("batch_norm", values)
     geometry = (False, values["eps"], values["relu"])
     inputs = (x, gamma, beta, values["running_mean"], values["running_var"], residual)
     out: Array = dispatch.call(False, BATCH_NORM, inputs, (geometry,), values["backend"])

@@ -102,6 +102,9 @@ class Operation:
         What each spec's ``operation`` says: ``("conv", "max_pool")`` for a ConvSpec and a PoolSpec.
     parameters:
         The parameter dictionaries, one for each spec.
+    optional:
+        How many of the last parameter dictionaries need not be given. A problem has no spec for
+        one that is not, and a method gets None in its place.
     make_specs:
         ``(inputs, parameters, dtype) -> specs``, where inputs are arrays, or shapes together with
         a dtype, and parameters are dictionaries of what was given.
@@ -126,6 +129,7 @@ class Operation:
     parameters: tuple[Parameters, ...]
     make_specs: Callable[[Sequence[Any], Sequence[Mapping[str, Any]], Any], Specs]
     methods: str
+    optional: int = 0
     trailing: tuple[str, ...] = ()
     statistics: tuple[str, ...] = ()
     composed_of: Callable[[Specs], Specs] | None = None
@@ -151,12 +155,22 @@ class Operation:
         Backward gets ``needs``, the names of the gradients that are wanted, where there is more
         than one gradient.
         """
-        specs = tuple(f"{p.name.removesuffix('_param')}_spec" for p in self.parameters)
+        kinds = (p.name.removesuffix("_param") for p in self.parameters)
+        specs = tuple(f"{'norm' if kind == 'bn' else kind}_spec" for kind in kinds)
         specs = specs if len(specs) > 1 else ("spec",)
         if step != "backward":
             return (*specs, *self.inputs)
         needs = ("needs",) if len(self.gradients) > 1 else ()
         return (*specs, "dout", *self.kept, "saved", *needs)
+
+    def slots(self, specs: Specs) -> Specs:
+        """Return a problem's specs as methods get them: None for a part that is not there."""
+        return (*specs, *(None,) * (len(self.parameters) - len(specs)))
+
+    def fits(self, specs: Specs) -> bool:
+        """Whether specs are of the kinds that its problems have."""
+        kinds = tuple(spec.operation for spec in specs)
+        return kinds in (self.parts, self.parts[: len(self.parts) - self.optional])
 
     def gradient_shapes(self, specs: Specs) -> dict[str, tuple[int, ...]]:
         """Return the shape of each gradient that backward can give, by its name."""
@@ -194,6 +208,12 @@ BATCH_NORM_PARAM = Parameters(
     MappingProxyType({"training": True, "eps": 1e-5, "relu": False}),
     others=("mode", "running_mean", "running_var", "momentum", "unbiased"),
 )
+CONV_BN_PARAM = Parameters(
+    "bn_param",
+    MappingProxyType({"training": True, "eps": 1e-5, "relu": True}),
+    others=BATCH_NORM_PARAM.others,
+)
+"""Of the normalisation in conv_bn_relu, whose relu is there unless it is asked not to be."""
 GROUP_NORM_PARAM = Parameters(
     "gn_param", MappingProxyType({"groups": REQUIRED, "eps": 1e-5, "relu": False})
 )
@@ -257,6 +277,18 @@ def _conv_relu_pool_specs(
 ) -> Specs:
     conv = ConvSpec.of(*inputs, dtype=dtype, **given[0])
     return conv, PoolSpec.of(conv.out_shape, kind="max", dtype=conv.dtype, **given[1])
+
+
+def _conv_bn_relu_specs(
+    inputs: Sequence[Any], given: Sequence[Mapping[str, Any]], dtype: Any
+) -> Specs:
+    x, w, b, *rest = inputs
+    conv = ConvSpec.of(x, w, b, dtype=dtype, **given[0])
+    norm = {"relu": True, **given[1]}
+    specs = (conv, NormSpec.after(conv, *rest, dtype=dtype, **norm))
+    if not given[2]:
+        return specs
+    return *specs, PoolSpec.of(conv.out_shape, kind="max", dtype=conv.dtype, **given[2])
 
 
 # --- the table ------------------------------------------------------------------------------
@@ -352,8 +384,24 @@ GROUP_NORM = Operation(
     composed_of=lambda specs: (),
 )
 
+CONV_BN_RELU = Operation(
+    name="conv_bn_relu",
+    inputs=("x", "w", "b", "gamma", "beta", "mean", "var", "residual"),
+    kept=("x", "w", "gamma", "beta"),
+    gradients=("dx", "dw", "db", "dgamma", "dbeta", "dresidual"),
+    trailing=("dresidual",),
+    statistics=("mean", "var"),
+    parts=("conv", "batch_norm", "max_pool"),
+    parameters=(CONV_PARAM, CONV_BN_PARAM, MAX_POOL_PARAM),
+    optional=1,
+    make_specs=_conv_bn_relu_specs,
+    methods="conv_bn_relu",
+    composed_of=lambda specs: tuple(s for s in specs if not isinstance(s, NormSpec)),
+)
+
 _ALL = (
     CONV, MAX_POOL, AVG_POOL, CONV_RELU_POOL, CONV_RELU, CONV_TRANSPOSE, BATCH_NORM, GROUP_NORM,
+    CONV_BN_RELU,
 )  # fmt: skip
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType({one.name: one for one in _ALL})
@@ -366,9 +414,9 @@ def operation_of(specs: Specs) -> Operation:
     Of several with the same kinds of specs it is the first in the table. Raises ParameterError
     where there is none.
     """
-    parts = tuple(spec.operation for spec in specs)
     for operation in OPERATIONS.values():
-        if operation.parts == parts:
+        if operation.fits(specs):
             return operation
+    kinds = " + ".join(spec.operation for spec in specs)
     known = ", ".join(" + ".join(operation.parts) for operation in OPERATIONS.values())
-    raise ParameterError(f"specs (={' + '.join(parts) or 'none'}) must be those of {known}")
+    raise ParameterError(f"specs (={kinds or 'none'}) must be those of {known}")

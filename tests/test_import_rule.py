@@ -21,10 +21,10 @@ spec.{arguments,geometry,padding,conv,conv_transpose,norm,pool,unfold} spec
 operations contract bounds gradcheck
 plugin_check registry
 selection selection.{outcome,request,scope,resolve,transfer,overview}
-calls calls.{params,arrays,plan,results,cache,norms,fallback,padding,methods,stored_case}
-calls.{expectations,expected_norms,verifier,windows}
+calls calls.{params,arrays,plan,results,cache,norms,composing,conv_bn,fallback,padding,methods}
+calls.{stored_case,expectations,expected_norms,verifier,windows}
 calls.{tracing,planner,pickling,dispatch}
-fused norms windows api replay
+fused bn_param norms conv_bn windows api replay
 layers.{arrays,mode,activations,losses,dropout,normalisation,affine,convolution} layers
 images preprocessing pytest_plugin
 models.{common,affine} models.modules.{layer,operation,weighted,norms,activations,pools}
@@ -40,6 +40,7 @@ conformance.{cases,reference,fast_reference,arrays,covering,space,entry}
 conformance.operations.{conv_problems,conv_space,conv,pool_problems,pool_space,pools,max_pool}
 conformance.operations.{avg_pool,conv_relu,fused_space,conv_relu_pool,conv_transpose}
 conformance.operations.{norm_reference,norm_space,norms,batch_norm,group_norm}
+conformance.operations.{conv_bn_reference,conv_bn_space,conv_bn_relu}
 conformance.operations
 conformance.{entries,catalogue,data,planes,recorder,subject,checks}
 conformance.{value_checks,argument_checks,contract_checks,gradients,guard,large,problems}

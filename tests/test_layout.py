@@ -19,6 +19,9 @@ ELSEWHERE = {
     "watch.py": ("test_deprecated.py", "a former name; the three have one test"),
     "handover.py": ("test_deprecated.py", "a former name; the three have one test"),
     "verify.py": ("test_deprecated.py", "a former name; the three have one test"),
+    "bn_param.py": ("test_norms.py", "what bn_param says, by the function that reads it"),
+    "calls/composing.py": ("calls/test_fallback.py", "the checks that every composition makes"),
+    "calls/conv_bn.py": ("test_conv_bn.py", "one composition, with its operation"),
     "layers/arrays.py": ("layers/test_dropout.py", "names of types, no code"),
     "layers/mode.py": ("layers/test_dropout.py", "one check, tested through its callers"),
     "training/data/download.py": ("training/data/test_cifar10.py", "with the data that use it"),
@@ -31,7 +34,16 @@ ELSEWHERE = {
     "conformance/test_backend.py": ("conformance/test_runner.py", "is itself what pytest runs"),
     **{
         f"conformance/operations/{name}.py": ("conformance/test_entries.py", "each is an entry")
-        for name in ("conv", "conv_transpose", "max_pool", "avg_pool", "conv_relu_pool", "pools")
+        for name in (
+            "conv_bn_reference",
+            "conv_bn_relu",
+            "conv",
+            "conv_transpose",
+            "max_pool",
+            "avg_pool",
+            "conv_relu_pool",
+            "pools",
+        )
     },
     **{
         f"conformance/operations/{name}.py": ("conformance/test_norms.py", "one family")
@@ -43,7 +55,7 @@ ELSEWHERE = {
     },
     **{
         f"conformance/operations/{name}.py": ("conformance/test_problems.py", "each is a space")
-        for name in ("conv_space", "pool_space", "fused_space")
+        for name in ("conv_space", "pool_space", "fused_space", "conv_bn_space")
     },
 }
 

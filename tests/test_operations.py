@@ -24,12 +24,18 @@ SHAPES = {
 }
 
 
+def shapes_of(operation):
+    """Return the shape of each input; a residual has that of what is normalised."""
+    given = SHAPES if "w" not in operation.inputs else SHAPES | {"residual": (2, 4, 4, 6)}
+    return {name: given[name] for name in operation.inputs}
+
+
 def specs_of(operation, dtype="float64"):
     given = [
         {name: 2 for name, default in one.defaults.items() if default is REQUIRED}
         for one in operation.parameters
     ]
-    return operation.make_specs([SHAPES[name] for name in operation.inputs], given, dtype)
+    return operation.make_specs(list(shapes_of(operation).values()), given, dtype)
 
 
 @EACH
@@ -47,7 +53,9 @@ def test_the_api_has_its_functions(operation):
 def test_the_api_takes_its_inputs_and_parameters(operation):
     forward = inspect.signature(getattr(api, f"{operation.name}_forward")).parameters
     names = {"mean": "running_mean", "var": "running_var"}
-    assert {names.get(name, name) for name in operation.inputs} <= set(forward)
+    in_dictionaries = {key for one in operation.parameters for key in one.others}
+    wanted = {names.get(name, name) for name in operation.inputs}
+    assert wanted <= set(forward) | in_dictionaries
     dictionaries = [one.name for one in operation.parameters]
     assert [name for name in forward if name.endswith("_param")] == dictionaries
     if len(dictionaries) == 1:
@@ -65,7 +73,7 @@ def test_the_api_takes_its_inputs_and_parameters(operation):
 @EACH
 def test_the_defaults_are_those_of_the_specs(operation):
     """What a spec takes without an argument is what it takes with the table's default."""
-    shapes = [SHAPES[name] for name in operation.inputs]
+    shapes = list(shapes_of(operation).values())
     given, spelled = [], []
     for one in operation.parameters:
         needed = {name: 2 for name, default in one.defaults.items() if default is REQUIRED}
@@ -80,6 +88,9 @@ def test_its_specs_are_found_to_be_its_own(operation):
     specs = specs_of(operation)
     assert tuple(spec.operation for spec in specs) == operation.parts
     assert len(specs) == len(operation.parameters)
+    without = specs[: len(specs) - operation.optional]
+    assert operation.fits(without)
+    assert operation.slots(without) == (*without, *(None,) * operation.optional)
     # conv_relu has the specs of conv; the first in the table is taken, unless the other is named.
     alike = [one for one in OPERATIONS.values() if one.parts == operation.parts]
     assert operation_of(specs) is alike[0]
@@ -99,7 +110,7 @@ def test_specs_of_no_operation_are_refused():
 def test_its_gradients_have_shapes(operation):
     shapes = operation.gradient_shapes(specs_of(operation))
     inputs = [n for n in operation.inputs if n not in ("mean", "var")]  # running statistics
-    assert shapes == {f"d{n}": SHAPES[n] for n in inputs}
+    assert shapes == {f"d{n}": shapes_of(operation)[n] for n in inputs}
     assert tuple(shapes) == operation.gradients
 
 
@@ -123,7 +134,7 @@ def test_it_has_an_error_bound_and_can_be_verified(operation):
 
 @EACH
 def test_the_protocol_documents_its_methods(operation):
-    documented = inspect.getdoc(contract.Backend)
+    documented = " ".join(inspect.getdoc(contract.Backend).split())
     for step in operation.steps:
         name, arguments = operation.method(step), operation.arguments(step)
         if operation.required and step != "infer":

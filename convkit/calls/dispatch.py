@@ -155,9 +155,9 @@ def call(
     plan, inputs = find_plan(operation, inputs, geometry, backend)
     try:
         if want_cache or plan.infer is None:
-            result = plan.forward(*plan.specs, *inputs)
+            result = plan.forward(*plan.slots, *inputs)
         else:
-            result = plan.infer(*plan.specs, *inputs), None
+            result = plan.infer(*plan.slots, *inputs), None
     except Exception as error:
         raise call_error(plan, plan.step(want_cache), error) from error
     kept = tuple(inputs[operation.inputs.index(name)] for name in operation.kept)
@@ -225,7 +225,7 @@ def backward(
             return (None,) * len(names)
         args = (dout, *cache.kept, saved, wanted)
     try:
-        result = plan.backward(*plan.specs, *args)
+        result = plan.backward(*plan.slots, *args)
     except Exception as error:
         raise call_error(plan, "backward", error) from error
     return check_gradients(plan, result, wanted, args)

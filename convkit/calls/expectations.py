@@ -102,7 +102,7 @@ class Conv(Expectation):
         self, dout: Array, slack: Any, needs: tuple[str, ...], *inputs: Any
     ) -> dict[str, Expected]:
         """Return the gradients expected where each element of ``dout`` may be off by ``slack``."""
-        spec, names = self.specs[0], self.plan.operation.gradients
+        spec, names = self.specs[0], self.linear.gradients
         got = self._backward(dout, needs, *inputs)
         absolute = tuple(map(_absolute, inputs))
         size = self._backward(abs(dout) + slack, needs, *absolute)
@@ -116,7 +116,7 @@ class Conv(Expectation):
         spec = self.specs[0]
         _, saved = self.methods.forward(spec, *inputs)
         found = self.methods.backward(spec, dout, *inputs[:2], saved, needs)
-        return dict(zip(self.plan.operation.gradients, found, strict=True))
+        return dict(zip(self.linear.gradients, found, strict=True))
 
 
 class ConvTranspose(Conv):
@@ -204,25 +204,35 @@ class ConvReluPool(Conv):
         z, limit = super().out(*inputs)
         limit = np.nan_to_num(limit, nan=np.inf)
         active = np.where(z <= 0, 0, z)
-        top, saved = self.backend.pool_forward(pool, active)
+        _, saved = self.backend.pool_forward(pool, active)
         dz = self.backend.pool_backward(pool, dout, saved)
         dz[~(z > 0)] = 0
-        unclear = self._undecided(pool, z, active, top, limit)
+        unclear = undecided(self.backend, pool, z, active, limit)
         slack = np.zeros(pool.x_shape)
         for _, outs, ins in pool.taps():
             slack[:, :, *ins] += np.where(unclear, abs(dout), 0)[:, :, *outs]
         return self.gradients_within(dz, slack, needs, *inputs)
 
-    def _undecided(self, pool: PoolSpec, z: Array, active: Array, top: Array, limit: Array) -> Any:
-        """Return for which windows rounding can decide where the gradient goes."""
-        reach, _ = self.backend.pool_forward(pool, limit)
-        alive = self.backend.pool_forward(pool, z + limit)[0] > 0
-        near = np.zeros(pool.out_shape)
-        with np.errstate(invalid="ignore"):
-            for _, outs, ins in pool.taps():
-                loses = active[:, :, *ins] + limit[:, :, *ins] < (top - reach)[:, :, *outs]
-                near[:, :, *outs] += ~loses
-            return ((near > 1) | ~(top > reach)) & alive
+
+def undecided(
+    backend: Any, pool: PoolSpec, before: Array | None, active: Array, limit: Array
+) -> Any:
+    """Return for which windows of a maximum rounding can decide where the gradient goes.
+
+    ``active`` are the values and ``limit`` their bounds, ``before`` what relu got, None without
+    relu: where all of a window is surely off, no gradient goes anywhere.
+    """
+    top = backend.pool_forward(pool, active)[0]
+    reach = backend.pool_forward(pool, limit)[0]
+    near = np.zeros(pool.out_shape)
+    with np.errstate(invalid="ignore"):
+        for _, outs, ins in pool.taps():
+            loses = active[:, :, *ins] + limit[:, :, *ins] < (top - reach)[:, :, *outs]
+            near[:, :, *outs] += ~loses
+        if before is None:
+            return near > 1
+        alive = backend.pool_forward(pool, before + limit)[0] > 0
+        return ((near > 1) | ~(top > reach)) & alive
 
 
 def _absolute(array: Any) -> Any:

@@ -1,7 +1,6 @@
 """Operations that a backend has no methods for, composed of those that it has.
 
-A fallback looks like the backend's own pair of methods, so that the caller need not know. It
-checks what each part returns, because the next part computes with it.
+A fallback looks like the backend's own pair of methods, so that the caller need not know.
 """
 
 from __future__ import annotations
@@ -12,48 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convkit.calls.composing import Fallback
+from convkit.calls.conv_bn import ConvBnRelu
 from convkit.calls.norms import Norm
-from convkit.calls.results import gradients_error, pair_error, problem_of_result
-from convkit.errors import BackendCallError, BackendResultError
+from convkit.calls.results import gradients_error
 
 if TYPE_CHECKING:
     from convkit.contract import Array
     from convkit.spec import ConvSpec, ConvTransposeSpec, PoolSpec
-
-
-class Fallback:
-    """The calls of a backend's own methods, checked. Each operation below derives from it."""
-
-    def __init__(self, backend: Any) -> None:
-        self.backend = backend
-
-    def call(self, method: str, *args: Any) -> Any:
-        """Call a method of the backend; what it raises becomes a BackendCallError."""
-        try:
-            return getattr(self.backend, method)(*args)
-        except Exception as error:
-            raise BackendCallError(
-                f"backend {self.backend.name!r} raised {type(error).__name__} in {method} for "
-                f"{args[0]}: {error}"
-            ) from error
-
-    def call_pair(self, method: str, *args: Any) -> tuple[Array, Any]:
-        """Call a forward method; return its (out, saved)."""
-        result = self.call(method, *args)
-        if type(result) is not tuple or len(result) != 2:
-            raise pair_error(self.backend.name, method, result)
-        return result
-
-    def check(
-        self, method: str, value: Any, spec: Any, shape: tuple[int, ...], inputs: tuple[Any, ...]
-    ) -> None:
-        """Raise BackendResultError unless ``value`` is what ``method`` should return."""
-        problem = problem_of_result(value, shape, spec.dtype, inputs)
-        if problem:
-            raise BackendResultError(
-                f"backend {self.backend.name!r} returned a wrong result from {method} for {spec}: "
-                f"it {problem}"
-            )
 
 
 class ConvReluPool(Fallback):
@@ -190,6 +155,7 @@ FALLBACKS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "conv_transpose": ConvTranspose,
         "batch_norm": Norm,
         "group_norm": Norm,
+        "conv_bn_relu": ConvBnRelu,
     }
 )
 """How each operation that a backend may lack is composed, by the operation's name."""

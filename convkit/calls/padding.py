@@ -44,7 +44,8 @@ class Padded:
         self.operation = operation
         self.gradients = operation.returned(specs)
         self.spec: ConvSpec = specs[0]
-        self.inner = inner
+        self.inner = operation.slots(inner)
+        self.out_shape = inner[-1].out_shape
         self.record = record
         self.own = methods
 
@@ -61,7 +62,7 @@ class Padded:
         if type(result) is not tuple or len(result) < 2:
             return result
         out, saved, *statistics = result
-        self._check("forward", out, self.inner[-1].out_shape, (grown,))
+        self._check("forward", out, self.out_shape, (grown,))
         return out, (grown, saved), *statistics
 
     def infer(self, *args: Any) -> Any:
@@ -70,7 +71,7 @@ class Padded:
         grown = pad(self.spec, x)
         assert self.own.infer is not None
         out = self.own.infer(*self.inner, grown, *others)
-        self._check("infer", out, self.inner[-1].out_shape, (grown,))
+        self._check("infer", out, self.out_shape, (grown,))
         return out
 
     def backward(self, *args: Any) -> Any:
@@ -92,7 +93,7 @@ class Padded:
             method = self.operation.method(step)
             raise BackendResultError(
                 f"backend {self.record.name!r} returned a wrong result from {method} for "
-                f"{' + '.join(map(str, self.inner))}: it {problem}"
+                f"{' + '.join(str(spec) for spec in self.inner if spec is not None)}: it {problem}"
             )
 
 

@@ -34,12 +34,14 @@ class Plan:
 
     ``generation`` and ``scope`` are those in which the plan was made; in others it may be wrong.
     ``gradients`` holds the shape of each gradient that backward can give, by its name; ``returned``
-    names those in backward's tuple, and ``statistics`` what forward returns besides out.
+    names those in backward's tuple, and ``statistics`` what forward returns besides out. ``slots``
+    are the specs as the methods get them.
     """
 
     __slots__ = (
         "backward", "dtype", "forward", "generation", "gradients", "infer", "operation",
-        "out_shape", "record", "returned", "scope", "selection", "spec", "specs", "statistics",
+        "out_shape", "record", "returned", "scope", "selection", "slots", "spec", "specs",
+        "statistics",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +57,7 @@ class Plan:
     ) -> None:
         self.operation = operation
         self.specs = specs
+        self.slots = operation.slots(specs)
         self.spec = specs[0]
         self.record = record
         self.generation = generation

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Key: TypeAlias = tuple[Any, ...]
 Geometry: TypeAlias = Sequence[Any]
 """The values of one parameter dictionary, in the order of its keys; None for what is not given."""
+Geometries: TypeAlias = Sequence[Geometry | None]
+"""One for each parameter dictionary; None for one that is optional and not given."""
 
 table: dict[Key, Plan] = state.plans
 
@@ -34,7 +36,7 @@ def new_plan(
     key: Key,
     operation: Operation,
     inputs: Sequence[Array | None],
-    geometry: Sequence[Geometry],
+    geometry: Geometries,
     backend: Any,
 ) -> Plan:
     """Return a new plan, stored under ``key`` as long as nothing changes.
@@ -44,7 +46,8 @@ def new_plan(
     """
     generation = state.generation
     pairs = zip(operation.parameters, geometry, strict=True)
-    specs = operation.make_specs(inputs, [one.given(values) for one, values in pairs], None)
+    given = [{} if values is None else one.given(values) for one, values in pairs]
+    specs = operation.make_specs(inputs, given, None)
     selection = select(operation, specs, backend)
     assert selection.record is not None
     plan = make_plan(
@@ -84,7 +87,7 @@ def make_plan(
 def find_plan(
     operation: Operation,
     inputs: Sequence[Any],
-    geometry: Sequence[Geometry],
+    geometry: Geometries,
     backend: Any,
 ) -> tuple[Plan, list[Array | None]]:
     """Return the plan of a call and its arrays as backends get them, for any operation.
@@ -108,13 +111,16 @@ def find_plan(
     return plan, given
 
 
-def _geometry_key(operation: Operation, geometry: Sequence[Geometry]) -> Key:
+def _geometry_key(operation: Operation, geometry: Geometries) -> Key:
     """Return parameters as a key holds them; as keys 1, 1.0 and True would be equal."""
-    return tuple(
-        parameters.read(name, value)
-        for parameters, values in zip(operation.parameters, geometry, strict=True)
-        for name, value in zip(parameters.defaults, values, strict=True)
-    )
+    found: list[Any] = []
+    for parameters, values in zip(operation.parameters, geometry, strict=True):
+        if values is None:
+            found.append(None)
+            continue
+        pairs = zip(parameters.defaults, values, strict=True)
+        found += [parameters.read(name, value) for name, value in pairs]
+    return tuple(found)
 
 
 def scope_key() -> Any:

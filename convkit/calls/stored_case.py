@@ -38,7 +38,7 @@ def write_case(plan: Plan, step: Step, reference: str, arrays: dict[str, Any]) -
     data = {name: array for name, array in names if array is not None}
     if "dout" in arrays:
         data["dout"] = arrays["dout"]
-    pairs = zip(plan.operation.parameters, plan.specs, strict=True)
+    pairs = zip(plan.operation.parameters, plan.specs, strict=False)
     facts = {
         "operation": plan.operation.name,
         "step": step,

@@ -38,6 +38,7 @@ EXPECTATIONS: Mapping[str, type[Expectation]] = MappingProxyType(
         "conv_transpose": expectations.ConvTranspose,
         "batch_norm": expected_norms.Norm,
         "group_norm": expected_norms.Norm,
+        "conv_bn_relu": expected_norms.ConvBnRelu,
     }
 )
 """What is expected of each operation, by its name."""
@@ -60,7 +61,7 @@ class Verifier:
         self.plan = plan
         self.reference = record.name
         self.expectation = EXPECTATIONS[plan.operation.name](plan, record)
-        self.specs = len(plan.specs)
+        self.specs = len(plan.slots)
 
     # --- checked methods ---
 

@@ -79,6 +79,8 @@ class Expected:
     """The bound itself, where it is not one of a single sum."""
     any_nonfinite: bool = False
     """Whether a NaN may stand for an infinity and the other way round: the formula decides it."""
+    inexact: Callable[[float], FloatArray] | None = None
+    """Beside ``limit``, that of a backend with ``exact = False``, given its error factor."""
 
     @property
     def lenient(self) -> bool:
@@ -103,7 +105,9 @@ class Expected:
     def bound(self, dtype: str, *, exact_backend: bool, factor: float, random: bool) -> Any:
         """Return the bound a backend is held to, elementwise."""
         if self.limit is not None:
-            return self.limit if exact_backend else factor * self.limit
+            if exact_backend:
+                return self.limit
+            return factor * self.limit if self.inexact is None else self.inexact(factor)
         if not exact_backend:
             return bounds.normwise(self.S, self.terms, dtype, factor=factor, random=random)
         if self.exact is True:

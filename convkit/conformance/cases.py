@@ -27,8 +27,9 @@ class Case:
     """One problem: operation, geometry, dtype, kind of data and its seed.
 
     ``geometry`` holds the sizes and the API's keywords; the pool of a conv_relu_pool has the
-    prefix ``pool_``. ``extra`` is what only one check reads (a layout, an axis). ``feature`` says
-    where the case is counted in the summary and is no part of its identity.
+    prefix ``pool_``, the norm of a conv_bn_relu ``bn_``. ``extra`` is what only one check reads (a
+    layout, an axis). ``feature`` says where the case is counted in the summary and is no part of
+    its identity.
     """
 
     op: str
@@ -51,7 +52,12 @@ class Case:
     @property
     def moves(self) -> bool:
         """Whether forward computes statistics of x that move the running ones."""
-        return bool(self.operation.statistics) and self.sizes.get("training", True)
+        return bool(self.operation.statistics) and _trains(self.op, self.geometry)
+
+    @property
+    def moving(self) -> int:
+        """Which parameter dictionary holds running statistics."""
+        return _moving(self.operation)
 
     @property
     def infers(self) -> bool:
@@ -124,7 +130,30 @@ def _params(op: str, geometry: Values) -> tuple[dict[str, Any], ...]:
 _FLAGS = {"b": "bias", "residual": "residual"}
 """Inputs whose shape follows from the others, each with the flag that says whether it is given."""
 _PER_CHANNEL = ("gamma", "beta")
-"""Inputs that are always given, one number for each channel of x."""
+"""Inputs that are always given, one number for each channel of what is normalised."""
+
+
+def _moving(operation: Operation) -> int:
+    key = f"running_{operation.statistics[0]}"
+    return next(i for i, table in enumerate(operation.parameters) if key in table.others)
+
+
+def _trains(op: str, geometry: Values) -> bool:
+    """Whether an operation with statistics computes them."""
+    given = _params(op, geometry)[_moving(OPERATIONS[op])]
+    return bool(given.get("training", True))
+
+
+@lru_cache(maxsize=16384)
+def _normalised(op: str, geometry: Values) -> tuple[int, ...]:
+    """Return the shape of what is normalised: x, or what the convolution before it gives."""
+    operation, sizes = OPERATIONS[op], dict(geometry)
+    if "w" not in operation.inputs:
+        return tuple(sizes["x"])
+    first = OPERATIONS[operation.parts[0]]
+    inputs = [sizes.get(name) for name in first.inputs]
+    shape: tuple[int, ...] = first.make_specs(inputs, _params(op, geometry), FLOATS[0])[0].out_shape
+    return shape
 
 
 def _shapes(op: str, geometry: Values) -> dict[str, Any]:
@@ -134,11 +163,11 @@ def _shapes(op: str, geometry: Values) -> dict[str, Any]:
         if name == "b":
             found[name] = _bias_shape(op, geometry)
         elif name in _FLAGS:
-            found[name] = sizes["x"] if sizes.get(_FLAGS[name], False) else None
+            found[name] = _normalised(op, geometry) if sizes.get(_FLAGS[name], False) else None
         elif name in _PER_CHANNEL:
-            found[name] = sizes["x"][1:2]
+            found[name] = _normalised(op, geometry)[1:2]
         elif name in OPERATIONS[op].statistics:  # given where they are not computed
-            found[name] = None if sizes.get("training", True) else sizes["x"][1:2]
+            found[name] = None if _trains(op, geometry) else _normalised(op, geometry)[1:2]
         else:
             found[name] = sizes[name]
     return found
@@ -151,14 +180,9 @@ def _spelled(op: str) -> tuple[str, ...]:
     return tuple(name for name in operation.inputs if name not in derived)
 
 
-@lru_cache(maxsize=16384)
 def _bias_shape(op: str, geometry: Values) -> Any:
     """One number for each channel that comes out of the first part."""
-    operation, sizes = OPERATIONS[op], dict(geometry)
-    if not sizes.get(_FLAGS["b"], True):
-        return None
-    inputs = [sizes.get(name) for name in operation.inputs]
-    return operation.make_specs(inputs, _params(op, geometry), FLOATS[0])[0].out_shape[1:2]
+    return _normalised(op, geometry)[1:2] if dict(geometry).get(_FLAGS["b"], True) else None
 
 
 # Kept, because many checks ask for one problem, each with a case and data of its own.

@@ -9,6 +9,7 @@ from convkit.conformance.entry import Entry
 from convkit.conformance.operations.avg_pool import AvgPool
 from convkit.conformance.operations.batch_norm import BatchNorm
 from convkit.conformance.operations.conv import Conv
+from convkit.conformance.operations.conv_bn_relu import ConvBnRelu
 from convkit.conformance.operations.conv_relu import ConvRelu
 from convkit.conformance.operations.conv_relu_pool import ConvReluPool
 from convkit.conformance.operations.conv_transpose import ConvTranspose
@@ -25,6 +26,7 @@ ENTRIES: Mapping[str, Entry] = MappingProxyType(
         "conv_transpose": ConvTranspose(),
         "batch_norm": BatchNorm(),
         "group_norm": GroupNorm(),
+        "conv_bn_relu": ConvBnRelu(),
     }
 )
 

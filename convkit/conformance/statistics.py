@@ -34,7 +34,7 @@ def statistics(subject: Subject, case: Case) -> None:
             bits(f"the array given as {key}", old[key], before[key], "after training")
         _unchanged(table, lambda c=cache: subject.backward(case, given.dout.copy(), c))
         resting = inputs(at_rest).copies()
-        rest = {**at_rest.params[0], **{key: table[key] for key in wanted}}
+        rest = {**at_rest.params[at_rest.moving], **{key: table[key] for key in wanted}}
         for _ in range(2):
             _unchanged(rest, lambda c=at_rest, g=resting, r=rest: _at_rest(subject, c, g, r))
 
@@ -42,7 +42,7 @@ def statistics(subject: Subject, case: Case) -> None:
 def _at_rest(subject: Subject, case: Case, given: Any, table: dict[str, Any]) -> None:
     out, cache = subject.forward(case, given, table)
     subject.backward(case, given.dout, cache)
-    mine = {key: value for key, value in table.items() if value is not False}
+    mine = {key: value for key, value in table.items() if key != "training"}
     bits("inference's out", subject.infer(case, given, mine), out, "with running statistics")
 
 

@@ -180,12 +180,20 @@ class Subject:
         else:
             values = (function(dout, cache),)
         sums = {f"d{name}" for name in case.operation.inputs if name not in case.operation.kept}
+        sums |= self._of_no_part(case)
         if case.operation.required or not set(needs or gradients) <= sums:
             # The gradient of an input that backward does not get is a sum over dout alone; where
-            # the operation is composed, no backend is asked for it.
+            # the operation is composed, no backend is asked for it, nor for one of no part.
             self._prove(self._methods(case, "backward"))
         found = zip(case.operation.returned(case.specs), values, strict=True)
         return {name: value for name, value in found if value is not None}
+
+    def _of_no_part(self, case: Case) -> set[str]:
+        """Return the gradients of inputs that no part of a composed operation takes."""
+        operation = case.operation
+        specs = operation.composed_of(case.specs) if operation.composed_of else ()
+        taken = {name for spec in specs for name in operation_of((spec,)).inputs}
+        return {f"d{name}" for name in operation.inputs if name not in taken} if taken else set()
 
     def _methods(self, case: Case, step: Step) -> set[str]:
         """Return the backend's methods that may do a step, or compose it."""

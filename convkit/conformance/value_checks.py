@@ -107,10 +107,14 @@ def nonfinite(subject: Subject, case: Case) -> None:
 
 
 def _meets_padding(found: Case) -> tuple[str, ...]:
-    """Return the gradients in which a non-finite dout lies over padding: those of the weights."""
+    """Return the gradients in which a non-finite dout lies over padding: those of the weights.
+
+    What is not finite in x makes the dout of a convolution so, where a norm in training follows.
+    """
     weights, spec = ENTRIES[found.op].weights, found.specs[0]
     copies = getattr(spec, "pad_mode", PAD_MODES[0]) != PAD_MODES[0]  # pixels, which are terms
-    if not weights or not found.data.endswith("-dout") or copies or not any(map(any, spec.pad)):
+    reached = found.data.endswith("-dout") or found.moves
+    if not weights or not reached or copies or not any(map(any, spec.pad)):
         return ()
     return tuple(f"d{name}" for name in weights)
 

@@ -98,9 +98,9 @@ class _Query(NamedTuple):
 def _operation(name: str | None, problems: tuple[Problem, ...]) -> str:
     if name is None:
         return operation_of(problems).name
-    parts = tuple(problem.operation for problem in problems)
-    if name not in OPERATIONS or OPERATIONS[name].parts != parts:
-        possible = [o.name for o in OPERATIONS.values() if o.parts == parts]
+    if name not in OPERATIONS or not OPERATIONS[name].fits(problems):
+        parts = tuple(problem.operation for problem in problems)
+        possible = [o.name for o in OPERATIONS.values() if o.fits(problems)]
         raise ParameterError(
             f"operation (={name!r}) must be one that {' + '.join(parts) or 'no spec'} describes: "
             f"{', '.join(possible) or 'there is none'}"

@@ -16,6 +16,10 @@ from convkit.spec.arguments import (
     check_same_dtype,
     shape_and_dtype,
 )
+from convkit.spec.conv import ConvSpec
+
+_SAID = {"mean": "running_mean", "var": "running_var"}
+"""What messages call an array."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,19 @@ class NormSpec:
         return self.x_shape[1] // self.groups * pixels
 
     @classmethod
+    def after(cls, conv: ConvSpec, *arrays: Any, dtype: Any = None, **options: Any) -> NormSpec:
+        """Return the batch normalisation of a convolution's result.
+
+        ``arrays`` are gamma, beta, mean, var and residual; all else is as in :meth:`of`.
+        """
+        for name, array in zip(("gamma", "beta", "mean", "var", "residual"), arrays, strict=False):
+            if array is not None:
+                found = shape_and_dtype(name, array, dtype)[1]
+                check_same_dtype(_SAID.get(name, name), found, conv.dtype)
+        what = (conv.out_shape, *arrays)
+        return cls.of(*what, kind="batch", dtype=conv.dtype, named="conv(x, w)", **options)
+
+    @classmethod
     def of(
         cls,
         x: Any,
@@ -81,12 +98,13 @@ class NormSpec:
         training: bool = True,
         relu: bool = False,
         dtype: Any = None,
+        named: str = "x",
     ) -> NormSpec:
         """Check the arguments.
 
         Arrays, or shapes together with ``dtype``. ``mean`` and ``var`` are the running statistics,
         which a batch normalisation needs where ``training`` is False. Raises ShapeError,
-        ParameterError or DtypeError.
+        ParameterError or DtypeError, whose messages call x as ``named`` says.
         """
         x_shape, x_dtype = shape_and_dtype("x", x, dtype)
         if kind not in ("batch", "group"):
@@ -104,14 +122,16 @@ class NormSpec:
                 raise ParameterError(f"{missing} is needed where training is False")
             arrays |= {"running_mean": mean, "running_var": var}
         for name, value in arrays.items():
-            _check(name, value, (channels,), dtype, x_dtype, "one value per channel of x")
+            _check(name, value, (channels,), dtype, x_dtype, f"one value per channel of {named}")
         if residual is not None:
-            _check("residual", residual, x_shape, dtype, x_dtype, "as x has")
+            _check("residual", residual, x_shape, dtype, x_dtype, f"as {named} has")
         groups = check_groups(groups)
         if channels % groups:
             raise ShapeError(f"x.shape[1] (={channels}) must be divisible by groups (={groups})")
         if kind == "batch" and training and not x_shape[0]:
-            raise ShapeError(f"x.shape (={x_shape}) must hold at least one example in training")
+            raise ShapeError(
+                f"{named}.shape (={x_shape}) must hold at least one example in training"
+            )
         return cls(
             kind=kind,
             x_shape=x_shape,

@@ -58,7 +58,7 @@ def test_an_entry_brings_problems_data_and_a_reference(op: str) -> None:
     assert given.dout.shape == case.out_shape
     found = data.expected(case)
     gradients = OPERATIONS[op].gradient_shapes(case.specs)
-    moved = dict.fromkeys(OPERATIONS[op].statistics, case.x_shape[1:2])
+    moved = dict.fromkeys(OPERATIONS[op].statistics, case.out_shape[1:2])
     wanted = {"out": case.out_shape, **gradients, **moved}
     assert {n: e.ref.shape for n, e in found.items()} == wanted
     assert all(np.isfinite(e.ref).all() for e in found.values())

@@ -98,14 +98,14 @@ def writes_to_running_mean(backend, right, spec, x, mean, var):
     return found
 
 
-_move = norms._move
+_move = norms.move
 
 
 def _moves(change):
     def move(bn_param, batch, size, momentum, unbiased):
         change(bn_param, batch, size, momentum, unbiased)
 
-    return (norms, "_move", move)
+    return (norms, "move", move)
 
 
 @host(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from convkit.conformance.arrays import Inputs
 from convkit.conformance.cases import Case
 from convkit.conformance.covering import Space
-from convkit.conformance.entry import Geometry, Moved, Problems, Symmetry
+from convkit.conformance.entry import FastResults, Geometry, Moved, Problems, Symmetry
 from convkit.conformance.operations import norm_space
 from convkit.conformance.operations.norms import SHARED, Norm
 from convkit.conformance.reference import FloatArray
@@ -95,24 +96,7 @@ class BatchNorm(Norm):
 
     def moved(self, case: Case, given: Inputs, options: dict[str, Any], seed: int) -> Moved:
         """Return a dictionary with running statistics, and what training makes of them."""
-        rng, spec = np.random.default_rng(seed), case.specs[0]
-        old = {
-            "running_mean": rng.standard_normal(spec.gamma_shape).astype(case.dtype),
-            "running_var": (rng.random(spec.gamma_shape) + 0.5).astype(case.dtype),
-        }
-        found, keep = self.fast(case, given), options.get("momentum", 0.9)
-        n, wanted = spec.set_size, {}
-        for name in case.operation.statistics:
-            value, key = found[name], f"running_{name}"
-            factor = n / (n - 1) if options.get("unbiased") and name == "var" and n > 1 else 1.0
-            ref = keep * old[key].astype(value.ref.dtype) + (1 - keep) * factor * value.ref
-            rounding = 4 * np.finfo(case.dtype).eps * (np.abs(old[key]) + np.abs(ref))
-            limit = (1 - keep) * factor * value.limit + rounding
-            wanted[key] = dataclasses.replace(value, ref=ref, limit=np.asarray(limit, np.float64))
-        table = {**case.params[0], **options, **old}
-        still = dict(case.sizes) | {"training": False}
-        at_rest = dataclasses.replace(case, geometry=tuple(still.items()))
-        return Moved(table, wanted, at_rest)
+        return moved_statistics(case, self.fast(case, given), options, seed)
 
     def symmetries(self, case: Case, given: Inputs) -> Iterator[Symmetry]:
         """Images in another order."""
@@ -138,3 +122,39 @@ class BatchNorm(Norm):
 def _as_one(a: Any) -> Any:
     """Return the images of a batch as one image with one more axis."""
     return None if a is None else np.moveaxis(a, 0, 1)[None]
+
+
+def _scaled(limit: Any, share: float, rounding: FloatArray, factor: float) -> FloatArray:
+    found: FloatArray = share * limit(factor) + rounding
+    return found
+
+
+def moved_statistics(case: Case, found: FastResults, options: dict[str, Any], seed: int) -> Moved:
+    """Return a dictionary with running statistics, and what training makes of them.
+
+    ``found`` has mean and variance of the batch.
+    """
+    spec = next(one for one in case.specs if hasattr(one, "training"))
+    rng = np.random.default_rng(seed)
+    old = {
+        "running_mean": rng.standard_normal(spec.gamma_shape).astype(case.dtype),
+        "running_var": (rng.random(spec.gamma_shape) + 0.5).astype(case.dtype),
+    }
+    keep = options.get("momentum", 0.9)
+    n, wanted = spec.set_size, {}
+    for name in case.operation.statistics:
+        value, key = found[name], f"running_{name}"
+        factor = n / (n - 1) if options.get("unbiased") and name == "var" and n > 1 else 1.0
+        ref = keep * old[key].astype(value.ref.dtype) + (1 - keep) * factor * value.ref
+        rounding = 4 * np.finfo(case.dtype).eps * (np.abs(old[key]) + np.abs(ref))
+        share = (1 - keep) * factor
+        limit = np.asarray(share * value.limit + rounding, np.float64)
+        wanted[key] = dataclasses.replace(value, ref=ref, limit=limit)
+        if value.inexact is not None:
+            rough = partial(_scaled, value.inexact, share, rounding)
+            wanted[key] = dataclasses.replace(wanted[key], inexact=rough)
+    table = {**case.params[case.moving], **options, **old}
+    key = "training" if case.specs[0] is spec else "bn_training"
+    still = dict(case.sizes) | {key: False}
+    at_rest = dataclasses.replace(case, geometry=tuple(still.items()))
+    return Moved(table, wanted, at_rest)

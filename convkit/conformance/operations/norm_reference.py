@@ -21,6 +21,11 @@ Where relu's argument is within its own bound of 0, rounding decides whether dou
 is added to every error that it can reach. k is 8: the mean, the deviation, the variance, the root,
 the quotient, scale, shift and residual; in float64, whose sums have no wider type, also the growth
 of a sum of one block (Higham, "Accuracy and Stability of Numerical Algorithms", sections 1.9, 3.1).
+
+Where each x is off by up to L itself, because it is another result, m moves by mean L, v by
+2 mean(|x - m| L) + mean(L)**2 + mean(L**2), and with s = i mean(|z| L) + i**2 mean(L**2)
+
+    ez grows by i (L + mean L) + 2 |z| s, and r by 2 s; from s = 1/4 on nothing is known.
 """
 
 from __future__ import annotations
@@ -51,19 +56,25 @@ def results(spec: NormSpec, given: Arrays, *, integers: bool) -> dict[str, Expec
     ``integers`` says that sums of dout are exact in any order.
     """
     with np.errstate(all="ignore"):
-        return _Norm(spec, given, integers).results()
+        return Norm(spec, given, integers).results()
 
 
 @dataclass
-class _Norm:
-    """The arrays of a problem as (N, sets of one image, channels of each, pixels)."""
+class Norm:
+    """The arrays of a problem as (N, sets of one image, channels of each, pixels).
+
+    ``moved`` says how far each element of x may be off; x is taken in its own precision then, and
+    sums in ``factor`` times the usual bound. ``plain`` is what relu gets, ``error`` its bound.
+    """
 
     spec: NormSpec
     given: Arrays
     integers: bool
+    moved: FloatArray | None = None
+    factor: float = 1.0
 
     def __post_init__(self) -> None:
-        """Widen the arrays, and work out the statistics."""
+        """Widen the arrays, and normalise."""
         spec = self.spec
         n, channels = spec.x_shape[:2]
         self.own = spec.kind == "group" or spec.training
@@ -72,10 +83,12 @@ class _Norm:
         self.axes = (0, 2, 3) if spec.kind == "batch" else (2, 3)
         u = bounds.unit_roundoff(spec.dtype)
         sums = bounds.growth(min(spec.set_size, BLOCK), random=True)
-        self.ku = u * (ROUNDINGS + (sums if spec.dtype == np.float64 else 0.0))
+        self.ku = u * (ROUNDINGS + (sums if spec.dtype == np.float64 else 0.0)) * self.factor
         self.gu = u * (ROUNDINGS + bounds.growth(max(1, self.per_channel), random=True))
-        self.x, self.dout = self.wide("x"), self.wide("dout")
+        self.gu *= self.factor
+        self.x = self.wide("x") if self.moved is None else self.given["x"].reshape(self.view)
         self.gamma, self.beta = self.wide("gamma"), self.wide("beta")
+        self.normalise()
 
     @property
     def per_channel(self) -> int:
@@ -112,73 +125,86 @@ class _Norm:
         var = self.mean(np.square(self.x - mean))
         return (mean, self.ku * size), (var, self.ku * var + np.square(self.ku * size)), size
 
-    def results(self) -> dict[str, Expected]:
-        """Return everything by name."""
+    def normalise(self) -> None:
+        """Work out z, the statistics, and the bounds of both."""
         (mean, mean_error), (var, var_error), size = self.statistics()
         inverse = 1 / np.sqrt(var + self.spec.eps)
         z = (self.x - mean) * inverse
         relative = self.ku + np.square(self.ku * size * inverse)
-        ez = self.ku * (np.abs(self.x - mean) + size) * inverse + np.abs(z) * relative
-        plain, error = self.before_relu(z, ez)
-        out = np.maximum(plain, 0) if self.spec.relu else plain
-        found = {"out": self.expected(self.like_x(out), self.like_x(error), inverse, self.own)}
-        if self.spec.kind == "batch" and self.own:
-            for name, value, limit in (("mean", mean, mean_error), ("var", var, var_error)):
-                found[name] = self.expected(value.reshape(-1), limit.reshape(-1), inverse, True)
-        d, slack = self.dout, np.zeros(())
-        if self.spec.relu:
-            slack = np.where((np.abs(plain) <= error) & (error > 0), np.abs(d), 0)
-            d = np.where(plain > 0, d, 0)
-        return found | self.gradients(d, slack, z, ez, inverse, relative)
+        ez = self.ku * (np.abs(self.x - mean) + size) * inverse
+        if self.moved is not None:
+            moved = self.moved.reshape(self.view)
+            ez = ez + inverse * moved
+            if self.own:
+                squares, apart = self.mean(np.square(moved)), np.abs(self.x - mean) * moved
+                mean_error = mean_error + self.mean(moved)
+                var_error = var_error + 2 * self.mean(apart) + self.mean(moved) ** 2 + squares
+                off = inverse * (self.mean(np.abs(z) * moved) + inverse * squares)
+                relative = relative + np.where(off < 0.25, 2 * off, np.inf)
+                ez = ez + inverse * self.mean(moved)
+        self.inverse, self.relative, self.z = inverse, relative, z
+        self.ez = ez + np.abs(z) * relative
+        self.of_sets = (("mean", mean, mean_error), ("var", var, var_error))
+        self.plain, self.error = self.before_relu()
 
-    def before_relu(self, z: FloatArray, ez: FloatArray) -> Pair:
+    def results(self) -> dict[str, Expected]:
+        """Return everything by name."""
+        found = {"out": self.expected(self.like_x(self.out()), self.like_x(self.error), self.own)}
+        d, slack = self.behind_relu(self.wide("dout"), np.zeros(()))
+        return found | self.moments() | self.gradients(d, slack)
+
+    def out(self) -> FloatArray:
+        """Return out."""
+        return np.maximum(self.plain, 0) if self.spec.relu else self.plain
+
+    def moments(self) -> dict[str, Expected]:
+        """Return mean and variance, where they are computed."""
+        if self.spec.kind != "batch" or not self.own:
+            return {}
+        return {n: self.expected(v.reshape(-1), e.reshape(-1), True) for n, v, e in self.of_sets}
+
+    def behind_relu(self, d: FloatArray, slack: FloatArray) -> Pair:
+        """Return dout as relu passes it, and how far it may be off."""
+        if not self.spec.relu:
+            return d, slack
+        near = (np.abs(self.plain) <= self.error) & (self.error > 0)
+        on = self.plain > 0
+        slack = np.where(near, np.abs(d) + slack, np.where(on, slack, 0))
+        return np.where(on, d, 0), slack
+
+    def before_relu(self) -> Pair:
         """Return gamma z + beta + residual, and the bound of its error."""
-        plain = self.gamma * z + self.beta
-        size = np.abs(self.gamma * z) + np.abs(self.beta)
+        plain = self.gamma * self.z + self.beta
+        size = np.abs(self.gamma * self.z) + np.abs(self.beta)
         if self.spec.has_residual:
             residual = self.wide("residual")
             plain, size = plain + residual, size + np.abs(residual)
-        return plain, np.abs(self.gamma) * ez + self.ku * size
+        return plain, np.abs(self.gamma) * self.ez + self.ku * size
 
-    def gradients(
-        self,
-        d: FloatArray,
-        slack: FloatArray,
-        z: FloatArray,
-        ez: FloatArray,
-        inverse: FloatArray,
-        relative: FloatArray,
-    ) -> dict[str, Expected]:
+    def gradients(self, d: FloatArray, slack: FloatArray) -> dict[str, Expected]:
         """Return the gradients; ``d`` is dout behind relu, ``slack`` what rounding may change."""
+        z, ez = self.z, self.ez
         size = np.abs(d) + slack
         sums = 0.0 if self.integers else self.gu
         found = {
             "dgamma": self.expected(
                 self.channels(d * z),
                 self.channels(slack * np.abs(z) + size * (ez + self.gu * np.abs(z))),
-                inverse,
                 True,
             ),
             "dbeta": self.expected(
-                self.channels(d), self.channels(slack + sums * np.abs(d)), inverse, False
+                self.channels(d), self.channels(slack + sums * np.abs(d)), False
             ),
         }
         if self.spec.has_residual:
             limit = self.like_x(slack + np.zeros(self.view))
-            found["dresidual"] = self.expected(self.like_x(d), limit, inverse, False)
-        dx, error = self.dx(d, slack, z, ez, inverse, relative)
-        return {"dx": self.expected(self.like_x(dx), self.like_x(error), inverse, True), **found}
+            found["dresidual"] = self.expected(self.like_x(d), limit, False)
+        dx, error = self.dx(d, slack)
+        return {"dx": self.expected(self.like_x(dx), self.like_x(error), True), **found}
 
-    def dx(
-        self,
-        d: FloatArray,
-        slack: FloatArray,
-        z: FloatArray,
-        ez: FloatArray,
-        inverse: FloatArray,
-        relative: FloatArray,
-    ) -> Pair:
+    def dx(self, d: FloatArray, slack: FloatArray) -> Pair:
         """Return dx and the bound of its error."""
+        z, ez, inverse, relative = self.z, self.ez, self.inverse, self.relative
         scaled, loose = self.gamma * d, np.abs(self.gamma) * slack
         size = np.abs(scaled) + loose
         if not self.own:
@@ -191,11 +217,9 @@ class _Norm:
         error = error + part_error + (np.abs(z) + ez) * share_error + ez * np.abs(share)
         return dx, inverse * error
 
-    def expected(
-        self, value: FloatArray, limit: FloatArray, inverse: FloatArray, any_nonfinite: bool
-    ) -> Expected:
+    def expected(self, value: FloatArray, limit: FloatArray, any_nonfinite: bool) -> Expected:
         """Return a result and its bound, with room for subnormal numbers that were flushed."""
-        largest = [np.abs(a[np.isfinite(a)]).max(initial=0) for a in (inverse, self.gamma)]
+        largest = [np.abs(a[np.isfinite(a)]).max(initial=0) for a in (self.inverse, self.gamma)]
         reach = (1.0 + float(largest[0])) ** 2 * (1.0 + float(largest[1]))
         tiny = (self.per_channel + 1) * float(np.finfo(self.spec.dtype).tiny) * reach
         bound = np.asarray(limit, np.float64) + (tiny if tiny < 1 else 0.0)

@@ -12,6 +12,11 @@ from conformance_mutants import (  # noqa: F401 - importing puts the mutants on 
     blocks,
     channels,
     contract,
+    conv_bn_backward,
+    conv_bn_base,
+    conv_bn_forward,
+    conv_relu,
+    conv_relu_base,
     fresh,
     fused,
     geometry,
@@ -40,7 +45,7 @@ CORRECT = {
     for c in (
         *(base.Taps, base.Fused, base.Inference, base.Full, base.Threaded, base.FullThreaded),
         *(base.CopyingPadding, norm_base.Norms, norm_base.ThreadedNorms),
-        transposed_base.Transposed,
+        *(transposed_base.Transposed, conv_relu_base.Rectified, conv_bn_base.ConvBn),
     )
 }
 

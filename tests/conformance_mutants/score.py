@@ -86,7 +86,9 @@ def likely(name: str) -> list[str]:
         "conv": not any(op in words for op in ("batch_norm", "group_norm", "transposed")),
     }
     own = "conv_transpose" if name.startswith("transposed") else name
-    return sorted(ENTRIES, key=lambda op: (not own.startswith(op), not said.get(op, False)))
+    return sorted(
+        ENTRIES, key=lambda op: (-len(op) if own.startswith(op) else 0, not said.get(op, False))
+    )
 
 
 def _answer(receive: Any, process: Any, *, late: bool) -> Row:

@@ -23,7 +23,8 @@ open: it names checks that find the bug, and not every other one was asked. Open
 the level *default*, where that takes hours, the mutants that end or hang their process, and rows
 that were written before a check was added (`space`, `large` and `nonfinite-padding` so far, and for
 the kinds `pad_modes` and `indices` all checks after the first that finds the bug), and the kinds
-`norm_*` and `transposed*`, which were asked of that operation alone and by some checks. The
+`norm_*`, `transposed*`, `conv_relu` and `conv_bn_*`, which were asked of that operation alone and
+by some checks. The
 level *full* was not run: it needs 11 GB of memory; a test holds its check, index-width, to the same
 bug at a smaller size.
 """

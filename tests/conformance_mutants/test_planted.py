@@ -25,7 +25,7 @@ HANG = ("Hangs", "HangsAfterFork")
 """They are found by waiting, a minute each."""
 
 
-OF_ONE_OPERATION = ("norm", "transposed")
+OF_ONE_OPERATION = ("norm", "transposed", "conv_relu", "conv_bn")
 """Kinds of bugs that are asked of their own operation alone."""
 
 

@@ -148,7 +148,7 @@ class ConvBnRelu(Entry):
         yield {"x": (1, 1, 3, 4), "w": (300, 1, 1, 2), **END}
         yield {"x": (300, 1, 2, 3), "w": (2, 1, 1, 2), **END}
         yield {"x": (1, 300, 2, 3), "w": (2, 300, 1, 1)}
-        yield {"x": (1, 1, 19, 20), "w": (1, 1, 2, 2), "pool_kernel": (17, 18)}
+        yield {"x": (1, 1, 19, 20), "w": (12, 1, 2, 2), "pool_kernel": (17, 18), "pool_stride": 1}
 
     def large(self, level: str) -> Iterator[Geometry]:
         """Many images and filters, a large image, long sums."""

@@ -7,10 +7,7 @@ their choice is in ``table``. Without the compiled module the import fails and s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache, partial
-from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,7 +18,9 @@ from convkit.spec import ConvSpec, NormSpec, PoolSpec
 
 from . import table
 from .activated import Activated
+from .conv_bn import NormalisedConvolutions
 from .norms import Norms
+from .parts import of_images, parts
 from .table import KERNELS, Kernel
 from .transposed import Transposed
 
@@ -67,20 +66,6 @@ _FORWARD_BYTES = 2 << 20
 _BACKWARD_BYTES = 4 << 20
 
 
-def _parts(spec: ConvSpec, most: int) -> Iterator[slice]:
-    """Slices of some images, whose results take about ``most`` bytes."""
-    images = max(1, most // (prod(spec.out_shape[1:]) * spec.dtype.itemsize))
-    for start in range(0, spec.x_shape[0], images):
-        yield slice(start, min(start + images, spec.x_shape[0]))
-
-
-@lru_cache(maxsize=256)
-def _of_images(spec: Any, count: int) -> Any:
-    """The same problem on ``count`` images."""
-    x_shape, out_shape = (count, *spec.x_shape[1:]), (count, *spec.out_shape[1:])
-    return replace(spec, x_shape=x_shape, out_shape=out_shape)
-
-
 def _like(array: Array | None) -> Array | None:
     return None if array is None else np.empty_like(array)
 
@@ -114,7 +99,7 @@ def _pooled_dw_kernel(conv_spec: ConvSpec, pool_spec: PoolSpec) -> str:
     return table.choose("conv_relu_pool_dw", specs, _kernels.InstructionSet()).name
 
 
-class CythonBackend(Transposed, Activated, Norms, _kernels.Calls):
+class CythonBackend(Transposed, Activated, NormalisedConvolutions, Norms, _kernels.Calls):
     """Compiled kernels behind convkit's backend protocol; the forward calls are compiled too."""
 
     name = "cython"
@@ -185,11 +170,11 @@ class CythonBackend(Transposed, Activated, Norms, _kernels.Calls):
         """
         out = self.empty(pool_spec.out_shape, pool_spec.dtype)
         arg = self.empty(pool_spec.out_shape, _ARG_DTYPES[self.plan(pool_spec).arg_bytes])
-        for part in _parts(conv_spec, _FORWARD_BYTES):
+        for part in parts(conv_spec, _FORWARD_BYTES):
             count = part.stop - part.start
             z = self.empty((count, *conv_spec.out_shape[1:]), conv_spec.dtype)
-            self.plan(_of_images(conv_spec, count)).forward(x[part], w, b, z, True)
-            self.plan(_of_images(pool_spec, count)).forward(z, out[part], arg[part])
+            self.plan(of_images(conv_spec, count)).forward(x[part], w, b, z, True)
+            self.plan(of_images(pool_spec, count)).forward(z, out[part], arg[part])
             arg[part] |= -(~(out[part] > 0)).astype(arg.dtype)  # all bits: no argmax
         return out, arg
 
@@ -235,10 +220,10 @@ class CythonBackend(Transposed, Activated, Norms, _kernels.Calls):
         dx = self.empty(conv_spec.x_shape, dtype) if "dx" in needs else None
         dw = np.zeros(conv_spec.w_shape, dtype) if "dw" in needs else None
         db = np.zeros(conv_spec.w_shape[:1], dtype) if "db" in needs else None
-        for part in _parts(conv_spec, max(_BACKWARD_BYTES, 2 * w.nbytes)):
+        for part in parts(conv_spec, max(_BACKWARD_BYTES, 2 * w.nbytes)):
             count = part.stop - part.start
-            dz = self.pool_backward(_of_images(pool_spec, count), dout[part], saved[part])
-            plan = self.plan(_of_images(conv_spec, count))
+            dz = self.pool_backward(of_images(pool_spec, count), dout[part], saved[part])
+            plan = self.plan(of_images(conv_spec, count))
             if dx is not None:
                 plan.backward_x(dz, w, dx[part])
             if dw is not None or db is not None:

@@ -96,6 +96,30 @@ def pooled_gradients(
     dw: _Floats,
     db: _Floats | None,
 ) -> bool: ...
+def norm_pool_forward(
+    norm: NormPlan,
+    pool: PoolPlan,
+    x: _Floats,
+    gamma: _Floats,
+    beta: _Floats,
+    residual: _Floats | None,
+    statistics: npt.NDArray[np.float64],
+    out: _Floats,
+    arg: _Ints | None,
+) -> None: ...
+def norm_pool_backward(
+    norm: NormPlan,
+    pool: PoolPlan,
+    dout: _Floats,
+    arg: _Ints,
+    x: _Floats,
+    gamma: _Floats,
+    statistics: npt.NDArray[np.float64],
+    dx: _Floats | None,
+    dgamma: _Floats | None,
+    dbeta: _Floats | None,
+    dresidual: _Floats | None,
+) -> None: ...
 
 class Calls:
     def __init__(self, make: Callable[[Any], Plan]) -> None: ...

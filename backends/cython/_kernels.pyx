@@ -79,6 +79,12 @@ cdef extern from "kernels.h" nogil:
         int (*norm_backward)(const ck_norm *, const void *, const void *, const void *,
                              const double *, const uint8_t *, void *, void *, void *,
                              void *) noexcept nogil
+        int (*norm_pool_forward)(const ck_norm *, const ck_pool *, const void *, const void *,
+                                 const void *, const void *, double *, void *,
+                                 uint8_t *) noexcept nogil
+        int (*norm_pool_backward)(const ck_norm *, const ck_pool *, const void *, const uint8_t *,
+                                  const void *, const void *, const double *, void *, void *,
+                                  void *, void *) noexcept nogil
 
     ctypedef struct ck_kernels:
         const ck_kernel *kernel
@@ -627,6 +633,43 @@ def pooled_gradients(ConvPlan conv not None, PoolPlan pool not None, cnp.ndarray
     if status < 0:
         check(status)
     return status == 0
+
+
+def norm_pool_forward(NormPlan norm not None, PoolPlan pool not None, cnp.ndarray x not None,
+                      cnp.ndarray gamma not None, cnp.ndarray beta not None, cnp.ndarray residual,
+                      cnp.ndarray statistics not None, cnp.ndarray out not None, cnp.ndarray arg):
+    """Write the pooled results of a normalisation into out; arg and statistics as each plan does.
+
+    An index of 255 stands for a result that relu let nothing through to.
+    """
+    cdef ck_kernel kernel = norm.kernel("norm_pool_forward", "rows")
+    cdef void *ax = at(x), *ag = at(gamma), *ab = at(beta), *ar = at(residual), *ao = at(out)
+    cdef double *statistic = <double *>at(statistics)
+    cdef uint8_t *aa = <uint8_t *>at(arg)
+    cdef PyThreadState *state = release(norm.small)
+    cdef int status = kernel.norm_pool_forward(
+        &norm.g, &pool.g, ax, ag, ab, ar, statistic, ao, aa)
+    acquire(state)
+    check(status)
+
+
+def norm_pool_backward(NormPlan norm not None, PoolPlan pool not None, cnp.ndarray dout not None,
+                       cnp.ndarray arg not None, cnp.ndarray x not None,
+                       cnp.ndarray gamma not None, cnp.ndarray statistics not None,
+                       cnp.ndarray dx, cnp.ndarray dgamma, cnp.ndarray dbeta,
+                       cnp.ndarray dresidual):
+    """Write those gradients that are not None, given that of the pooled result."""
+    cdef ck_kernel kernel = norm.kernel("norm_pool_backward", "rows")
+    cdef void *ad = at(dout), *ax = at(x), *ag = at(gamma)
+    cdef void *to_x = at(dx), *to_gamma = at(dgamma), *to_beta = at(dbeta)
+    cdef void *to_residual = at(dresidual)
+    cdef double *statistic = <double *>at(statistics)
+    cdef uint8_t *aa = <uint8_t *>at(arg)
+    cdef PyThreadState *state = release(norm.small)
+    cdef int status = kernel.norm_pool_backward(
+        &norm.g, &pool.g, ad, aa, ax, ag, statistic, to_x, to_gamma, to_beta, to_residual)
+    acquire(state)
+    check(status)
 
 
 cdef class Calls:

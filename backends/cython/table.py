@@ -240,6 +240,17 @@ def _few_pixels(spec: NormSpec, isa: InstructionSet) -> bool:
     return prod(spec.x_shape[2:]) < 2 * lanes
 
 
+def _norm_pooled(specs: tuple[NormSpec, PoolSpec], isa: InstructionSet) -> bool:
+    """A pool of disjoint windows, whose rows fit the cache."""
+    _, pool = specs
+    row = pool.kernel[0] * pool.x_shape[-1] if pool.axes == 2 else pool.x_shape[-1]
+    return pool.axes <= 2 and _disjoint(pool, isa) and row * pool.dtype.itemsize <= 64 << 10
+
+
+def _many_pixels(specs: tuple[NormSpec, PoolSpec], isa: InstructionSet) -> bool:
+    return not _few_pixels(specs[0], isa)
+
+
 # --- fused ---------------------------------------------------------------------------------------
 
 
@@ -361,6 +372,14 @@ KERNELS = (
     Kernel("norm_forward", "rows", "plane by plane", _always),
     Kernel("norm_backward", "columns", "images as runs of columns", _always, _few_pixels),
     Kernel("norm_backward", "rows", "plane by plane", _always),
+    *(
+        kernel
+        for operation in ("norm_pool_forward", "norm_pool_backward")
+        for kernel in (
+            Kernel(operation, "rows", "some rows of windows at a time", _norm_pooled, _many_pixels),
+            Kernel(operation, "composed", "one after the other", _always, compiled=False),
+        )
+    ),
 )
 
 _WINOGRAD = "Winograd's F(4x4, 3x3)"

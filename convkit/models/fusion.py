@@ -41,7 +41,13 @@ class Pattern:
 
 RELU: Final = MappingProxyType({"relu": True})
 
+PLAIN: Final = MappingProxyType({"relu": False})
+
 PATTERNS: tuple[Pattern, ...] = (
+    Pattern("conv_bn_relu", (Conv, BatchNorm, ReLU, MaxPool)),
+    Pattern("conv_bn_relu", (Conv, BatchNorm, ReLU)),
+    Pattern("conv_bn_relu", (Conv, BatchNorm, Add, ReLU)),
+    Pattern("conv_bn_relu", (Conv, BatchNorm, Add), PLAIN),
     Pattern("conv_relu_pool", (Conv, ReLU, MaxPool)),
     Pattern("conv_relu", (Conv, ReLU)),
     Pattern("batch_norm", (BatchNorm, Add, ReLU), RELU),

@@ -62,6 +62,16 @@ typedef int ck_norm_backward_fn(const ck_norm *g, const void *dout, const void *
                                 const void *gamma, const double *statistics,
                                 const uint8_t *positive, void *dx, void *dgamma, void *dbeta,
                                 void *dresidual);
+/* The same followed by a maximum pool of disjoint windows. arg (NULL for inference) gets a byte for
+ * each pooled result: its argmax index, or 255 if relu is set and the result is not above 0. */
+typedef int ck_norm_pool_forward_fn(const ck_norm *g, const ck_pool *pool, const void *x,
+                                    const void *gamma, const void *beta, const void *residual,
+                                    double *statistics, void *out, uint8_t *arg);
+/* From the gradient of the pooled result. */
+typedef int ck_norm_pool_backward_fn(const ck_norm *g, const ck_pool *pool, const void *dout,
+                                     const uint8_t *arg, const void *x, const void *gamma,
+                                     const double *statistics, void *dx, void *dgamma,
+                                     void *dbeta, void *dresidual);
 /* Whether a kernel is expected to be the faster one on this problem: CK_NEVER, CK_ALWAYS, or
  * CK_SOMETIMES if only in some phases of the stride in depth. */
 typedef int ck_rule_fn(const ck_conv *g);
@@ -85,6 +95,8 @@ typedef union {
     ck_relu_backward_fn *relu_backward;
     ck_norm_forward_fn *norm_forward;
     ck_norm_backward_fn *norm_backward;
+    ck_norm_pool_forward_fn *norm_pool_forward;
+    ck_norm_pool_backward_fn *norm_pool_backward;
 } ck_kernel;
 
 /* Numbers: CK_<operation>_<name> of a kernel, CK_RULE_<name> of a rule. */

@@ -16,6 +16,8 @@ from test_conv import CONVS
 from test_fast import PROBLEMS as WINOGRAD_PROBLEMS
 from test_norm import KINDS, NORMS
 from test_norm import specs as norm_specs
+from test_norm_pool import CASES as NORMS_WITH_A_POOL
+from test_norm_pool import Problem
 from test_pool import POOLS
 from test_pooled import CASES as FUSED
 
@@ -243,6 +245,10 @@ def problems() -> Iterator[tuple[str, Any]]:
             for kind in KINDS:
                 for norm in norm_specs(kind, shape, groups, dtype):
                     yield from ((f"norm_{what}", norm) for what in ("forward", "backward"))
+        for name in NORMS_WITH_A_POOL:
+            problem = Problem(name, dtype, True, False, False)
+            specs = problem.norm, problem.pool
+            yield from ((f"norm_pool_{what}", specs) for what in ("forward", "backward"))
 
 
 def test_every_row_of_the_table_is_forced_and_chosen_by_some_problem(isa: str) -> None:

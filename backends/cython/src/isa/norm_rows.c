@@ -1,2 +1,2 @@
-/* Normalisation of planes of many pixels. */
-#include "norm/rows.h"
+/* Normalisation of planes of many pixels, with and without a pool behind it. */
+#include "norm/pooled.h"

@@ -38,30 +38,37 @@ static void FN(merge_set)(const norm_job *j, idx set)
         merge_moments(j, set);
 }
 
-/* Write a part of out. What rounding the mean leaves out is put right in the shift. */
-static void FN(normalise_part)(const norm_job *j, idx row, idx p)
+/* Write `size` results of a row from element `from` of x on, to `out`. What rounding the mean leaves
+ * out is put right in the shift. */
+static void FN(normalise_run)(const norm_job *j, idx row, idx from, idx size, uint8_t *bits,
+                              REAL *out)
 {
-    idx set = set_of_row(j, row), channel = row % j->g->c, from = row * j->row + p * j->part;
+    idx set = set_of_row(j, row), channel = row % j->g->c;
     double factor = ((const REAL *)j->gamma)[channel] * j->inverse[set];
     REAL centre = (REAL)j->mean[set], scale = (REAL)factor;
     double beta = ((const REAL *)j->beta)[channel];
     REAL shift = (REAL)(beta - (j->mean[set] - (double)centre) * factor);
-    uint8_t *bits = j->positive_out;
     FN(normalise)((FN(line)){&centre, &scale, &shift, NULL, 0}, (const REAL *)j->x + from,
-                  j->residual ? (const REAL *)j->residual + from : NULL,
-                  bits ? bits + row * j->row_bytes + p * j->part / 8 : NULL,
-                  (REAL *)j->out + from, CK_MIN(j->part, j->row - p * j->part), j->g->relu);
+                  j->residual ? (const REAL *)j->residual + from : NULL, bits, out, size,
+                  j->g->relu);
 }
 
-/* Write a part of dx and dresidual. */
-static void FN(gradient_part)(const norm_job *j, idx row, idx p)
+/* Write a part of out. */
+static void FN(normalise_part)(const norm_job *j, idx row, idx p)
 {
-    idx set = set_of_row(j, row), channel = row % j->g->c, from = row * j->row + p * j->part;
-    idx size = CK_MIN(j->part, j->row - p * j->part);
-    const REAL *dout = (const REAL *)j->dout + from;
-    const uint8_t *bits = j->positive;
+    idx from = row * j->row + p * j->part;
+    uint8_t *bits = j->positive_out;
     if (bits)
         bits += row * j->row_bytes + p * j->part / 8;
+    FN(normalise_run)(j, row, from, CK_MIN(j->part, j->row - p * j->part), bits,
+                      (REAL *)j->out + from);
+}
+
+/* Write `size` elements of dx and dresidual from element `from` of a row on, given their dout. */
+static void FN(gradient_run)(const norm_job *j, idx row, idx from, idx size, const REAL *dout,
+                             const uint8_t *bits)
+{
+    idx set = set_of_row(j, row), channel = row % j->g->c;
     if (j->dx) {
         REAL scale = (REAL)(((const REAL *)j->gamma)[channel] * j->inverse[set]);
         REAL centre = 0, slope = 0, shift = 0;
@@ -77,6 +84,17 @@ static void FN(gradient_part)(const norm_job *j, idx row, idx p)
     }
     if (j->dresidual)
         FN(pass_gradient)(dout, bits, (REAL *)j->dresidual + from, size);
+}
+
+/* Write a part of dx and dresidual. */
+static void FN(gradient_part)(const norm_job *j, idx row, idx p)
+{
+    idx from = row * j->row + p * j->part;
+    const uint8_t *bits = j->positive;
+    if (bits)
+        bits += row * j->row_bytes + p * j->part / 8;
+    FN(gradient_run)(j, row, from, CK_MIN(j->part, j->row - p * j->part),
+                     (const REAL *)j->dout + from, bits);
 }
 
 static void FN(finish_part)(const norm_job *j, idx row, idx p)

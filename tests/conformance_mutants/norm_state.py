@@ -6,7 +6,7 @@ import numpy as np
 
 from conformance_mutants.norm_base import Norms, norm_bug
 from conformance_mutants.registry import host
-from convkit import norms
+from convkit.functions import norms
 
 # --- training, inference and running statistics ---------------------------------------------
 

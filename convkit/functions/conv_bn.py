@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from convkit.bn_param import check_inference, merged, momentum_of, move, training_of
 from convkit.calls import dispatch
 from convkit.calls.dispatch import Cache
 from convkit.calls.params import merge
+from convkit.functions.bn_param import check_inference, merged, momentum_of, move, training_of
 from convkit.operations import CONV_BN_PARAM, CONV_BN_RELU, CONV_PARAM, MAX_POOL_PARAM, Parameters
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from convkit.bn_param import check_inference, merged, momentum_of, move, training_of
 from convkit.calls import dispatch
 from convkit.calls.dispatch import Cache
 from convkit.calls.params import merge
 from convkit.errors import ParameterError
+from convkit.functions.bn_param import check_inference, merged, momentum_of, move, training_of
 from convkit.operations import BATCH_NORM, BATCH_NORM_PARAM, GROUP_NORM, GROUP_NORM_PARAM
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A convolution and its relu in one call, re-exported by :mod:`convkit.api`.
+"""A convolution with relu, and with relu and max pooling, in one call.
 
 Shapes and geometry arguments are those of :func:`convkit.conv_forward`.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from convkit.calls import dispatch
 from convkit.calls.dispatch import Cache
 from convkit.calls.params import merge
-from convkit.operations import CONV_PARAM, CONV_RELU
+from convkit.operations import CONV_PARAM, CONV_RELU, CONV_RELU_POOL, MAX_POOL_PARAM
 from convkit.spec import Axes, Pad, PadMode
 
 if TYPE_CHECKING:
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     Gradients: TypeAlias = tuple[Array | None, Array | None, Array | None]
     Param: TypeAlias = Mapping[str, Any]
 
-__all__ = ["conv_relu", "conv_relu_backward", "conv_relu_forward"]
+__all__ = [
+    "conv_relu",
+    "conv_relu_backward",
+    "conv_relu_forward",
+    "conv_relu_pool_backward",
+    "conv_relu_pool_forward",
+]
 
 
 def conv_relu_forward(
@@ -86,3 +92,38 @@ def _conv_relu(
     if param is not None:
         *geometry, backend = merge(CONV_PARAM, param, (*geometry, backend))  # type: ignore[assignment]
     return dispatch.call(want_cache, CONV_RELU, (x, w, b), (geometry,), backend)
+
+
+def conv_relu_pool_forward(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None,
+    conv_param: Param,
+    pool_param: Param,
+    *,
+    backend: Choice | None = None,
+) -> tuple[Array, Cache]:
+    """Convolve, apply relu(z) = max(z, 0), take the maximum of every window.
+
+    One pass where the backend has one, otherwise composed of its parts. relu keeps NaN; its
+    derivative is 1 where z > 0, else 0. Parameters are those of :func:`convkit.conv_forward` and
+    :func:`convkit.max_pool_forward`; returns out and the cache for :func:`conv_relu_pool_backward`.
+    """
+    geometry = []
+    for parameters, param in ((CONV_PARAM, conv_param), (MAX_POOL_PARAM, pool_param)):
+        nothing = (None,) * len(parameters.defaults)
+        *values, backend = merge(parameters, param, (*nothing, backend))
+        geometry.append(values)
+    pair: tuple[Array, Cache] = dispatch.call(True, CONV_RELU_POOL, (x, w, b), geometry, backend)
+    return pair
+
+
+def conv_relu_pool_backward(
+    dout: npt.ArrayLike, cache: Cache, *, needs: tuple[str, ...] = CONV_RELU_POOL.gradients
+) -> Gradients:
+    """Return the gradients (dx, dw, db) of :func:`conv_relu_pool_forward`.
+
+    ``needs`` and errors are those of :func:`convkit.conv_backward`.
+    """
+    gradients: Gradients = dispatch.backward(CONV_RELU_POOL, dout, cache, needs)
+    return gradients

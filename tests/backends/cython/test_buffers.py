@@ -93,7 +93,7 @@ def test_of_equal_blocks_the_last_one_freed_is_taken(compiled: Any) -> None:
     assert address(of_size(compiled, 2 * MIB)) == where
 
 
-@pytest.mark.parametrize("size", [MIB - 1, 64 * MIB + 1])
+@pytest.mark.parametrize("size", [MIB // 8 - 1, 64 * MIB + 1])
 def test_small_results_and_those_beyond_the_limit_do_not_use_it(compiled: Any, size: int) -> None:
     result = of_size(compiled, size)
     assert used() == 0

@@ -26,15 +26,18 @@
 
 enum {
     HEADER = 64,           /* data is aligned to a cache line */
-    GRAIN = 1 << 16,       /* sizes are rounded up to this: a multiple of any page */
+    GRAIN = 1 << 14,       /* sizes are rounded up to this */
     HUGE_PAGE = 2 << 20,
     MOST_WASTE_SHARE = 4,  /* a block is taken if at most a quarter more than what is needed */
     DEFAULT_RAM_SHARE = 16,
+    BINS = 4 * 64,         /* four for each power of two */
+    BINS_THAT_FIT = 3,     /* a quarter more than needed is at most two bins further */
 };
 static const size_t DEFAULT_LIMIT = (size_t)512 << 20;
 
 typedef struct block {
     struct block *newer, *older; /* among those that are kept, by when they were given back */
+    struct block *next, *last;   /* among those of about this size: the newest is first */
     size_t bytes;                /* of the mapping */
     double since;                /* seconds */
 } block;
@@ -43,6 +46,7 @@ _Static_assert(sizeof(block) <= HEADER, "the header must hold a block's descript
 static struct {
     pthread_mutex_t lock; /* guards all but the atomic members */
     block *newest, *oldest;
+    block *bins[BINS];
     size_t kept;
     double idle_seconds;
     atomic_size_t limit, used;
@@ -102,8 +106,17 @@ static block *map(size_t whole)
     return made;
 }
 
+static int bin_of(size_t whole)
+{
+    int octave = 63 - __builtin_clzll(whole);
+    return 4 * octave + (int)(whole >> (octave - 2) & 3);
+}
+
 static void unlink_block(block *b)
 {
+    *(b->last ? &b->last->next : &pool.bins[bin_of(b->bytes)]) = b->next;
+    if (b->next)
+        b->next->last = b->last;
     *(b->newer ? &b->newer->older : &pool.newest) = b->older;
     *(b->older ? &b->older->newer : &pool.oldest) = b->newer;
     pool.kept -= b->bytes;
@@ -111,6 +124,12 @@ static void unlink_block(block *b)
 
 static void link_newest(block *b)
 {
+    block **bin = &pool.bins[bin_of(b->bytes)];
+    b->last = NULL;
+    b->next = *bin;
+    if (b->next)
+        b->next->last = b;
+    *bin = b;
     b->newer = NULL;
     b->older = pool.newest;
     *(pool.newest ? &pool.newest->newer : &pool.oldest) = b;
@@ -146,9 +165,11 @@ static block *take_kept(size_t needed)
 {
     enter();
     block *best = NULL;
-    for (block *b = pool.newest; b; b = b->older)
-        if (fits(b->bytes, needed) && (!best || b->bytes < best->bytes))
-            best = b;
+    int bin = bin_of(needed);
+    for (int end = bin + BINS_THAT_FIT; bin < end && bin < BINS && !best; bin++)
+        for (block *b = pool.bins[bin]; b; b = b->next)
+            if (fits(b->bytes, needed) && (!best || b->bytes < best->bytes))
+                best = b;
     if (best)
         unlink_block(best);
     block *surplus = take_surplus(atomic_load(&pool.limit), seconds() - pool.idle_seconds);

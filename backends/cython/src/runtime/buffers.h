@@ -5,8 +5,9 @@
 
 #include <stddef.h>
 
-/* Smaller results are left to malloc, which does not map and unmap them. */
-enum { CK_LEAST_BUFFER = 1 << 20 };
+/* Smaller results are left to malloc. From this size on glibc maps and unmaps them, too, until it has
+ * seen larger ones freed, which come here instead. */
+enum { CK_LEAST_BUFFER = 1 << 17 };
 
 void *ck_buffer_malloc(void *context, size_t bytes);
 void *ck_buffer_calloc(void *context, size_t count, size_t bytes);

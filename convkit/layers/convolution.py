@@ -13,9 +13,8 @@ import numpy as np
 
 from convkit import api
 from convkit.errors import ParameterError, ShapeError
-from convkit.layers.activations import relu_backward
-from convkit.layers.arrays import Array, Cache
-from convkit.layers.normalisation import spatial_batchnorm_backward, spatial_batchnorm_forward
+from convkit.layers.arrays import Array
+from convkit.layers.normalisation import common, gradients_of, start
 
 __all__ = [
     "col2im_indices",
@@ -37,27 +36,25 @@ conv_relu_pool_backward = api.conv_relu_pool_backward
 def conv_bn_relu_forward(
     x: Array,
     w: Array,
-    b: Array,
+    b: Array | None,
     gamma: Array,
     beta: Array,
     conv_param: Mapping[str, Any],
     bn_param: dict[str, Any],
-) -> tuple[Array, Cache]:
+) -> tuple[Array, api.Cache]:
     """Return relu(batchnorm(conv(x, w, b))), gamma and beta (F,).
 
     ``conv_param`` is that of :func:`convkit.conv_forward`, ``bn_param`` that of batchnorm_forward.
     """
-    z, conv_cache = api.conv_forward(x, w, b, conv_param)
-    out, bn_cache = spatial_batchnorm_forward(z, gamma, beta, bn_param)
-    np.maximum(out, 0, out=out)
-    return out, (conv_cache, bn_cache, out)
+    x, w, gamma, beta, *bias = common(x, w, gamma, beta, *(() if b is None else (b,)))
+    start(bn_param, len(w), x.dtype)
+    b = bias[0] if bias else None
+    return api.conv_bn_relu_forward(x, w, b, gamma, beta, conv_param, bn_param)
 
 
-def conv_bn_relu_backward(dout: Array, cache: Cache) -> tuple[Array | None, ...]:
+def conv_bn_relu_backward(dout: Array, cache: api.Cache) -> tuple[Array | None, ...]:
     """Return (dx, dw, db, dgamma, dbeta) of :func:`conv_bn_relu_forward`."""
-    conv_cache, bn_cache, out = cache
-    dz, dgamma, dbeta = spatial_batchnorm_backward(relu_backward(dout, out), bn_cache)
-    return *api.conv_backward(dz, conv_cache), dgamma, dbeta
+    return gradients_of(api.conv_bn_relu_backward, dout, cache)
 
 
 def im2col_indices(

@@ -37,17 +37,22 @@ def batchnorm_forward(
     ``eps`` (1e-5) is added to the variance; ``momentum`` (0.9) is the share of the old running
     value that stays. The running values start at mean 0 and variance 0, as in the course.
     """
-    check_mode("bn_param", bn_param)
-    x, gamma, beta = _common(x, gamma, beta)
-    for name in ("running_mean", "running_var"):
-        running = np.asarray(bn_param.get(name, np.zeros(x.shape[1], x.dtype)))
-        bn_param[name] = running.astype(x.dtype, copy=False)
+    x, gamma, beta = common(x, gamma, beta)
+    start(bn_param, x.shape[1], x.dtype)
     return api.batch_norm_forward(x, gamma, beta, bn_param)
+
+
+def start(bn_param: dict[str, Any], channels: int, dtype: np.dtype[Any]) -> None:
+    """Check the mode; put running statistics of a dtype into ``bn_param``, 0 where it has none."""
+    check_mode("bn_param", bn_param)
+    for name in ("running_mean", "running_var"):
+        running = np.asarray(bn_param.get(name, np.zeros(channels, dtype)))
+        bn_param[name] = running.astype(dtype, copy=False)
 
 
 def batchnorm_backward(dout: Array, cache: api.Cache) -> tuple[Array, ...]:
     """Return (dx, dgamma, dbeta) of :func:`batchnorm_forward`, for dout of x's shape."""
-    return _gradients(api.batch_norm_backward, dout, cache)
+    return gradients_of(api.batch_norm_backward, dout, cache)
 
 
 batchnorm_backward_alt = batchnorm_backward
@@ -73,13 +78,13 @@ def layernorm_forward(
 
     Ba, Kiros & Hinton (2016). ``ln_param`` may have ``eps`` (1e-5).
     """
-    x, gamma, beta = _common(x, gamma, beta)
+    x, gamma, beta = common(x, gamma, beta)
     return api.group_norm_forward(x, gamma, beta, groups=1, eps=ln_param.get("eps", 1e-5))
 
 
 def layernorm_backward(dout: Array, cache: api.Cache) -> tuple[Array, ...]:
     """Return (dx, dgamma, dbeta) of :func:`layernorm_forward`."""
-    return _gradients(api.group_norm_backward, dout, cache)
+    return gradients_of(api.group_norm_backward, dout, cache)
 
 
 def spatial_groupnorm_forward(
@@ -90,18 +95,18 @@ def spatial_groupnorm_forward(
     Wu & He (2018). gamma and beta are (1, C, 1, 1), as in the course. ``gn_param`` may have ``eps``
     (1e-5).
     """
-    x, gamma, beta = _common(x, gamma, beta)
+    x, gamma, beta = common(x, gamma, beta)
     eps = gn_param.get("eps", 1e-5)
     return api.group_norm_forward(x, gamma.reshape(-1), beta.reshape(-1), groups=G, eps=eps)
 
 
 def spatial_groupnorm_backward(dout: Array, cache: api.Cache) -> tuple[Array, ...]:
     """Return (dx, dgamma, dbeta), the latter two (1, C, 1, 1)."""
-    dx, *rest = _gradients(api.group_norm_backward, dout, cache)
+    dx, *rest = gradients_of(api.group_norm_backward, dout, cache)
     return dx, *(gradient.reshape(1, -1, 1, 1) for gradient in rest)
 
 
-def _common(*arrays: Any) -> tuple[Array, ...]:
+def common(*arrays: Any) -> tuple[Array, ...]:
     """Return arrays in their common dtype, float32 or float64."""
     found = [np.asarray(a) for a in arrays]
     dtype = np.result_type(*found)
@@ -109,7 +114,8 @@ def _common(*arrays: Any) -> tuple[Array, ...]:
     return tuple(a.astype(dtype, copy=False) for a in found)
 
 
-def _gradients(backward: Any, dout: Any, cache: api.Cache) -> tuple[Array, ...]:
+def gradients_of(backward: Any, dout: Any, cache: api.Cache) -> tuple[Array, ...]:
+    """Return what a backward function gives for dout, cast to the dtype of its call."""
     dout = np.asarray(dout)
     dtype = getattr(getattr(cache, "plan", None), "dtype", dout.dtype)
     gradients: tuple[Array, ...] = backward(dout.astype(dtype, copy=False), cache)

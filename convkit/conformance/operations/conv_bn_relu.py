@@ -106,7 +106,7 @@ class ConvBnRelu(Entry):
         *("plain", "pad", "1x1", "groups", "pool", "overlap", "frozen", "frozen pool"),
     )
     spaces: ClassVar[tuple[Space, ...]] = conv_bn_space.SPACES
-    share = 0.15
+    share = 0.1
     larger: ClassVar[Geometry] = {"x": (3, 5, 13, 12), "w": (9, 5, 3, 3), "pad": 1, **POOL, **END}
     parallel: ClassVar[tuple[Geometry, ...]] = (
         {"x": (5, 4, 17, 18), "w": (9, 4, 3, 3), "pad": 1, **POOL},
@@ -131,7 +131,7 @@ class ConvBnRelu(Entry):
     # --- problems -----------------------------------------------------------------------------
 
     def blocks(self, size: int) -> Iterator[tuple[str, Geometry]]:
-        """One dimension at a time, each with another end."""
+        """One dimension at a time, each with another end; F and OW at every size."""
         shapes: tuple[tuple[str, Geometry], ...] = (
             ("F", {"x": (2, 3, 4, 5), "w": (size, 3, 2, 2)}),
             ("C", {"x": (2, size, 4, 3), "w": (3, size, 3, 2), "pad": ((1, 1), (0, 1))}),
@@ -140,7 +140,8 @@ class ConvBnRelu(Entry):
             ("OH", {"x": (1, 2, size + 1, 4), "w": (3, 2, 2, 3)}),
         )
         for number, (name, shape) in enumerate(shapes):
-            yield name, {**shape, **NORM[(size + number) % len(NORM)]}
+            if name in ("F", "OW") or number == (1, 2, 4)[(size + size // 4) % 3]:
+                yield name, {**shape, **NORM[(size + number) % len(NORM)]}
 
     def extremes(self, level: str) -> Iterator[Geometry]:
         """A long row, many filters, channels and images, and a large window."""

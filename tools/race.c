@@ -135,6 +135,21 @@ static int normalise(const ck_kernels *kernels, const problem *p, arrays *a, int
     return failed;
 }
 
+/* The same with a pool of the results, whose plane is an image's channel. */
+static int normalise_and_pool(const ck_kernels *kernels, const problem *p, arrays *a, int backward)
+{
+    const ck_conv *g = &p->conv;
+    ck_norm norm = {.n = g->n, .c = g->f, .size = SIDE * SIDE, .eps = 1e-5, .own = 1, .relu = 1};
+    uint8_t *arg = (uint8_t *)a->arg;
+    int failed = kernels->kernel[CK_norm_pool_forward_rows].norm_pool_forward(
+        &norm, &p->pool, a->in[DOUT], a->in[B], a->in[B], NULL, a->statistics, a->got[POOL], arg);
+    if (backward && !failed)
+        failed = kernels->kernel[p->kernel].norm_pool_backward(
+            &norm, &p->pool, a->in[POOLED], arg, a->in[DOUT], a->in[B], a->statistics,
+            a->got[DPOOL], a->got[DB], NULL, NULL);
+    return failed;
+}
+
 static int compute(const ck_kernels *kernels, const problem *p, arrays *a)
 {
     const char *operation = ck_kernel_operation(p->kernel);
@@ -167,6 +182,8 @@ static int compute(const ck_kernels *kernels, const problem *p, arrays *a)
     if (!strcmp(operation, "relu_backward"))
         return kernels->kernel[CK_relu_bits_flat].relu_bits(results, in[DOUT], a->positive) ||
                k->relu_backward(results, in[DOUT], a->positive, got[OUT]);
+    if (!strncmp(operation, "norm_pool_", 10))
+        return normalise_and_pool(kernels, p, a, !strcmp(operation, "norm_pool_backward"));
     if (!strncmp(operation, "norm_", 5))
         return normalise(kernels, p, a, !strcmp(operation, "norm_backward"));
     printf("no call for %s\n", operation);

@@ -196,7 +196,7 @@ def _finish(
         and out.dtype is plan.dtype
         and (flags := out.flags).carray
         and flags.owndata  # so it is new, unless it is one of the inputs itself
-        and id(out) not in map(id, inputs)
+        and (plan.distinct or id(out) not in map(id, inputs))
     ):
         check_result(plan, plan.step(want_cache), "out", out, plan.out_shape, inputs)
     if not want_cache:

@@ -35,11 +35,12 @@ class Plan:
     ``generation`` and ``scope`` are those in which the plan was made; in others it may be wrong.
     ``gradients`` holds the shape of each gradient that backward can give, by its name; ``returned``
     names those in backward's tuple, and ``statistics`` what forward returns besides out. ``slots``
-    are the specs as the methods get them.
+    are the specs as the methods get them. ``distinct``: no input has the shape of out, so that out
+    cannot be one of them.
     """
 
     __slots__ = (
-        "backward", "dtype", "forward", "generation", "gradients", "infer", "operation",
+        "backward", "distinct", "dtype", "forward", "generation", "gradients", "infer", "operation",
         "out_shape", "record", "returned", "scope", "selection", "slots", "spec", "specs",
         "statistics",
     )  # fmt: skip
@@ -66,6 +67,7 @@ class Plan:
         self.out_shape: tuple[int, ...] = specs[-1].out_shape
         self.dtype: np.dtype[Any] = specs[0].dtype
         self.gradients = operation.gradient_shapes(specs)
+        self.distinct = self.out_shape not in self.gradients.values()
         self.returned = operation.returned(specs)
         training = bool(operation.statistics) and any(getattr(s, "training", False) for s in specs)
         self.statistics = operation.statistics if training else ()

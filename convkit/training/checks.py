@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError, DtypeError, ParameterError, ShapeError
+from convkit.training.arrays import in_memory, source
 from convkit.training.protocol import Model
 
 __all__ = [
@@ -25,12 +26,15 @@ __all__ = [
 def images_and_labels(
     data: Mapping[str, Any], part: str
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return the images and labels of "train" or "val", checked to be as many of each."""
+    """Return the images and labels of "train" or "val", checked to be as many of each.
+
+    Images that are not in memory stay where they are: see :func:`convkit.training.arrays.source`.
+    """
     names = f"X_{part}", f"y_{part}"
     for name in names:
         if name not in data:
             raise ParameterError(f"data lacks {name!r}; it holds {', '.join(map(str, data))}")
-    X, y = (np.asarray(data[name]) for name in names)
+    X, y = source(data[names[0]]), in_memory(data[names[1]])
     if not len(X):
         raise ShapeError(
             f"data: X_{part} (shape {X.shape}) and y_{part} (shape {y.shape}) must be N images and "

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import ShapeError
+from convkit.training.arrays import in_memory, source
 from convkit.training.checks import check_at_least, flat_labels
 from convkit.training.protocol import Model
 
@@ -17,11 +18,17 @@ Labels: TypeAlias = npt.NDArray[np.intp]
 
 def predict(model: Model, X: Array, batch_size: int = 100) -> Labels:
     """Return the label with the highest score for every image of X, batch by batch."""
+    return _predict(model, X, np.arange(len(X)), batch_size)
+
+
+def _predict(model: Model, X: Array, chosen: Labels, batch_size: int) -> Labels:
+    """Return the labels of the chosen images, of which one batch at a time is read."""
     check_at_least(1, batch_size=batch_size)
-    labels = np.empty(len(X), np.intp)
-    for start in range(0, len(X), batch_size):
+    images = source(X)
+    labels = np.empty(len(chosen), np.intp)
+    for start in range(0, len(chosen), batch_size):
         batch = slice(start, start + batch_size)
-        labels[batch] = np.argmax(model.loss(X[batch]), axis=1)
+        labels[batch] = np.argmax(model.loss(images[chosen[batch]]), axis=1)
     return labels
 
 
@@ -39,11 +46,11 @@ def accuracy(
     """
     if not len(X):
         raise ShapeError("X must hold at least one image to measure an accuracy on")
-    y = flat_labels("y", y, len(X))
+    y = flat_labels("y", in_memory(y), len(X))
+    chosen = np.arange(len(X))
     if num_samples is not None and num_samples < len(X):
         chosen = rng.choice(len(X), num_samples, replace=False)
-        X, y = X[chosen], y[chosen]
-    return float(np.mean(predict(model, X, batch_size) == y))
+    return float(np.mean(_predict(model, X, chosen, batch_size) == y[chosen]))
 
 
 def confusion_matrix(true: Labels, predicted: Labels, classes: int) -> npt.NDArray[np.int64]:

@@ -13,8 +13,10 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import click
 
@@ -134,17 +136,34 @@ def _quiet_broken_pipe() -> int:
     return EXIT_FAILED
 
 
+@contextmanager
+def _warnings_on_a_line() -> Iterator[None]:
+    """Warnings of convkit are a line each, as its errors are, without the place in its code."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def say(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if category.__module__.startswith("convkit."):
+                click.echo(f"convkit: {_one_line(str(message))}", err=True)
+            else:
+                show(message, category, *place)
+
+        warnings.showwarning = say  # type: ignore[assignment]
+        yield
+
+
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status; errors are printed, never raised.
 
     Programming errors are the exception: a traceback is what a bug report needs.
     """
     try:
-        result = convkit_group.main(
-            args=list(sys.argv[1:] if argv is None else argv),
-            prog_name="convkit",
-            standalone_mode=False,
-        )
+        with _warnings_on_a_line():
+            result = convkit_group.main(
+                args=list(sys.argv[1:] if argv is None else argv),
+                prog_name="convkit",
+                standalone_mode=False,
+            )
         return result if isinstance(result, int) else 0
     except click.UsageError as error:
         return _fail(_usage_message(error), EXIT_USAGE)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -10,9 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError
+from convkit.names import printable
 from convkit.optional import require
 
-__all__ = ["FITS", "MODES", "WHITE", "Fit", "decode", "fit_size", "in_mode"]
+__all__ = [
+    "FITS",
+    "MODES",
+    "WHITE",
+    "Fit",
+    "Header",
+    "decode",
+    "fit_size",
+    "has_image_suffix",
+    "header",
+    "in_mode",
+]
 
 Fit: TypeAlias = Literal["crop", "pad", "stretch"]
 FITS: tuple[Fit, ...] = get_args(Fit)
@@ -20,7 +36,7 @@ FITS: tuple[Fit, ...] = get_args(Fit)
 
 MODES = {1: "gray", 2: "gray-alpha", 3: "rgb", 4: "rgba"}
 """The mode of a picture, by its number of channels."""
-WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+WHITE: dict[np.dtype[Any], float] = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 """The value of a white pixel, for the dtypes in which it is certain."""
 LUMA = (0.299, 0.587, 0.114)
 """What red, green and blue are of grey: ITU-R BT.601, as in Pillow."""
@@ -34,25 +50,74 @@ CONVERT = {
     "LAB": "RGB",
     "HSV": "RGB",
     "PA": "RGBA",
+    "RGBX": "RGB",
+    "RGBa": "RGBA",
+    "La": "LA",
 }
+
+
+# What Pillow recognises without being able to decode it, or what is rarely a picture.
+NO_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG", "PDF"}
+
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a picture is turned; from 5 on, its sides are exchanged."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What :func:`decode` returns of a file, without its pixels."""
+
+    size: tuple[int, int]
+    """Height and width in pixels, turned as EXIF says."""
+    channels: int
+    dtype: np.dtype[Any]
 
 
 def decode(file: Path) -> npt.NDArray[Any]:
     """Return the pixels of an image file as (C, H, W), in the dtype that the file stores.
 
-    It is turned as its EXIF orientation says. Palettes and other colour spaces become RGB, and a
-    palette's transparent colours lie over white. Raises DataError where the file is no image, and
-    where it has more pixels than Pillow decodes without a warning.
+    It is turned as its EXIF orientation says. Palettes and other colour spaces become RGB, and
+    what a palette or a transparent colour leaves open lies over white. Raises DataError where the
+    file is no image, and where it has more pixels than Pillow decodes without a warning.
     """
-    pillow = require("PIL.Image", "reading images")
     turned = require("PIL.ImageOps", "reading images").exif_transpose
+    with _opened(file) as (pillow, image):
+        pixels = np.asarray(_plain(pillow, turned(image)))
+        pixels = pixels.astype(_dtype(image, pixels.dtype), copy=False)
+    return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
+
+
+def header(file: Path) -> Header:
+    """Return size, channels and dtype of an image file, of which no pixel is decoded.
+
+    Raises DataError where the file is no image; that its pixels can be read is not said.
+    """
+    with _opened(file) as (pillow, image):
+        height, width = image.size[::-1]
+        # To look for EXIF after the pixels, which a PNG may have, Pillow would decode them.
+        known = image.format != "PNG" or "exif" in image.info
+        if known and image.getexif().get(ORIENTATION, 1) >= 5:
+            height, width = width, height
+        dot = np.asarray(_plain(pillow, pillow.new(image.mode, (1, 1)), image.info))
+        return Header(
+            (height, width), 1 if dot.ndim == 2 else dot.shape[2], _dtype(image, dot.dtype)
+        )
+
+
+def has_image_suffix(file: Path) -> bool:
+    """Whether a file's name ends as that of an image that can be read."""
+    pillow = require("PIL.Image", "reading images")
+    kind = pillow.registered_extensions().get(file.suffix.lower())
+    return kind in pillow.OPEN and kind not in NO_PICTURES
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[tuple[Any, Any]]:
+    """Yield Pillow and the image of a file; what it raises is a DataError."""
+    pillow = require("PIL.Image", "reading images")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # A size that may exhaust the memory: said on opening, before anything is decoded.
-            warnings.simplefilter("error", pillow.DecompressionBombWarning)
-            with pillow.open(file) as image:
-                pixels = np.asarray(_plain(pillow, turned(image)))
+        with _quietly(pillow), pillow.open(file) as image:
+            yield pillow, image
     except (
         OSError,
         ValueError,
@@ -61,16 +126,53 @@ def decode(file: Path) -> npt.NDArray[Any]:
         Warning,
         pillow.DecompressionBombError,
     ) as error:
-        raise DataError(f"{file}: expected an image, found {_reason(file, error)}") from None
-    return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
+        name = printable(str(file))
+        raise DataError(f"{name}: expected an image, found {_reason(file, error)}") from None
 
 
-def _plain(pillow: Any, image: Any) -> Any:
+_QUIET = threading.Lock()
+_quiet_users = 0
+_quiet_filters = ExitStack()
+
+
+@contextmanager
+def _quietly(pillow: Any) -> Iterator[None]:
+    """No warnings of Pillow, but an error for a size that may exhaust the memory.
+
+    It is said on opening, before anything is decoded. The filters of warnings are the process's:
+    of several threads the first sets them, and the last restores them.
+    """
+    global _quiet_users
+    with _QUIET:
+        if not _quiet_users:
+            _quiet_filters.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", pillow.DecompressionBombWarning)
+        _quiet_users += 1
+    try:
+        yield
+    finally:
+        with _QUIET:
+            _quiet_users -= 1
+            if not _quiet_users:
+                _quiet_filters.close()
+
+
+def _plain(pillow: Any, image: Any, info: Any = None) -> Any:
     """Return a Pillow image whose numbers are intensities."""
-    if image.mode == "P" and "transparency" in image.info:
+    info = image.info if info is None else info
+    mode = CONVERT.get(image.mode, image.mode)
+    if "transparency" in info and image.mode in ("P", "L", "RGB", "1"):
         over = image.convert("RGBA")
-        return pillow.alpha_composite(pillow.new("RGBA", over.size, "white"), over).convert("RGB")
-    return image.convert(CONVERT.get(image.mode, image.mode))
+        return pillow.alpha_composite(pillow.new("RGBA", over.size, "white"), over).convert(mode)
+    return image.convert(mode)
+
+
+def _dtype(image: Any, found: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype that a file's pixels have; those of 16 bits may be in wider integers."""
+    if image.mode == "I" and image.format in ("PNG", "PPM"):
+        return np.dtype(np.uint16)
+    return found.newbyteorder("=")
 
 
 def in_mode(pixels: npt.NDArray[Any], channels: int, white: float) -> npt.NDArray[Any]:

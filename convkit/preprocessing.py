@@ -106,6 +106,7 @@ class Preprocessing:
     def read(self, file: str | os.PathLike[str]) -> npt.NDArray[Any]:
         """Return an image file as raw values (C, H, W), in this size and mode.
 
+        They are whole numbers where white is that of 8 or 16 bits, as they are in a file.
         Raises DataError where it is no image, or where none of its kind can be read.
         """
         if self.mode is None:
@@ -121,7 +122,9 @@ class Preprocessing:
         pixels = in_mode(pixels, self.shape[0], white)
         pixels = fit_size(pixels, (self.size[0], self.size[1]), self.fit)
         factor = self.white / white
-        return pixels if factor == 1 else pixels * np.float32(factor)
+        pixels = pixels if factor == 1 else pixels * np.float32(factor)
+        whole = self.white in WHITE.values() and pixels.dtype.kind == "f"
+        return np.rint(pixels) if whole else pixels
 
     def config(self) -> dict[str, Any]:
         """Return what :meth:`from_config` reads, as JSON has it; exact to the bit."""

@@ -33,7 +33,8 @@ models.{placing,steps,fusion,folding,summary,archive,prediction,sequential}
 models.{three_layer,deep,fully_connected,resnet,mobilenet,autoencoder,loading}
 models.{onnx_layers,exporting} models
 training.{protocol,arrays,checks,history,optim,checkpoint,snapshot,evaluation,solver,sweeps}
-training.data.{dataset,npz,folders,digits,download,pickles,cifar10_files,cifar10,load} training.data
+training.data.{rows,dataset,npz,listing,reading,stored,folders,digits}
+training.data.{download,pickles,cifar10_files,cifar10,load} training.data
 training.presets training.{fitting,estimator} training
 report report.{theme,rendering,grid,plots,folders,record,evaluation,sweeps,page,evaluated}
 conformance.{cases,reference,fast_reference,arrays,covering,space,entry}
@@ -54,7 +55,7 @@ bench.network_tables
 bench.{plots,page,runner,others}
 report.{heat_map,conformance_page}
 diagnosis diagnosis.{probe,findings} templates templates.package
-commands exit_status commands.{_tables,_options,_build,_progress,_model}
+commands exit_status commands.{_tables,_folder,_options,_build,_progress,_model}
 commands.{backends,bench,compare,conformance,doctor,explain,new_backend,report,sweep,train}
 commands.{predict,evaluate,export,summary}
 cli

@@ -18,6 +18,7 @@ from convkit.optional import require
 from convkit.selection.resolve import select
 from convkit.spec import ConvSpec
 from convkit.training.data import Dataset, assembled, load_data, read_data
+from convkit.training.data.rows import choose
 from convkit.training.presets import Preset, preset
 from convkit.training.solver import Progress, Solver
 
@@ -73,7 +74,7 @@ def settings_of(options: TrainOptions) -> dict[str, Any]:
     for key in _FROM_PRESET:
         value = getattr(options, key)
         chosen[key] = getattr(defaults, _PRESET_FIELD.get(key, key)) if value is None else value
-    chosen |= _model_settings(options, defaults)
+    chosen |= _model_settings(options, defaults) | options.folder_settings
     if options.iterations is not None:
         chosen["epochs"] = None
     return chosen | rule_config(options, chosen["update_rule"])
@@ -103,14 +104,17 @@ def load(options: TrainOptions) -> Dataset:
     For every model but the course's three layers its images are standardised.
     """
     if options.model != "three_layer":
-        raw = read_data(options.data, options.data_dir).divided(options.seed)
+        raw = read_data(options.data, options.data_dir, folder=options.folder)
+        raw = raw.divided(options.seed)
         x, y = raw.parts["train"]
-        raw.parts["train"] = x[: options.num_train], y[: options.num_train]
+        first = np.arange(len(y))[: options.num_train]
+        raw.parts["train"] = choose(x, first), y[first]
         return assembled(raw, "standardise")
-    data = load_data(options.data, options.data_dir, rng=options.seed)
+    data = load_data(options.data, options.data_dir, rng=options.seed, folder=options.folder)
     if options.num_train is not None:
-        data["X_train"] = data["X_train"][: options.num_train]
-        data["y_train"] = data["y_train"][: options.num_train]
+        first = np.arange(len(data["y_train"]))[: options.num_train]
+        data["X_train"] = choose(data["X_train"], first)
+        data["y_train"] = data["y_train"][first]
     return data
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from convkit.commands._folder import FOLDER_OPTIONS, FolderChoices
 from convkit.errors import ParameterError
 from convkit.files import check_destination
 from convkit.models import MODELS
@@ -78,7 +79,7 @@ FRACTION = FiniteFloat(0, 1)
 
 
 @dataclass(frozen=True)
-class TrainOptions:
+class TrainOptions(FolderChoices):
     """The options as given; None where the preset decides."""
 
     data: str
@@ -125,6 +126,7 @@ _OPTIONS = [
         type=click.Path(path_type=Path),
         help="The folder of cifar10's files or archive; otherwise it is downloaded.",
     ),
+    *FOLDER_OPTIONS,
     click.option("--backend", help="Backend, or a comma list of them; otherwise the fastest."),
     click.option("--threads", type=COUNT, help="Threads of the backend."),
     click.option(

@@ -16,11 +16,14 @@ from convkit.training.data.dataset import (
     standardise,
 )
 from convkit.training.data.digits import load_digits
+from convkit.training.data.folders import DataWarning, FolderOptions
 from convkit.training.data.load import load_data, read_data
 
 __all__ = [
     "DATASETS",
+    "DataWarning",
     "Dataset",
+    "FolderOptions",
     "Raw",
     "assemble",
     "assembled",

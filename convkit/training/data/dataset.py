@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError
+from convkit.images import Fit
 from convkit.preprocessing import Preprocessing
+from convkit.training.data.rows import choose, chunks, joined, prepared
 
 __all__ = [
     "DATASETS",
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 Images: TypeAlias = npt.NDArray[Any]
+"""(N, C, H, W); where they are not in memory, a source of :mod:`convkit.training.arrays`."""
 Labels: TypeAlias = npt.NDArray[np.integer[Any]]
 Parts: TypeAlias = dict[str, tuple[Images, Labels]]  # "train", "val", "test": images, labels
 
@@ -46,7 +49,11 @@ class Dataset(TypedDict):
 
     X_* are float32 (N, C, H, W) and equal raw * scale - mean, as :class:`Preprocessing` computes
     it; y_* are int64 (N,). ``mean`` is (C, H, W), after scaling; ``white`` is the raw value of a
-    white pixel. ``scale`` is a number, or (C, 1, 1) where each channel has its own.
+    white pixel. ``scale`` is a number, or (C, 1, 1) where each channel has its own. ``fit`` is how
+    pictures of other sizes were brought to this one.
+
+    Images that memory does not hold are objects with shape, dtype, length and indexing by an array
+    of integers, which returns float32 arrays.
     """
 
     X_train: npt.NDArray[np.float32]
@@ -59,14 +66,15 @@ class Dataset(TypedDict):
     mean: npt.NDArray[np.float32]
     scale: float | npt.NDArray[np.float32]
     white: float
+    fit: NotRequired[Fit]
 
 
 @dataclass(frozen=True)
 class Raw:
     """Images and labels as a source has them: in one part, named "", or train, test and maybe val.
 
-    ``white`` is the raw value of a white pixel, ``scale`` what raw values are multiplied by, and
-    ``where`` the source, for messages.
+    ``white`` is the raw value of a white pixel, ``scale`` what raw values are multiplied by,
+    ``where`` the source, for messages, and ``fit`` how pictures were brought to one size.
     """
 
     parts: Parts
@@ -74,6 +82,7 @@ class Raw:
     white: float
     scale: float
     where: str = ""
+    fit: Fit = "crop"
 
     def divided(self, rng: int | np.random.Generator | None) -> Raw:
         """Return it in the parts train, val and test; those that lack are drawn by ``rng``."""
@@ -81,11 +90,8 @@ class Raw:
         try:
             if "" in parts:
                 parts = split(*parts[""], rng)
-            elif "val" not in parts:
-                pieces = split(*parts["train"], rng)
-                x, y = zip(pieces["train"], pieces["test"], strict=True)
-                rest = np.concatenate(x), np.concatenate(y)
-                parts = {"train": rest, "val": pieces["val"], "test": parts["test"]}
+            elif {"val", "test"} - set(parts):
+                parts = _completed(parts, rng)
         except DataError as error:
             raise DataError(f"{self.where}: {error}" if self.where else str(error)) from None
         return replace(self, parts=parts)
@@ -94,7 +100,17 @@ class Raw:
         """Return all images and their labels, those of train first and those of test last."""
         names = [name for name in ("", "train", "val", "test") if name in self.parts]
         x, y = zip(*(self.parts[name] for name in names), strict=True)
-        return (x[0], y[0]) if len(names) == 1 else (np.concatenate(x), np.concatenate(y))
+        return (x[0], y[0]) if len(names) == 1 else (joined(x), np.concatenate(y))
+
+
+def _completed(parts: Parts, rng: int | np.random.Generator | None) -> Parts:
+    """Return train, val and test; what of the latter two lacks is drawn from train."""
+    pieces = split(*parts["train"], rng)
+    given = [part for part in ("test", "val") if part in parts]
+    x, y = zip(*(pieces[part] for part in ("train", *given)), strict=True)
+    return (
+        pieces | {part: parts[part] for part in given} | {"train": (joined(x), np.concatenate(y))}
+    )
 
 
 def split(x: Images, y: Labels, rng: int | np.random.Generator | None) -> Parts:
@@ -116,7 +132,7 @@ def split(x: Images, y: Labels, rng: int | np.random.Generator | None) -> Parts:
         "val": order[n_test : n_test + n_val],
         "train": order[n_test + n_val :],
     }
-    return {part: (x[chosen], y[chosen]) for part, chosen in indices.items()}
+    return {part: (choose(x, chosen), y[chosen]) for part, chosen in indices.items()}
 
 
 def assemble(
@@ -127,20 +143,21 @@ def assemble(
     scale: float = 1.0,
     subtract_mean: bool = True,
     preparation: Preparation | None = None,
+    fit: Fit = "crop",
 ) -> Dataset:
     """Return the Dataset of raw parts; the mean is that of the training images, or zero.
 
     ``white`` is the raw value of a white pixel, and ``scale`` what raw values are multiplied by.
     ``preparation`` says what is done after that; None: "mean", or "plain" without
-    ``subtract_mean``.
+    ``subtract_mean``. ``fit`` is how pictures were brought to one size.
     """
     if preparation is None:
         preparation = "mean" if subtract_mean else "plain"
     if isinstance(preparation, Preprocessing):
         scale = float(preparation.scale) if np.ndim(preparation.scale) == 0 else scale
     else:
-        preparation = _measured(parts["train"][0], white, scale, preparation)
-    x = {part: preparation.apply(images) for part, (images, _) in parts.items()}
+        preparation = replace(_measured(parts["train"][0], white, scale, preparation), fit=fit)
+    x = {part: prepared(images, preparation) for part, (images, _) in parts.items()}
     y = {part: labels.astype(np.int64) for part, (_, labels) in parts.items()}
     shape = x["train"].shape[1:]
     own_scale = np.asarray(preparation.scale)
@@ -155,6 +172,7 @@ def assemble(
         "mean": np.broadcast_to(preparation.mean, shape).copy(),
         "scale": scale if own_scale.ndim == 0 else own_scale,
         "white": preparation.white,
+        "fit": preparation.fit,
     }
 
 
@@ -166,6 +184,7 @@ def assembled(raw: Raw, preparation: Preparation = "mean") -> Dataset:
         white=raw.white,
         scale=raw.scale,
         preparation=preparation,
+        fit=raw.fit,
     )
 
 
@@ -178,14 +197,34 @@ def _measured(
         return Preprocessing(shape, scale, 0.0, white)
     if kind == "mean":
         # Summed in float64: 49,000 float32 values up to 255 would lose the last digits.
-        scaled = Preprocessing(shape, scale).apply(raw)
-        return Preprocessing(shape, scale, scaled.mean(axis=0, dtype=np.float64), white)
-    mean, std = np.zeros((2, shape[0], 1, 1))
-    for c in range(shape[0]):  # channel by channel: float64 copies of one channel at a time
-        channel = raw[:, c].astype(np.float64) * scale
-        mean[c], std[c] = channel.mean(), channel.std()
+        scaled = Preprocessing(shape, scale)
+        total = np.zeros(shape)
+        for chunk in chunks(raw):
+            total += scaled.apply(chunk).sum(axis=0, dtype=np.float64)
+        return Preprocessing(shape, scale, total / len(raw), white)
+    mean, std = _moments(raw, scale)
     std[std == 0] = 1
     return Preprocessing(shape, scale / std, mean / std, white)
+
+
+def _moments(raw: Images, scale: float) -> tuple[Images, Images]:
+    """Return mean and deviation of every channel (C, 1, 1) of scaled images, in float64.
+
+    Chunks are merged by Chan's formula (Chan, Golub, LeVeque, 1979).
+    """
+    mean, squares = np.zeros((2, raw.shape[1], 1, 1))
+    count = 0
+    for chunk in chunks(raw):
+        number = len(chunk) * math.prod(raw.shape[2:])
+        for c in range(len(mean)):  # channel by channel: one float64 copy of one at a time
+            channel = chunk[:, c].astype(np.float64) * scale
+            own = channel.mean()
+            distance = own - mean[c]
+            squares[c] += ((channel - own) ** 2).sum()
+            squares[c] += distance**2 * (count * number / (count + number))
+            mean[c] += distance * (number / (count + number))
+        count += number
+    return mean, np.sqrt(squares / count)
 
 
 def standardise(data: Dataset) -> Dataset:

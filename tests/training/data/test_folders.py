@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 
 import numpy as np
 import pytest
 from data_cases import PARTS, error_of, images
 
-from convkit.training.data import load_data, picture
-from convkit.training.data.folders import load_image_folder
+from convkit import DataError, ParameterError
+from convkit.models import ThreeLayerConvNet
+from convkit.training.data import DataWarning, FolderOptions, folders, load_data, picture
+from convkit.training.data.folders import load_image_folder, read_image_folder
+from convkit.training.data.rows import Prepared
+from convkit.training.solver import Solver
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -70,21 +76,6 @@ def broken(tmp_path, change):
     return error_of(load_image_folder, tmp_path)
 
 
-def test_an_image_of_another_size(tmp_path):
-    odd = Image.fromarray(images(1, 5, 6, 3)[0])
-    message = broken(tmp_path, lambda root: odd.save(root / "dog" / "9.png"))
-    assert message == (
-        f"{tmp_path / 'dog' / '9.png'}: expected 6x4 pixels of 3 channels, uint8, as 0.png has, "
-        "found 6x5 pixels of 3 channels, uint8"
-    )
-
-
-def test_an_image_of_other_channels(tmp_path):
-    grey = Image.fromarray(images(1, 4, 6)[0])
-    message = broken(tmp_path, lambda root: grey.save(root / "dog" / "9.png"))
-    assert message.endswith("found 6x4 pixels of 1 channel, uint8")
-
-
 @pytest.mark.parametrize(
     ("content", "found"), [(b"", "an empty file"), (b"hello", "cannot identify image file")]
 )
@@ -102,16 +93,6 @@ def test_an_image_cut_short(tmp_path):
     assert message.startswith(f"{tmp_path / 'cat' / '0.png'}: expected an image, found ")
 
 
-def test_a_folder_with_a_loose_file(tmp_path):
-    message = broken(tmp_path, lambda root: (root / "notes.txt").touch())
-    assert message.endswith("notes.txt: expected a folder of images of one class, found a file")
-
-
-def test_an_empty_class(tmp_path):
-    message = broken(tmp_path, lambda root: (root / "eel").mkdir())
-    assert message.endswith("eel: expected images of the class, found an empty folder")
-
-
 def test_an_empty_folder(tmp_path):
     assert error_of(load_image_folder, tmp_path) == (
         f"{tmp_path}: expected one folder per class, found an empty folder"
@@ -126,3 +107,208 @@ def test_parts_with_other_classes(tmp_path):
         r"(train|test): expected the classes cat, (dog|eel), found cat, (dog|eel)$",
         error_of(load_image_folder, tmp_path),
     )
+
+
+def write_image(path, shape, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(images(1, *shape, seed=seed)[0]).save(path)
+
+
+def warned(function, *arguments):
+    """What a function returns, and its warnings' texts."""
+    with pytest.warns(DataWarning) as caught:
+        found = function(*arguments)
+    assert {warning.category for warning in caught} == {DataWarning}
+    return found, [str(warning.message) for warning in caught]
+
+
+def test_mixed_sizes_and_modes_become_those_of_most_images(tmp_path):
+    write_classes(tmp_path)
+    write_image(tmp_path / "dog" / "8.png", (9, 6))
+    write_image(tmp_path / "dog" / "9.png", (4, 6, 4))
+    data, (line,) = warned(load_image_folder, tmp_path)
+    assert line == (
+        f"{tmp_path}: most images are 6x4 rgb; the 2 of 12 that differ are brought to that "
+        "(fit: crop)"
+    )
+    assert data["X_train"].shape[1:] == (3, 4, 6)
+    assert data["fit"] == "crop"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("fit", [None, "crop", "pad", "stretch"])
+def test_a_network_treats_new_pictures_as_the_folder_s(tmp_path, fit):
+    write_classes(tmp_path)
+    write_image(tmp_path / "dog" / "9.png", (9, 6))
+    options = FolderOptions((5, 7), "gray", fit)
+    raw = read_image_folder(tmp_path, None, options)
+    data = load_data(tmp_path, folder=options)
+    model = ThreeLayerConvNet((1, 5, 7), 2, 3, 5, 2, rng=0)
+    Solver(model, data, num_iterations=1, verbose=False, rng=0)
+    assert model.preprocessing.fit == (fit or "crop")
+    assert (model.preprocessing.size, model.preprocessing.mode) == ((5, 7), "gray")
+    files = sorted((tmp_path / "cat").iterdir()) + sorted((tmp_path / "dog").iterdir())
+    images, _ = raw.parts[""]
+    assert images.dtype == np.uint8
+    for image, file in zip(images, files, strict=True):
+        np.testing.assert_array_equal(model.preprocessing.read(file), image)
+    again = read_image_folder(tmp_path, model.preprocessing)
+    np.testing.assert_array_equal(again.parts[""][0], images)
+
+
+def test_what_is_no_image_is_skipped_with_one_warning(tmp_path):
+    write_classes(tmp_path)
+    for name in ("README.txt", "cat/Thumbs.db", "cat/.DS_Store", ".hidden"):
+        (tmp_path / name).touch()
+    for number in range(4):
+        (tmp_path / f"empty{number}").mkdir()
+    data, (line,) = warned(load_image_folder, tmp_path)
+    assert data["class_names"] == ["cat", "dog"]
+    assert line == (
+        f"{tmp_path}: skipped what is no image, and empty folders: README.txt, cat/Thumbs.db, "
+        "empty0, empty1, empty2, and 1 more"
+    )
+
+
+def test_a_corrupt_file_is_named_or_left_out(tmp_path):
+    write_classes(tmp_path, n=6)
+    corrupt = tmp_path / "cat" / "3.png"
+    corrupt.write_bytes(corrupt.read_bytes()[:-40])
+    message = error_of(load_image_folder, tmp_path)
+    assert message.startswith(f"{corrupt}: expected an image, found ")
+    assert message.endswith("; skip_bad (--skip-bad) leaves such files out")
+    options = FolderOptions(skip_bad=True)
+    raw, (line,) = warned(read_image_folder, tmp_path, None, options)
+    assert line.startswith(f"{tmp_path}: left out 1 file that cannot be read: {corrupt}: expected")
+    x, y = raw.parts[""]
+    assert y.tolist() == [0] * 5 + [1] * 6
+    expected = [i for seed in (0, 1) for n, i in enumerate(images(6, 4, 6, 3, seed=seed))
+                if (seed, n) != (0, 3)]  # fmt: skip
+    np.testing.assert_array_equal(np.moveaxis(x, 1, 3), expected)
+
+
+def test_a_class_of_which_nothing_can_be_read_is_an_error(tmp_path):
+    write_classes(tmp_path, n=1)
+    (tmp_path / "cat" / "0.png").write_bytes(b"")
+    with pytest.warns(DataWarning), pytest.raises(DataError, match="of the class cat, found none"):
+        read_image_folder(tmp_path, None, FolderOptions(skip_bad=True))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's")
+@pytest.mark.parametrize("cached", [False, True])
+def test_names_that_are_not_utf_8_and_names_of_other_scripts(tmp_path, cached):
+    root = tmp_path / os.fsdecode(b"\xff")
+    names = [os.fsdecode(b"k\xe4se"), "猫", "a$_$b"]
+    write_classes(root, names)
+    with pytest.warns(DataWarning) if cached else pytest.MonkeyPatch.context():
+        data = load_image_folder(root, options=FolderOptions(cache=cached and tmp_path / "cache"))
+    assert data["class_names"] == ["a$_$b", "k\\xe4se", "猫"]
+    (root / "猫" / os.fsdecode(b"\xfe.png")).touch()
+    message = error_of(load_image_folder, root)
+    assert message.encode("utf-8").startswith(
+        os.fsencode(tmp_path) + "/\\xff/猫/\\xfe.png".encode()
+    )
+
+
+def test_parts_that_lack_are_drawn(tmp_path):
+    write_classes(tmp_path / "Training", n=10)
+    write_classes(tmp_path / "valid", n=3)
+    data = load_image_folder(tmp_path)
+    assert [len(data[f"y_{part}"]) for part in PARTS] == [16, 6, 4]
+
+
+def test_the_preprocessing_of_a_network_says_the_form_alone(tmp_path):
+    write_classes(tmp_path)
+    preprocessing = read_and_measure(tmp_path)
+    with pytest.raises(ParameterError, match="size, mode and fit are those of the preprocessing"):
+        read_image_folder(tmp_path, preprocessing, FolderOptions(size=8))
+
+
+def read_and_measure(root):
+    model = ThreeLayerConvNet((3, 4, 6), 2, 3, 5, 2, rng=0)
+    Solver(model, load_image_folder(root), num_iterations=1, verbose=False)
+    return model.preprocessing
+
+
+@pytest.fixture
+def cached(tmp_path):
+    """A folder of images of mixed sizes, one of them bad, and options that keep them in a file."""
+    write_classes(tmp_path / "pets", n=12)
+    write_image(tmp_path / "pets" / "dog" / "99.png", (9, 6))
+    (tmp_path / "pets" / "cat" / "3.png").write_bytes(b"")
+    return tmp_path / "pets", FolderOptions(skip_bad=True, cache=tmp_path / "cache")
+
+
+def test_images_of_the_cache_are_those_of_memory_to_the_bit(cached):
+    root, options = cached
+    in_memory, lines = warned(
+        load_image_folder, root, 3, "mean", FolderOptions(skip_bad=True, cache=False)
+    )
+    found, lines_of_first = warned(load_image_folder, root, 3, "mean", options)
+    (kept,) = options.cache.iterdir()
+    assert f"{root}: 0 MB of images are kept in {kept}" in lines_of_first
+    assert kept.name.startswith("pets-")
+    for part in PARTS:
+        x = found[f"X_{part}"]
+        assert isinstance(x, Prepared)
+        np.testing.assert_array_equal(x[np.arange(len(x))], in_memory[f"X_{part}"], strict=True)
+        np.testing.assert_array_equal(found[f"y_{part}"], in_memory[f"y_{part}"], strict=True)
+    np.testing.assert_array_equal(found["mean"], in_memory["mean"])
+    assert len(lines) == 2  # the size of most images, and the file that was left out
+    assert len(lines_of_first) == 3
+
+
+def test_the_cache_is_used_again_while_the_files_are_the_same(cached, monkeypatch):
+    root, options = cached
+    first, lines = warned(read_image_folder, root, None, options)
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "read_files", None)
+        patch.setattr(folders, "measured", None)
+        again, same = warned(read_image_folder, root, None, options)
+    assert same == [line for line in lines if "are kept in" not in line]
+    np.testing.assert_array_equal(again.parts[""][0][:], first.parts[""][0][:], strict=True)
+    assert again.fit == first.fit
+    with pytest.raises(DataError, match="an empty file"):  # bad files are left out by wish alone
+        read_image_folder(root, None, FolderOptions(cache=options.cache))
+    for change in ("content", "name", "time", "size"):
+        number = len(list(options.cache.iterdir()))
+        match change:
+            case "content":
+                write_image(root / "cat" / "0.png", (4, 6, 3), seed=9)
+            case "name":
+                (root / "cat" / "1.png").rename(root / "cat" / "100.png")
+            case "time":
+                os.utime(root / "cat" / "2.png", ns=(0, 0))
+            case "size":
+                options = FolderOptions(8, skip_bad=True, cache=options.cache)
+        warned(read_image_folder, root, None, options)
+        assert len(list(options.cache.iterdir())) == number + 1, change
+
+
+def test_a_run_that_ends_while_it_writes_leaves_no_file(cached, monkeypatch):
+    root, options = cached
+
+    def stopped(*arguments):
+        yield np.zeros((3, 4, 6), np.uint8)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folders, "read_files", stopped)
+    with pytest.warns(DataWarning), pytest.raises(KeyboardInterrupt):
+        read_image_folder(root, None, options)
+    assert list(options.cache.iterdir()) == []
+
+
+def test_images_that_are_too_many_for_memory_are_kept_in_the_user_s_cache(tmp_path, monkeypatch):
+    write_classes(tmp_path / "pets")
+    monkeypatch.setattr(folders, "_os_cache", lambda: str(tmp_path / "cache"))
+    raw = read_image_folder(tmp_path / "pets")
+    assert isinstance(raw.parts[""][0], np.ndarray)
+    monkeypatch.setattr(folders, "IN_MEMORY", 10 * 72 - 1)
+    assert isinstance(
+        read_image_folder(tmp_path / "pets", None, FolderOptions(cache=False)).parts[""][0],
+        np.ndarray,
+    )
+    raw, _ = warned(read_image_folder, tmp_path / "pets")
+    assert not isinstance(raw.parts[""][0], np.ndarray)
+    assert len(list((tmp_path / "cache" / "images").iterdir())) == 1

@@ -6,6 +6,7 @@ import importlib
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 
 import click
@@ -15,6 +16,7 @@ import pytest
 import convkit
 from convkit import cli, registry
 from convkit.errors import DataError, ParameterError
+from convkit.training.data import DataWarning
 
 
 @pytest.fixture
@@ -68,6 +70,25 @@ def test_an_error_is_one_line_and_a_status(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert [text for text in printed.err.splitlines() if text] == [f"convkit: error: {line}"]
+
+
+def test_a_warning_of_convkit_is_one_line_each_time_and_others_are_as_they_were(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    def warn() -> None:
+        warnings.warn("pictures:\nskipped README.txt", DataWarning, stacklevel=1)
+        warnings.warn("of another library", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(importlib.import_module("convkit.commands"), "warn", warn, raising=False)
+    monkeypatch.setitem(cli.COMMANDS, "warn", ("convkit.commands:warn", "Warns."))
+    shown = warnings.showwarning
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="of another library"):
+            assert cli.run(["warn"]) == 0
+        lines = capsys.readouterr().err.splitlines()
+        assert lines == ["convkit: pictures: skipped README.txt"]
+    assert warnings.showwarning is shown
 
 
 def test_a_bug_keeps_its_traceback(failing: Callable[[BaseException], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,20 @@ def test_the_examples_of_the_page_on_trained_networks_run_one_after_the_other(
     assert float(accuracy) > 0.85
     assert min(map(float, scores.strip("[]").split())) > 0.8
     assert names["network"].predict_proba(names["images"][0]).shape == (1, 10)
+
+
+def test_the_examples_of_the_page_on_data_run_one_after_the_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("PIL", reason="the page reads images")
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        for example in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+            exec(compile(example, "data.md", "exec"), names)
+    shape, accuracy = capsys.readouterr().out.splitlines()
+    assert shape == "(14, 1, 32, 32) ['cat', 'dog']"
+    assert float(accuracy) > 0.7
 
 
 def test_the_networks_page_names_every_layer_and_model() -> None:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from data_cases import error_of, images
 
-from convkit.images import FITS, MODES, Fit, decode, fit_size, in_mode
+from convkit import images as images_module
+from convkit.images import (
+    FITS,
+    MODES,
+    Fit,
+    decode,
+    fit_size,
+    has_image_suffix,
+    header,
+    in_mode,
+)
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -193,3 +207,97 @@ def test_every_size_becomes_every_other_within_its_values(how: Fit, size: tuple[
     assert found.dtype == np.float32
     assert pixels.min() <= found.min() <= found.max() <= pixels.max()
     assert fit_size(pixels, (13, 29), how) is pixels
+
+
+EXIF_TURNED = Image.Exif()
+EXIF_TURNED[0x0112] = 6
+(COLOURS,) = images(1, 5, 7, 3)
+DEEP = images(1, 5, 7)[0].astype(np.uint16) * 257
+FORMS: dict[str, tuple[np.ndarray, str | None, str, dict[str, Any]]] = {
+    "gray": (COLOURS[..., 0], None, "png", {}),
+    "gray-alpha": (COLOURS, "LA", "png", {}),
+    "rgb": (COLOURS, None, "webp", {}),
+    "rgba": (COLOURS, "RGBA", "tiff", {}),
+    "bits": (COLOURS, "1", "png", {}),
+    "a palette": (COLOURS, "P", "gif", {}),
+    "a palette with transparency": (COLOURS, "P", "png", {"transparency": 3}),
+    "a transparent colour": (COLOURS, None, "png", {"transparency": (1, 2, 3)}),
+    "CMYK, JPEG": (COLOURS, "CMYK", "jpg", {}),
+    "CMYK, TIFF": (COLOURS, "CMYK", "tiff", {}),
+    "LAB": (COLOURS, "LAB", "tiff", {}),
+    "16 bits, PNG": (DEEP, None, "png", {}),
+    "16 bits, PGM": (DEEP, None, "pgm", {}),
+    "16 bits, big-endian TIFF": (DEEP.astype(">u2"), None, "tiff", {}),
+    "floats": (np.float32(DEEP) / 7, None, "tiff", {}),
+    "turned, JPEG": (COLOURS, None, "jpg", {"exif": EXIF_TURNED}),
+    "turned, PNG": (COLOURS, None, "png", {"exif": EXIF_TURNED}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_header_says_what_is_decoded(tmp_path: Path, form: str) -> None:
+    pixels, mode, suffix, options = FORMS[form]
+    image = Image.fromarray(pixels)
+    path = tmp_path / f"a.{suffix}"
+    (image if mode is None else image.convert(mode)).save(path, **options)
+    found, decoded = header(path), decode(path)
+    assert (found.channels, *found.size) == decoded.shape
+    assert found.dtype == decoded.dtype
+    assert decoded.shape[1:] == ((7, 5) if "turned" in form else (5, 7))
+    assert decoded.dtype.isnative
+    if "16 bits" in form:
+        np.testing.assert_array_equal(decoded, DEEP[None], strict=True)
+    if "CMYK" in form:
+        np.testing.assert_allclose(np.moveaxis(decoded, 0, 2).mean(), COLOURS.mean(), atol=12)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_no_pixel_is_decoded_for_a_header(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(tmp_path / f"a.{suffix}", COLOURS)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", None)
+    assert header(path).size == (5, 7)
+    path.write_bytes(b"no image at all")
+    assert error_of(header, path).startswith(f"{path}: expected an image, found cannot identify")
+
+
+def test_a_transparent_colour_lies_over_white(tmp_path: Path) -> None:
+    pixels = np.array([[[1, 2, 3], [200, 100, 0]]], np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png", transparency=(1, 2, 3))
+    found = np.moveaxis(decode(tmp_path / "a.png"), 0, 2)
+    np.testing.assert_array_equal(found, [[[255, 255, 255], [200, 100, 0]]])
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "b.png", transparency=1)
+    np.testing.assert_array_equal(decode(tmp_path / "b.png"), [[[255, 200]]])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.png", True), ("a.JPG", True), ("a.webp", True), ("Thumbs.db", False)]
+    + [(name, False) for name in ("a", "README.txt", "a.pdf", "a.h5", "a.mpg", "a.npz")],
+)
+def test_the_suffixes_of_images(name: str, expected: bool) -> None:
+    assert has_image_suffix(Path(name)) is expected
+
+
+def test_threads_that_decode_leave_the_filters_of_warnings_as_they_were(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", COLOURS)
+    before = [*warnings.filters]
+    inside, leave = threading.Barrier(3, timeout=20), threading.Event()
+
+    def hold(_: int) -> None:
+        with images_module._quietly(Image):
+            inside.wait()
+            leave.wait(20)
+
+    with ThreadPoolExecutor(3) as pool:
+        held = [pool.submit(hold, number) for number in range(2)]
+        inside.wait()
+        assert warnings.filters[0][2].__name__ == "DecompressionBombWarning"
+        decode(path)  # in the middle, and after it the others are still quiet
+        assert warnings.filters[0][2].__name__ == "DecompressionBombWarning"
+        leave.set()
+        for future in held:
+            future.result()
+        list(pool.map(decode, [path] * 50))
+    assert [*warnings.filters] == before

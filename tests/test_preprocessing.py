@@ -106,3 +106,12 @@ def test_it_says_what_it_does():
     text = str(CASES["per channel"])
     assert text.startswith("3x4x5, rgb, other sizes: pad, white is 65535, raw * [0.1, 0.2, 0.3]")
     assert str(CASES["mean image"]).endswith("raw * 1 - an array (3, 4, 6)")
+
+
+def test_files_of_whole_numbers_stay_whole_when_they_are_resized(tmp_path):
+    Image.fromarray(images(1, 10, 12, 3)[0]).save(tmp_path / "a.png")
+    for white in (255, 65535):
+        found = Preprocessing((1, 7, 7), white=white).read(tmp_path / "a.png")
+        np.testing.assert_array_equal(found, np.rint(found))
+    found = Preprocessing((1, 7, 7), white=1).read(tmp_path / "a.png")
+    assert not np.array_equal(found, np.rint(found))

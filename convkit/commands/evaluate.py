@@ -9,6 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
+from convkit.commands._folder import skip_bad_option
 from convkit.commands._model import (
     backend_option,
     class_names,
@@ -26,7 +27,7 @@ from convkit.report.evaluated import Evaluation, evaluation_of, write_evaluation
 from convkit.report.folders import check_free, new_folder
 from convkit.report.page import REPORT_FILE
 from convkit.report.rendering import engine
-from convkit.training.data import DATASETS, Raw, read_data
+from convkit.training.data import DATASETS, FolderOptions, Raw, read_data
 
 PARTS = ("test", "val", "train", "all")
 MOST_CLASSES = 12
@@ -59,6 +60,7 @@ MOST_CONFUSED = 5
     type=click.IntRange(min=0),
     help="Divides data without parts, as in training; otherwise the run's, or 0.",
 )
+@skip_bad_option
 @click.option("--batch-size", type=COUNT, default=100, show_default=True, help="Images at a time.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--report/--no-report", default=True, show_default=True, help="Write a report.")
@@ -77,6 +79,7 @@ def evaluate(
     data_dir: Path | None,
     part: str,
     seed: int | None,
+    skip_bad: bool | None,
     batch_size: int,
     as_json: bool,
     report: bool,
@@ -95,7 +98,7 @@ def evaluate(
     network = open_model(model, backend)
     preprocessing = prepared_by(model, network)
     seed = seed_of(model) if seed is None else seed
-    raw = read_data(data, data_dir, preprocessing)
+    raw = read_data(data, data_dir, preprocessing, FolderOptions(skip_bad=bool(skip_bad)))
     if raw.white != preprocessing.white:
         raise DataError(
             f"data {printable(data)!r}: expected values on the scale of the training data, where "

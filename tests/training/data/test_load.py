@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from data_cases import error_of
 
+from convkit import ParameterError
 from convkit.preprocessing import Preprocessing
-from convkit.training.data import load_data, picture, read_data
+from convkit.training.data import FolderOptions, load_data, picture, read_data
 
 
 def test_names_and_paths_that_are_neither(tmp_path):
@@ -34,3 +35,15 @@ def test_images_are_prepared_as_a_network_s_were(tmp_path):
     assert picture(data, data["X_train"]).min() == 255
     raw = read_data(tmp_path, preprocessing=case)
     assert raw.whole()[0].shape == (10, 1, 4, 4)
+
+
+def test_what_is_said_of_a_folder_goes_with_no_other_source(tmp_path):
+    np.savez(tmp_path / "d.npz", X=np.zeros((9, 1, 2, 2)), y=np.arange(9) % 2)
+    message = (
+        r"^mode \(='rgb'\) goes with a folder of images, not with data '.*d.npz'; leave it out$"
+    )
+    with pytest.raises(ParameterError, match=message):
+        load_data(tmp_path / "d.npz", folder=FolderOptions(mode="rgb"))
+    with pytest.raises(ParameterError, match=r"^skip_bad \(=True\) goes with a folder"):
+        read_data("digits", folder=FolderOptions(skip_bad=True))
+    assert len(load_data(tmp_path / "d.npz", folder=FolderOptions())["y_train"]) == 6

@@ -13,7 +13,7 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from convkit.errors import DataError
+from convkit.errors import DataError, ParameterError
 from convkit.images import Fit
 from convkit.preprocessing import Preprocessing
 from convkit.training.data.rows import choose, chunks, joined, prepared
@@ -231,8 +231,13 @@ def standardise(data: Dataset) -> Dataset:
     """Return the data set with every channel of mean 0 and deviation 1 over the training images.
 
     The arrays are changed in place, so no two of them may be one. A channel that is the same
-    everywhere is not divided.
+    everywhere is not divided. ParameterError where they are not in memory.
     """
+    if not isinstance(data["X_train"], np.ndarray):
+        raise ParameterError(
+            "standardise changes arrays in memory, and these images are not; load them with "
+            "preparation='standardise'"
+        )
     train = data["X_train"]
     train += data["mean"]
     mean, std = np.zeros((2, len(data["mean"]), 1, 1))

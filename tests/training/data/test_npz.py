@@ -250,3 +250,27 @@ def test_numbers_beyond_float32_are_refused(tmp_path, value):
     X[0, 0, 0, 0] = value
     np.savez(tmp_path / "d.npz", X=X, y=GOOD["y"])
     assert "X: expected numbers within 8.51e+37, found " in error_of(load_npz, tmp_path / "d.npz")
+
+
+@pytest.mark.parametrize("shape", [(20,), (20, 1)])
+@pytest.mark.parametrize("kind", [">U5", "<U5", "S"])
+def test_texts_in_any_byte_order_and_shape_in_every_part(tmp_path, kind, shape):
+    texts = np.array(["dog", "cat", "eel"])
+    y = texts[np.arange(20) % 2].astype(kind).reshape(shape)
+    y_test = texts[np.arange(20) % 3].astype(kind).reshape(shape)
+    np.savez(tmp_path / "d.npz", X_train=GOOD["X"], y_train=y, X_test=GOOD["X"], y_test=y_test)
+    data = load_npz(tmp_path / "d.npz")
+    assert data["class_names"] == ["cat", "dog", "eel"]  # of all parts together
+    assert data["y_test"].tolist() == [[1, 0, 2][i % 3] for i in range(20)]
+
+
+def test_texts_beside_numbers_are_refused(tmp_path):
+    np.savez(
+        tmp_path / "d.npz",
+        X_train=GOOD["X"],
+        y_train=np.array(["a", "b"])[GOOD["y"]],
+        X_test=GOOD["X"],
+        y_test=GOOD["y"],
+    )
+    message = error_of(load_npz, tmp_path / "d.npz")
+    assert "expected 20 integer labels, found <U1" in message

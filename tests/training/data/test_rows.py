@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from data_cases import PARTS, images
@@ -9,7 +11,7 @@ from data_sources import OnlyIndices
 
 from convkit import ParameterError
 from convkit.preprocessing import Preprocessing
-from convkit.training.data import Raw, assembled, picture
+from convkit.training.data import Raw, assembled, picture, standardise
 from convkit.training.data import rows as rows_module
 from convkit.training.data.rows import Prepared, Subset, choose, chunks, joined, prepared
 
@@ -104,6 +106,28 @@ def test_parts_of_different_sources_are_not_joined():
     with pytest.raises(ParameterError, match="subsets of one source"):
         joined([one, X])
     np.testing.assert_array_equal(joined([X[:2], X[2:]]), X)
+
+
+def test_a_data_set_that_is_not_in_memory_goes_to_other_processes():
+    data = assembled(raw_of(Subset(Computed(), np.arange(30))).divided(0))
+    again = pickle.loads(pickle.dumps(data))
+    np.testing.assert_array_equal(again["X_test"][:], data["X_test"][:], strict=True)
+
+
+class Computed:
+    shape, dtype = X.shape, X.dtype
+
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, indices):
+        return X[indices]
+
+
+def test_images_that_are_not_in_memory_are_not_changed_in_place():
+    data = assembled(raw_of(OnlyIndices(X)).divided(0))
+    with pytest.raises(ParameterError, match="load them with preparation='standardise'"):
+        standardise(data)
 
 
 def test_chunks_are_all_rows_in_order(monkeypatch):

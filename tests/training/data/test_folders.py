@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,7 +13,15 @@ from data_cases import PARTS, error_of, images
 
 from convkit import DataError, ParameterError
 from convkit.models import ThreeLayerConvNet
-from convkit.training.data import DataWarning, FolderOptions, folders, load_data, picture
+from convkit.training.data import (
+    DataWarning,
+    FolderOptions,
+    folders,
+    load_data,
+    picture,
+    reading,
+    rows,
+)
 from convkit.training.data.folders import load_image_folder, read_image_folder
 from convkit.training.data.rows import Prepared
 from convkit.training.solver import Solver
@@ -312,3 +321,36 @@ def test_images_that_are_too_many_for_memory_are_kept_in_the_user_s_cache(tmp_pa
     raw, _ = warned(read_image_folder, tmp_path / "pets")
     assert not isinstance(raw.parts[""][0], np.ndarray)
     assert len(list((tmp_path / "cache" / "images").iterdir())) == 1
+
+
+class Idle:
+    """A model that computes nothing."""
+
+    def __init__(self):
+        self.params = {"p": np.zeros(1)}
+
+    def loss(self, X, y=None):
+        return np.zeros((len(X), 2)) if y is None else (1.0, {"p": np.zeros(1)})
+
+
+@pytest.mark.parametrize("preparation", ["mean", "standardise"])
+def test_less_memory_than_all_images_take_is_needed(tmp_path, preparation, monkeypatch):
+    write_classes(tmp_path / "pets", n=100, shape=(64, 64, 3))
+    monkeypatch.setattr(rows, "CHUNK", 2**16)
+    monkeypatch.setattr(reading, "AHEAD", 8)
+    raw = 200 * 64 * 64 * 3
+    load_image_folder(tmp_path / "pets", options=FolderOptions(64, cache=False))  # what it imports
+    tracemalloc.start()
+    try:
+        with pytest.warns(DataWarning, match="are kept in"):
+            data = load_image_folder(
+                tmp_path / "pets", 0, preparation, FolderOptions(cache=tmp_path / "cache")
+            )
+        solver = Solver(Idle(), data, batch_size=5, num_epochs=1, num_train_samples=5, rng=0)
+        solver.verbose, solver.num_val_samples = False, 5
+        solver.train()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(solver.loss_history) == 28
+    assert peak < raw / 2

@@ -44,11 +44,14 @@ def test_a_data_set_of_a_source_is_that_of_an_array_to_the_bit(preparation, monk
     )
 
 
-def test_the_moments_of_chunks_are_those_of_all_images():
-    data = assembled(raw_of(X).divided(0), "standardise")
-    train = data["X_train"].astype(np.float64)
-    np.testing.assert_allclose(train.mean(axis=(0, 2, 3)), 0, atol=1e-6)
-    np.testing.assert_allclose(train.std(axis=(0, 2, 3)), 1, atol=1e-6)
+@pytest.mark.parametrize("count", [1, 7, 30])
+def test_the_moments_of_chunks_are_those_of_all_images(count, monkeypatch):
+    monkeypatch.setattr(rows_module, "CHUNK", count * 60)
+    brighter = X // 4 + np.arange(30, dtype=np.uint8)[:, None, None, None] * 5
+    parts = dict.fromkeys(PARTS, (brighter, Y))
+    train = assembled(Raw(parts, ["a", "b", "c"], 255.0, 1 / 255), "standardise")["X_train"]
+    np.testing.assert_allclose(train.mean(axis=(0, 2, 3), dtype=np.float64), 0, atol=1e-6)
+    np.testing.assert_allclose(train.std(axis=(0, 2, 3), dtype=np.float64), 1, atol=1e-6)
 
 
 def test_the_whole_of_a_divided_source_is_a_subset_of_it():

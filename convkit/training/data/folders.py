@@ -23,7 +23,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from convkit.errors import DataError, ParameterError
+from convkit.errors import ConvkitError, DataError, ParameterError
 from convkit.images import Fit
 from convkit.names import printable
 from convkit.optional import require
@@ -33,7 +33,7 @@ from convkit.training.data.listing import Listing, list_folder
 from convkit.training.data.npz import raw_parts
 from convkit.training.data.reading import Bad, Wanted, dtype_of, measured, read_files
 from convkit.training.data.rows import Subset
-from convkit.training.data.stored import open_stored, write_stored
+from convkit.training.data.stored import SUFFIX, open_stored, write_stored
 
 __all__ = ["DataWarning", "FolderOptions", "load_image_folder", "read_image_folder"]
 
@@ -142,7 +142,7 @@ class _Source:
 
         That is "bad", the other files by their places, with the reason, and "fit".
         """
-        place = None if self.options.cache is False else self._place()
+        place = self._place()
         stored = open_stored(place) if place else None
         if stored is not None and (self.options.skip_bad or not stored.about["bad"]):
             _warn_of(self.root, stored.about["remark"])
@@ -157,7 +157,9 @@ class _Source:
         _warn_of(self.root, remark)
         row = np.empty(chosen.shape, dtype_of(chosen))
         about = {"fit": chosen.fit, "remark": remark, "bad": bad}
-        if place and (self.options.cache or row.nbytes * len(self.files) > IN_MEMORY):
+        large = row.nbytes * len(self.files) > IN_MEMORY
+        if self.options.cache is not False and (self.options.cache or large):
+            place = place or _os_cache()  # which says what it lacks
             size = f"{row.nbytes * len(self.files) / 1e6:,.0f} MB"
             _warn_of(self.root, f"{size} of images are kept in {printable(str(place))}")
             about |= {"shape": row.shape, "dtype": row.dtype.str}
@@ -172,10 +174,15 @@ class _Source:
                 count += 1
         return images[:count], {**about, "bad": {str(i): why for i, why in bad.items()}}
 
-    def _place(self) -> Path:
-        """Return the file of the cache that is for these files, as they are now."""
+    def _place(self) -> Path | None:
+        """Return the file of the cache that is for these files as they are now; None: no cache."""
         given = self.options.cache
-        folder = Path(given) if given else Path(_os_cache()) / "images"
+        if given is False:
+            return None
+        try:
+            folder = Path(given) if given else _os_cache()
+        except ConvkitError:  # few images need none
+            return None
         config = self.preprocessing and self.preprocessing.config()
         shown = config and {name: config[name] for name in ("shape", "fit", "white")}
         settings = [FORMAT, require("PIL", "reading images").__version__]
@@ -191,11 +198,12 @@ class _Source:
             digest.update(os.fsencode(file.relative_to(self.root)))
             digest.update(f"\0{size} {changed}\n".encode("ascii"))
         name = re.sub(r"[^\w-]+", "_", printable(self.root.resolve().name), flags=re.ASCII)[:32]
-        return folder / f"{name}-{digest.hexdigest()[:24]}.images"
+        return folder / f"{name}-{digest.hexdigest()[:24]}{SUFFIX}"
 
 
-def _os_cache() -> str:
-    return str(require("pooch", "keeping images").os_cache("convkit"))
+def _os_cache() -> Path:
+    purpose = "keeping images in the user's cache, where no other is named (--cache-dir),"
+    return Path(require("pooch", purpose).os_cache("convkit")) / "images"
 
 
 def _in_parts(images: Any, kept: Sequence[tuple[str, int, Path]]) -> Parts:

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -23,8 +24,10 @@ from convkit.errors import DataError
 from convkit.files import atomic_write
 from convkit.training.arrays import positions
 
-__all__ = ["StoredImages", "open_stored", "write_stored"]
+__all__ = ["SUFFIX", "StoredImages", "open_stored", "write_stored"]
 
+SUFFIX = ".images"
+DAY = 24 * 3600.0  # seconds
 MARK = b"convkit1"
 TAIL = 8 + len(MARK)  # bytes: the length of the JSON, and the mark
 _SEEKING = threading.Lock()
@@ -107,6 +110,16 @@ def open_again(path: Path, about: dict[str, Any]) -> StoredImages:
     return images
 
 
+def _tidy(folder: Path) -> None:
+    """Remove what processes that were killed have left half written: it is large."""
+    for rest in folder.glob(f".*{SUFFIX}.*.tmp"):
+        try:
+            if time.time() - rest.stat().st_mtime > DAY:
+                rest.unlink()
+        except OSError:  # another process was faster
+            continue
+
+
 def write_stored(
     path: Path, rows: Iterable[npt.NDArray[Any]], about: dict[str, Any]
 ) -> StoredImages:
@@ -118,6 +131,7 @@ def write_stored(
     count = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _tidy(path.parent)
         with atomic_write(path) as file:
             for row in rows:
                 file.write(np.ascontiguousarray(row, about["dtype"]))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from data_cases import PARTS, error_of, images
 
-from convkit import DataError, ParameterError
+from convkit import ConvkitError, DataError, ParameterError
 from convkit.models import ThreeLayerConvNet
 from convkit.training.data import (
     DataWarning,
@@ -310,7 +310,7 @@ def test_a_run_that_ends_while_it_writes_leaves_no_file(cached, monkeypatch):
 
 def test_images_that_are_too_many_for_memory_are_kept_in_the_user_s_cache(tmp_path, monkeypatch):
     write_classes(tmp_path / "pets")
-    monkeypatch.setattr(folders, "_os_cache", lambda: str(tmp_path / "cache"))
+    monkeypatch.setattr(folders, "_os_cache", lambda: tmp_path / "cache")
     raw = read_image_folder(tmp_path / "pets")
     assert isinstance(raw.parts[""][0], np.ndarray)
     monkeypatch.setattr(folders, "IN_MEMORY", 10 * 72 - 1)
@@ -320,7 +320,17 @@ def test_images_that_are_too_many_for_memory_are_kept_in_the_user_s_cache(tmp_pa
     )
     raw, _ = warned(read_image_folder, tmp_path / "pets")
     assert not isinstance(raw.parts[""][0], np.ndarray)
-    assert len(list((tmp_path / "cache" / "images").iterdir())) == 1
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_without_a_user_s_cache_few_images_are_read_and_many_say_what_lacks(tmp_path, monkeypatch):
+    write_classes(tmp_path / "pets")
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    assert isinstance(read_image_folder(tmp_path / "pets").parts[""][0], np.ndarray)
+    monkeypatch.setattr(folders, "IN_MEMORY", 0)
+    with pytest.raises(ConvkitError, match=r"no other is named \(--cache-dir\), needs the module"):
+        read_image_folder(tmp_path / "pets")
+    warned(read_image_folder, tmp_path / "pets", None, FolderOptions(cache=tmp_path / "cache"))
 
 
 class Idle:

@@ -81,3 +81,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     message = error_of(write_stored, place, iter(X), ABOUT)
     assert message.startswith(f"{tmp_path / 'file'}: expected a folder to keep images in, found ")
     assert message.endswith("name another one as cache (--cache-dir)")
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(tmp_path):
+    names = [".a.images.x1.tmp", ".b.images.x2.tmp", "mine.tmp", "old.images"]
+    for name in names:
+        (tmp_path / name).touch()
+    for name in (names[0], *names[2:]):
+        os.utime(tmp_path / name, (0, 0))
+    write_stored(tmp_path / "c.images", iter(X), ABOUT)
+    assert sorted(os.listdir(tmp_path)) == sorted([*names[1:], "c.images"])

@@ -32,11 +32,13 @@ models.modules.{flatten,dropout,residual} models.modules
 models.{placing,steps,fusion,folding,summary,archive,prediction,sequential}
 models.{three_layer,deep,fully_connected,resnet,mobilenet,autoencoder,loading}
 models.{onnx_layers,exporting} models
-training.{protocol,arrays,checks,history,optim,checkpoint,snapshot,evaluation,solver,sweeps}
+training.{protocol,arrays,checks,history,optim,checkpoint,snapshot,evaluation}
+training.{schedules,augment,sampling,targets,callbacks,optimiser,run,solver,sweeps}
 training.data.{rows,dataset,npz,listing,reading,stored,folders,digits}
 training.data.{download,pickles,cifar10_files,cifar10,load} training.data
 training.presets training.{fitting,estimator} training
-report report.{theme,rendering,grid,plots,folders,record,evaluation,sweeps,page,evaluated}
+report report.{theme,rendering,grid,curves,plots,folders,record,evaluation,page,evaluated}
+report.{comparison,sweeps}
 conformance.{cases,reference,fast_reference,arrays,covering,space,entry}
 conformance.operations.{conv_problems,conv_space,conv,pool_problems,pool_space,pools,max_pool}
 conformance.operations.{avg_pool,conv_relu,fused_space,conv_relu_pool,conv_transpose}
@@ -55,7 +57,8 @@ bench.network_tables
 bench.{plots,page,runner,others}
 report.{heat_map,conformance_page}
 diagnosis diagnosis.{probe,findings} templates templates.package
-commands exit_status commands.{_tables,_folder,_options,_build,_progress,_model}
+commands exit_status commands.{_tables,_types,_folder,_options,_networks,_build,_progress,_model}
+commands.{_signals,_keep,_resume}
 commands.{backends,bench,compare,conformance,doctor,explain,new_backend,report,sweep,train}
 commands.{predict,evaluate,export,summary}
 cli

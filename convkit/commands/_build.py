@@ -112,9 +112,10 @@ def load(options: TrainOptions) -> Dataset:
         data = assembled(raw, "standardise")
     else:
         data = assembled(raw, "mean")  # of all training images, as in the course
-        first = np.arange(len(data["y_train"]))[: options.num_train]
-        data["X_train"] = choose(data["X_train"], first)
-        data["y_train"] = data["y_train"][first]
+        if options.num_train is not None:
+            first = np.arange(len(data["y_train"]))[: options.num_train]
+            data["X_train"] = choose(data["X_train"], first)
+            data["y_train"] = data["y_train"][first]
     found = np.unique(data["y_train"])
     if len(found) < 2:
         name = printable(data["class_names"][int(found[0])])
@@ -132,8 +133,8 @@ def _validating(raw: Raw, count: int) -> tuple[Any, Any]:
         raise click.UsageError(
             f"--valid (={count}) must be at most {len(y_val)}, the validation images of the data"
         )
-    kept, given = np.arange(count), np.arange(count, len(y_val))
-    train = joined([x, choose(x_val, given)]), np.concatenate([y, y_val[given]])
+    kept, rest = np.split(np.arange(len(y_val)), [count])
+    train = joined([x, choose(x_val, rest)]), np.concatenate([y, y_val[rest]])
     return train, (choose(x_val, kept), y_val[kept])
 
 

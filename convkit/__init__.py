@@ -71,6 +71,7 @@ _LAZY = {
     "trace": "convkit.calls.tracing",
     "unregister_observer": "convkit.calls.tracing",
 }
+_PACKAGES = ("layers", "models", "training")
 
 __all__ = [
     "BackendCallError",
@@ -139,10 +140,12 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import on first use what few programs need, so that ``import convkit`` stays cheap."""
-    if name not in _LAZY:
-        raise AttributeError(f"module 'convkit' has no attribute {name!r}")
     import importlib
 
+    if name in _PACKAGES:
+        return importlib.import_module(f"convkit.{name}")
+    if name not in _LAZY:
+        raise AttributeError(f"module 'convkit' has no attribute {name!r}")
     return getattr(importlib.import_module(_LAZY[name]), name)
 
 

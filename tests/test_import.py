@@ -46,3 +46,21 @@ def test_public_names_are_all_there():
     assert set(convkit.__all__) <= set(dir(convkit))
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = convkit.nonsense
+
+
+def test_packages_and_the_names_of_training_are_there_without_an_import_of_their_own():
+    code = (
+        "import sys, convkit; assert not any(m.startswith('convkit.models') for m in sys.modules); "
+        "convkit.layers.softmax_loss; convkit.models.ResNet; convkit.training.load_digits; "
+        "from convkit.training import Solver, get_CIFAR10_data, load_data; "
+        "assert 'sklearn' not in sys.modules and 'matplotlib' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    import convkit.training
+
+    for name in convkit.training.__all__:
+        if not name.startswith("ConvNet"):  # for which scikit-learn is needed
+            assert getattr(convkit.training, name) is not None
+    assert set(convkit.training.__all__) <= set(dir(convkit.training))
+    with pytest.raises(AttributeError, match=r"'convkit\.training' has no attribute 'nonsense'"):
+        _ = convkit.training.nonsense

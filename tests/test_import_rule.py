@@ -32,7 +32,8 @@ models.modules.{flatten,dropout,residual} models.modules
 models.{placing,steps,fusion,folding,summary,archive,prediction,sequential}
 models.{three_layer,deep,fully_connected,resnet,mobilenet,autoencoder,loading}
 models.{onnx_layers,exporting} models
-training.{protocol,arrays,checks,history,optim,checkpoint,snapshot,evaluation,solver,sweeps}
+training.{protocol,arrays,checks,history,optim,checkpoint,snapshot,evaluation}
+training.{schedules,augment,sampling,targets,callbacks,optimiser,run,solver,sweeps}
 training.data.{rows,dataset,npz,listing,reading,stored,folders,digits}
 training.data.{download,pickles,cifar10_files,cifar10,load} training.data
 training.presets training.{fitting,estimator} training

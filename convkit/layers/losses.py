@@ -17,7 +17,13 @@ def softmax_loss(x: Array, y: Labels) -> tuple[float, Array]:
 
     y (N,) holds labels in [0, C). loss = mean(log(sum(exp(x))) - x[y]); the largest score of a
     row is subtracted first, so no finite score overflows.
+
+    y may also hold a target (N, C) for every score, floating-point numbers of at least 0, as for
+    smoothed labels: loss = mean over n of the sum over c of y[n, c] * (log(sum(exp(x[n]))) -
+    x[n, c]). Rows that do not sum to 1 weigh their images.
     """
+    if np.ndim(y) == 2:
+        return _soft_cross_entropy(x, y)
     rows = _check_labels(x, y)
     shifted = x - x.max(axis=1, keepdims=True)
     p = np.exp(shifted)
@@ -58,6 +64,30 @@ def mse_loss(x: Array, y: npt.ArrayLike) -> tuple[float, Array]:
     loss = float(np.square(difference).mean(dtype=np.float64))
     difference *= x.dtype.type(2 / x.size)
     return loss, difference
+
+
+def _soft_cross_entropy(x: Array, y: npt.ArrayLike) -> tuple[float, Array]:
+    """Return ``softmax_loss`` of targets y (N, C)."""
+    target = np.asarray(y)
+    if x.shape != target.shape or not len(x) or not np.issubdtype(target.dtype, np.floating):
+        raise ShapeError(
+            f"y (shape {target.shape}, {target.dtype}) must be a floating-point target for each of "
+            f"the scores x (shape {x.shape}), of at least one row"
+        )
+    if not (target >= 0).all():
+        raise ParameterError(f"y (least element {target.min()}) must hold targets of at least 0")
+    q = target.astype(x.dtype)
+    log_p = x - x.max(axis=1, keepdims=True)
+    p = np.exp(log_p)
+    total = p.sum(axis=1, keepdims=True)
+    log_p -= np.log(total)
+    # A target of 0 counts nothing, whatever the score: 0 times minus infinity would be NaN.
+    loss = -float((q * np.where(q > 0, log_p, 0)).sum() / len(x))
+    p /= total
+    p *= q.sum(axis=1, keepdims=True)
+    p -= q
+    p /= len(x)
+    return loss, p
 
 
 def _check_labels(x: Array, y: Labels) -> npt.NDArray[np.intp]:

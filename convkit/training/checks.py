@@ -24,7 +24,7 @@ __all__ = [
 
 
 def images_and_labels(
-    data: Mapping[str, Any], part: str
+    data: Mapping[str, Any], part: str, *, least: int = 1
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return the images and labels of "train" or "val", checked to be as many of each.
 
@@ -35,7 +35,7 @@ def images_and_labels(
         if name not in data:
             raise ParameterError(f"data lacks {name!r}; it holds {', '.join(map(str, data))}")
     X, y = source(data[names[0]]), in_memory(data[names[1]])
-    if not len(X):
+    if len(X) < least:
         raise ShapeError(
             f"data: X_{part} (shape {X.shape}) and y_{part} (shape {y.shape}) must be N images and "
             "N labels, N at least 1"

@@ -46,7 +46,7 @@ class History:
     @property
     def accuracy_iterations(self) -> list[int]:
         """The iterations after which the accuracies were measured."""
-        return [row.iteration for row in self.rows if row.val_acc is not None]
+        return [row.iteration for row in self.rows if row.train_acc is not None]
 
     @property
     def train_accs(self) -> list[float]:
@@ -55,8 +55,30 @@ class History:
 
     @property
     def val_accs(self) -> list[float]:
-        """The validation accuracies, one for each of ``accuracy_iterations``."""
+        """The validation accuracies, one for each of ``accuracy_iterations``.
+
+        None is there where a run has no validation images.
+        """
         return [row.val_acc for row in self.rows if row.val_acc is not None]
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """The run by epoch under Keras's names; val_accuracy is empty without validation images.
+
+        ``loss`` is the mean over the epoch's iterations. The accuracies are those that were
+        measured last in it. An epoch that was cut short counts as one.
+        """
+        epochs: dict[int, list[Row]] = {}
+        for place, row in enumerate(self.rows):
+            # The last row of an epoch already counts it as complete.
+            ended = place > 0 and row.epoch > self.rows[place - 1].epoch
+            epochs.setdefault(row.epoch - (ended or (not place and row.epoch > 0)), []).append(row)
+        found: dict[str, list[float]] = {"loss": [], "accuracy": [], "val_accuracy": []}
+        for rows in epochs.values():
+            found["loss"].append(sum(row.loss for row in rows) / len(rows))
+            for key, own in (("accuracy", "train_acc"), ("val_accuracy", "val_acc")):
+                found[key] += [v for row in rows if (v := getattr(row, own)) is not None][-1:]
+        return found
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the rows under a line of column names; a value not measured is an empty cell."""

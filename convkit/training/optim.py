@@ -4,10 +4,15 @@ Each is a pure function ``(w, dw, config) -> (next_w, next_config)``: neither it
 dictionary are changed, so earlier parameters can be kept by reference. (The course's versions
 write their state into the dictionary they are given; here it is in the one returned.) A key missing
 from ``config`` has its default, and state starts at zero.
+
+``weight_decay`` is coupled, as in PyTorch's rules of these names: ``weight_decay * w`` is added to
+the gradient. In adamw alone it is decoupled, as in PyTorch's AdamW: w is multiplied by
+``1 - learning_rate * weight_decay`` besides.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -20,7 +25,10 @@ __all__ = [
     "DEFAULTS",
     "UPDATE_RULES",
     "adam",
+    "adamw",
     "check_rule",
+    "clip_gradients",
+    "nesterov",
     "rmsprop",
     "sgd",
     "sgd_momentum",
@@ -34,14 +42,25 @@ Rule: TypeAlias = Callable[[Array, Array, Mapping[str, Any] | None], tuple[Array
 DEFAULTS: dict[str, dict[str, float]] = {
     "sgd": {"learning_rate": 1e-2},
     "sgd_momentum": {"learning_rate": 1e-2, "momentum": 0.9},
+    "nesterov": {"learning_rate": 1e-2, "momentum": 0.9},
     "rmsprop": {"learning_rate": 1e-2, "decay_rate": 0.99, "epsilon": 1e-8},
     "adam": {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+    "adamw": {
+        "learning_rate": 1e-3,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "epsilon": 1e-8,
+        "weight_decay": 1e-2,
+    },
 }
+for _numbers in DEFAULTS.values():
+    _numbers.setdefault("weight_decay", 0.0)
 
 
 def sgd(w: Array, dw: Array, config: Mapping[str, Any] | None = None) -> tuple[Array, Config]:
     """Step against the gradient: w - learning_rate * dw."""
     c = _complete("sgd", config)
+    dw = _decayed(w, dw, c)
     return w - c["learning_rate"] * dw, c
 
 
@@ -53,9 +72,27 @@ def sgd_momentum(
     State: ``velocity``, of w's shape.
     """
     c = _complete("sgd_momentum", config)
+    dw = _decayed(w, dw, c)
     v = c["momentum"] * c.get("velocity", np.zeros_like(w))
     v -= c["learning_rate"] * dw
     return w + v, c | {"velocity": v}
+
+
+def nesterov(w: Array, dw: Array, config: Mapping[str, Any] | None = None) -> tuple[Array, Config]:
+    """Look ahead along the velocity (Nesterov, 1983; Sutskever et al., 2013), as PyTorch's SGD.
+
+    v = momentum * v + dw; w - learning_rate * (dw + momentum * v). The velocity is free of the
+    learning rate, so one that changes does not change what was gathered.
+    State: ``velocity``, of w's shape.
+    """
+    c = _complete("nesterov", config)
+    dw = _decayed(w, dw, c)
+    v = c["momentum"] * c.get("velocity", np.zeros_like(w))
+    v += dw
+    step = c["momentum"] * v
+    step += dw
+    step *= c["learning_rate"]
+    return np.subtract(w, step, out=step), c | {"velocity": v}
 
 
 def rmsprop(w: Array, dw: Array, config: Mapping[str, Any] | None = None) -> tuple[Array, Config]:
@@ -65,6 +102,7 @@ def rmsprop(w: Array, dw: Array, config: Mapping[str, Any] | None = None) -> tup
     State: ``cache`` (s), of w's shape.
     """
     c = _complete("rmsprop", config)
+    dw = _decayed(w, dw, c)
     s = _moving_average(c.get("cache"), c["decay_rate"], dw * dw)
     step = np.sqrt(s)
     step += c["epsilon"]
@@ -81,6 +119,23 @@ def adam(w: Array, dw: Array, config: Mapping[str, Any] | None = None) -> tuple[
     State: ``m`` and ``v``, of w's shape, and ``t``.
     """
     c = _complete("adam", config)
+    step, c = _adam_step(_decayed(w, dw, c), c)
+    return np.subtract(w, step, out=step), c
+
+
+def adamw(w: Array, dw: Array, config: Mapping[str, Any] | None = None) -> tuple[Array, Config]:
+    """Adam with the weight decay apart from the gradient (Loshchilov & Hutter, 2019, algorithm 2).
+
+    w * (1 - learning_rate * weight_decay) less adam's step; the state is adam's.
+    """
+    c = _complete("adamw", config)
+    step, c = _adam_step(dw, c)
+    kept = w * (1 - c["learning_rate"] * c["weight_decay"])
+    return np.subtract(kept, step, out=step), c
+
+
+def _adam_step(dw: Array, c: Config) -> tuple[Array, Config]:
+    """Return what adam subtracts, and its next dictionary."""
     t = c.get("t", 0) + 1
     m = _moving_average(c.get("m"), c["beta1"], dw)
     v = _moving_average(c.get("v"), c["beta2"], dw * dw)
@@ -89,14 +144,16 @@ def adam(w: Array, dw: Array, config: Mapping[str, Any] | None = None) -> tuple[
     step += c["epsilon"]
     np.divide(m, step, out=step)
     step *= c["learning_rate"] / (1 - c["beta1"] ** t)
-    return np.subtract(w, step, out=step), c | {"m": m, "v": v, "t": t}
+    return step, c | {"m": m, "v": v, "t": t}
 
 
 UPDATE_RULES: dict[str, Rule] = {
     "sgd": sgd,
     "sgd_momentum": sgd_momentum,
+    "nesterov": nesterov,
     "rmsprop": rmsprop,
     "adam": adam,
+    "adamw": adamw,
 }
 
 
@@ -113,6 +170,18 @@ def step(
         {name: w for name, (w, _) in steps.items()},
         {name: config for name, (_, config) in steps.items()},
     )
+
+
+def clip_gradients(grads: Mapping[str, Array], clip_norm: float) -> dict[str, Array]:
+    """Return gradients whose norm, over all of them together, is at most ``clip_norm``.
+
+    Larger ones are multiplied by clip_norm / norm (Pascanu et al., 2013); a norm that is not finite
+    is left to the loss, which tells that the run diverges.
+    """
+    norm = math.sqrt(sum(float(np.square(dw, dtype=np.float64).sum()) for dw in grads.values()))
+    if not clip_norm < norm < math.inf:
+        return dict(grads)
+    return {name: dw * dw.dtype.type(clip_norm / norm) for name, dw in grads.items()}
 
 
 def check_rule(name: str, config: Mapping[str, Any]) -> None:
@@ -140,6 +209,11 @@ def _complete(rule: str, config: Mapping[str, Any] | None) -> Config:
     given = config or {}
     numbers = {key: float(given.get(key, value)) for key, value in DEFAULTS[rule].items()}
     return {**given, **numbers}
+
+
+def _decayed(w: Array, dw: Array, c: Config) -> Array:
+    """Return dw + weight_decay * w: the gradient with that of weight_decay / 2 * |w|^2."""
+    return dw + c["weight_decay"] * w if c["weight_decay"] else dw
 
 
 def _moving_average(old: Array | None, keep: float, new: Array) -> Array:

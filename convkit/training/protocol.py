@@ -46,7 +46,10 @@ def adopt_usage(model: Model, data: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a run after an iteration; the accuracies are the last ones measured."""
+    """The progress of a run after an iteration; the accuracies are the last ones measured.
+
+    Before the first iteration the loss is NaN. ``learning_rate`` is that of the last step.
+    """
 
     iteration: int
     num_iterations: int
@@ -56,3 +59,4 @@ class Progress:
     images_per_second: float
     train_acc: float | None
     val_acc: float | None
+    learning_rate: float | None = None

@@ -23,12 +23,22 @@ __all__ = ["check_same_run", "read", "write"]
 KEY = "convkit.solver"
 OPTIM = "optim."
 """What begins the group of an update rule's arrays; the parameter's name follows."""
-GROUPS = ("params", "buffers", "best_params", "best_buffers")
+GROUPS = ("params", "buffers", "best_params", "best_buffers", "sampling")
 """The entries of the state that are dictionaries of arrays."""
+
+UNSAID: dict[str, Any] = {
+    "clip_norm": None,
+    "schedule": None,
+    "sampling": "replacement",
+    "augment": None,
+    "label_smoothing": 0.0,
+    "class_weights": None,
+}
+"""The settings of states that were written before there was a choice."""
 
 
 def write(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write what ``Solver.state_dict`` returned."""
+    """Write what ``Solver.state_dict`` returned, whole or not at all."""
     groups: dict[str, dict[str, Any]] = {group: state[group] for group in GROUPS}
     optim: dict[str, dict[str, Any]] = {}
     for name, config in state["optim"].items():
@@ -63,11 +73,10 @@ def check_same_run(
     rng: np.random.Generator,
 ) -> None:
     """Raise DataError where a state is that of a run with other settings, model or generator."""
-    for name, saved in state["settings"].items():
-        if settings[name] != saved:
-            raise DataError(
-                f"expected {name}={settings[name]!r}, as this solver has, found {saved!r}"
-            )
+    for name, own in settings.items():
+        saved = state["settings"].get(name, UNSAID.get(name, own))
+        if saved != own:
+            raise DataError(f"expected {name}={own!r}, as this solver has, found {saved!r}")
     check_state(model, rng, state)
 
 

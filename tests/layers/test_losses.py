@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from convkit import ParameterError, ShapeError, layers
-from convkit.gradcheck import gradcheck
+from convkit.gradcheck import eval_numerical_gradient, gradcheck
 
 
 def test_softmax_loss_by_hand():
@@ -78,6 +78,43 @@ def test_mse_loss_checks_shapes():
         layers.mse_loss(np.ones((2, 3)), np.ones(2))
     with pytest.raises(ShapeError, match=r"with at least one element$"):
         layers.mse_loss(np.ones((0, 3)), np.ones((0, 3)))
+
+
+def test_softmax_loss_of_targets(rng):
+    x = rng.standard_normal((5, 4))
+    labels = rng.integers(4, size=5)
+    loss, dx = layers.softmax_loss(x, labels)
+    soft, dsoft = layers.softmax_loss(x, np.eye(4)[labels])
+    assert soft == pytest.approx(loss, rel=1e-12)
+    np.testing.assert_allclose(dsoft, dx, rtol=1e-12, atol=1e-16)
+    q = rng.random((5, 4)) * 3
+    _, dx = layers.softmax_loss(x, q)
+    numeric = eval_numerical_gradient(lambda x: layers.softmax_loss(x, q)[0], x)
+    np.testing.assert_allclose(dx, numeric, rtol=1e-6, atol=1e-9)
+    far = np.array([[0.0, -np.inf]])
+    assert layers.softmax_loss(far, np.array([[1.0, 0.0]]))[0] == 0
+    assert layers.softmax_loss(x.astype(np.float32), q)[1].dtype == np.float32
+
+
+def test_targets_of_another_shape_or_sign_are_refused():
+    with pytest.raises(ShapeError, match=r"^y \(shape \(2, 2\), float64\) must be a floating-poi"):
+        layers.softmax_loss(np.ones((2, 3)), np.ones((2, 2)))
+    with pytest.raises(ShapeError, match="must be a floating-point target"):
+        layers.softmax_loss(np.ones((2, 3)), np.ones((2, 3), int))
+    with pytest.raises(ParameterError, match="must hold targets of at least 0"):
+        layers.softmax_loss(np.ones((1, 2)), np.array([[1.5, -0.5]]))
+
+
+def test_pytorch_s_loss_of_targets_agrees(rng):
+    torch = pytest.importorskip("torch")
+    x, q = rng.standard_normal((2, 6, 4))
+    q = np.abs(q)
+    scores = torch.tensor(x, requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(scores, torch.tensor(q))
+    expected.backward()
+    loss, dx = layers.softmax_loss(x, q)
+    assert loss == pytest.approx(expected.item(), rel=1e-12)
+    np.testing.assert_allclose(dx, scores.grad, rtol=1e-10, atol=1e-14)
 
 
 def test_pytorch_s_losses_agree(rng):

@@ -74,3 +74,24 @@ def test_another_file_is_refused(tmp_path, content, message):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"none\.csv: cannot be read as a history"):
         History.from_csv(tmp_path / "none.csv")
+
+
+def test_the_history_under_keras_s_names():
+    rows = [
+        Row(1, 0, 4.0, 0.1, 0.2),
+        Row(2, 1, 2.0, 0.3, 0.4),
+        Row(3, 1, 1.0),
+        Row(4, 2, 2.0, 0.5, 0.6),
+        Row(5, 2, 7.0),
+    ]
+    assert History(rows).history == {
+        "loss": [3.0, 1.5, 7.0],
+        "accuracy": [0.3, 0.5],
+        "val_accuracy": [0.4, 0.6],
+    }
+    one_step_an_epoch = [Row(1, 1, 3.0, 0.1), Row(2, 2, 1.0, 0.2)]
+    assert History(one_step_an_epoch).history == {
+        "loss": [3.0, 1.0],
+        "accuracy": [0.1, 0.2],
+        "val_accuracy": [],
+    }

@@ -7,7 +7,7 @@ import pytest
 
 from convkit import ParameterError
 from convkit.gradcheck import rel_error
-from convkit.training.optim import DEFAULTS, UPDATE_RULES, check_rule, sgd, step
+from convkit.training.optim import DEFAULTS, UPDATE_RULES, check_rule, clip_gradients, sgd, step
 
 
 def grid(first, last):
@@ -19,7 +19,10 @@ W, DW = grid(-0.4, 0.6), grid(-0.6, 0.4)
 
 def reference(rule, w, dw, state, t):
     """The formulas once more, element by element in Python floats."""
-    lr = 1e-2 if rule != "adam" else 1e-3
+    lr = 1e-2 if rule not in ("adam", "adamw") else 1e-3
+    if rule == "nesterov":
+        v = 0.9 * state.get("velocity", 0) + dw
+        return w - lr * (dw + 0.9 * v), {"velocity": v}
     if rule == "sgd":
         return w - lr * dw, {}
     if rule == "sgd_momentum":
@@ -31,7 +34,7 @@ def reference(rule, w, dw, state, t):
     m = 0.9 * state.get("m", 0) + 0.1 * dw
     v = 0.999 * state.get("v", 0) + 0.001 * dw**2
     step = lr * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)) ** 0.5 + 1e-8)
-    return w - step, {"m": m, "v": v}
+    return (w if rule == "adam" else w * (1 - lr * 0.01)) - step, {"m": m, "v": v}
 
 
 @pytest.mark.parametrize("rule", UPDATE_RULES)
@@ -102,18 +105,65 @@ def test_the_dtype_stays(rule, dtype):
 
 def test_defaults():
     assert sgd(np.ones(1), np.ones(1))[0] == 0.99
-    assert DEFAULTS == {
-        "sgd": {"learning_rate": 1e-2},
-        "sgd_momentum": {"learning_rate": 1e-2, "momentum": 0.9},
-        "rmsprop": {"learning_rate": 1e-2, "decay_rate": 0.99, "epsilon": 1e-8},
-        "adam": {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
-    }
+    adam = {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+    rmsprop = {"learning_rate": 1e-2, "decay_rate": 0.99, "epsilon": 1e-8}
+    assert {
+        "sgd": {"learning_rate": 1e-2, "weight_decay": 0},
+        "sgd_momentum": {"learning_rate": 1e-2, "momentum": 0.9, "weight_decay": 0},
+        "nesterov": {"learning_rate": 1e-2, "momentum": 0.9, "weight_decay": 0},
+        "rmsprop": rmsprop | {"weight_decay": 0},
+        "adam": adam | {"weight_decay": 0},
+        "adamw": adam | {"weight_decay": 1e-2},
+    } == DEFAULTS
+
+
+@pytest.mark.parametrize("rule", UPDATE_RULES)
+def test_weight_decay_adds_to_the_gradient_but_in_adamw_shrinks_the_weights(rule):
+    config = {"learning_rate": 0.1, "weight_decay": 0.5}
+    w, _ = UPDATE_RULES[rule](W, DW, config)
+    plain = {"learning_rate": 0.1, "weight_decay": 0.0}
+    if rule == "adamw":
+        expected = UPDATE_RULES[rule](W, DW, plain)[0] - 0.1 * 0.5 * W
+    else:
+        expected, _ = UPDATE_RULES[rule](W, DW + 0.5 * W, plain)
+    np.testing.assert_allclose(w, expected, rtol=1e-12, atol=1e-15)
+    assert np.abs(w - UPDATE_RULES[rule](W, DW, plain)[0]).max() > 1e-3
+
+
+def test_adamw_known_answer():
+    # One step of PyTorch's AdamW (lr 0.1, weight decay 0.5) on w = 2, dw = 3: 2 * 0.95 - 0.1.
+    w, _ = UPDATE_RULES["adamw"](
+        np.full(1, 2.0), np.full(1, 3.0), {"learning_rate": 0.1, "weight_decay": 0.5}
+    )
+    assert w[0] == pytest.approx(1.8, rel=1e-8)
+
+
+def test_nesterov_known_answer():
+    # Two steps of PyTorch's SGD (lr 0.1, momentum 0.9, nesterov) on w = 1, dw = 1: the velocities
+    # are 1 and 1.9, the steps 0.1 * 1.9 and 0.1 * 2.71.
+    w, config = np.ones(1), {"learning_rate": 0.1}
+    for _ in range(2):
+        w, config = UPDATE_RULES["nesterov"](w, np.ones(1), config)
+    assert w[0] == pytest.approx(1 - 0.19 - 0.271, rel=1e-12)
+
+
+def test_gradients_are_clipped_by_the_norm_of_all_together():
+    grads = {"a": np.full(2, 3.0, np.float32), "b": np.full(2, 4.0, np.float32)}  # norm sqrt(50)
+    clipped = clip_gradients(grads, 1.0)
+    assert sum(float((g**2).sum()) for g in clipped.values()) == pytest.approx(1, rel=1e-6)
+    np.testing.assert_allclose(clipped["a"] / clipped["b"], 0.75, rtol=1e-6)
+    assert clipped["a"].dtype == np.float32
+    assert grads["a"][0] == 3
+    for norm in (50**0.5 + 1e-9, 100.0):
+        assert all(clip_gradients(grads, norm)[name] is g for name, g in grads.items())
+    endless = {"a": np.full(1, np.inf)}
+    assert clip_gradients(endless, 1.0)["a"] is endless["a"]
 
 
 @pytest.mark.parametrize(
     ("rule", "config", "message"),
     [
-        ("nesterov", {}, "update_rule='nesterov' must be one of sgd, sgd_momentum, rmsprop, adam"),
+        ("adagrad", {}, "update_rule='adagrad' must be one of sgd, sgd_momentum, nesterov, rmspr"),
         (
             "sgd",
             {"momentum": 0.9},

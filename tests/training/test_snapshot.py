@@ -13,6 +13,7 @@ from convkit import DataError
 from convkit.models import DeepConvNet, ThreeLayerConvNet
 from convkit.training import snapshot
 from convkit.training.checkpoint import save_weights
+from convkit.training.schedules import OneCycle
 from convkit.training.solver import Solver
 
 
@@ -79,6 +80,142 @@ def test_an_interrupted_run_goes_on_to_the_bit(tmp_path, model, stop_at, rule):
     resumed.resume(tmp_path / "run")
     resumed.train()
     assert_same_run(whole, resumed)
+
+
+EVERYTHING = {
+    "update_rule": "nesterov",
+    "weight_decay": 0.01,
+    "clip_norm": 2.0,
+    "lr_decay": 1.0,
+    "schedule": OneCycle(warm_up=5),
+    "sampling": "shuffle",
+    "augment": "flip,shift=1,crop,cutout=2",
+    "label_smoothing": 0.1,
+    "class_weights": "balanced",
+    "early_stop": 30,
+}
+
+
+@pytest.mark.parametrize("stop_at", [3, 5, 12])
+def test_a_run_with_everything_goes_on_to_the_bit(tmp_path, stop_at):
+    whole = make_solver("deep", **EVERYTHING)
+    whole.train()
+
+    def interrupt(progress):
+        if progress.iteration == stop_at + 1:
+            raise KeyboardInterrupt
+
+    broken = make_solver("deep", interrupt, **EVERYTHING)
+    with pytest.raises(KeyboardInterrupt):
+        broken.train()
+    broken.save(tmp_path / "run")
+    resumed = make_solver("deep", rng=99, **EVERYTHING)
+    resumed.resume(tmp_path / "run")
+    assert resumed.iteration == stop_at  # the last iteration that was complete
+    resumed.train()
+    assert_same_run(whole, resumed)
+    assert_same_state(resumed.state_dict(), whole.state_dict())
+
+
+@pytest.mark.parametrize("where", ["_step", "_measure", "_progress"])
+@pytest.mark.parametrize("call", [2, 4])
+def test_wherever_a_run_is_interrupted_it_goes_on_to_the_bit(monkeypatch, where, call):
+    whole = make_solver("deep", **EVERYTHING)
+    whole.train()
+    plain, calls = getattr(Solver, where), []
+
+    def interrupted(solver):
+        calls.append(None)
+        found = plain(solver)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return found
+
+    broken = make_solver("deep", **EVERYTHING)
+    monkeypatch.setattr(Solver, where, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        broken.train()
+    monkeypatch.undo()
+    resumed = make_solver("deep", rng=99, **EVERYTHING)
+    resumed.load_state_dict(broken.state_dict())
+    resumed.train()
+    assert_same_run(whole, resumed)
+
+
+def test_early_stopping_goes_on_counting(tmp_path):
+    whole = make_solver(early_stop=2, num_epochs=20)
+    whole.train()
+    assert whole.stopped == "early"
+    half = make_solver(early_stop=2, num_epochs=whole.epoch - 1)
+    half.train()
+    assert half.stopped is None
+    half.save(tmp_path / "run")
+    resumed = make_solver(early_stop=2, num_epochs=20)
+    resumed.resume(tmp_path / "run")
+    resumed.train()
+    assert resumed.iteration == whole.iteration
+    resumed.train()  # and it does not go on where it has stopped
+    assert (resumed.iteration, resumed.stopped) == (whole.iteration, "early")
+
+
+def test_with_override_other_settings_hold_from_then_on(tmp_path):
+    half = make_solver(num_epochs=2)
+    half.train()
+    half.save(tmp_path / "run")
+    other = {"batch_size": 5, "optim_config": {"learning_rate": 0.5}, "sampling": "shuffle"}
+    solver = make_solver(**other)
+    with pytest.raises(DataError, match="expected optim_config="):
+        solver.resume(tmp_path / "run")
+    solver.resume(tmp_path / "run", override=True)
+    assert solver.iteration == half.iteration
+    config = solver.optim_configs["W1"]
+    assert config["learning_rate"] == 0.5
+    np.testing.assert_array_equal(config["m"], half.optim_configs["W1"]["m"])
+    solver.train()
+    assert solver.iteration == 16
+    kept = make_solver(batch_size=5)  # a learning rate that is not changed stays where it was
+    kept.resume(tmp_path / "run", override=True)
+    assert kept.optim_configs["W1"]["learning_rate"] == pytest.approx(1e-3 * 0.9**2)
+    rule = make_solver(update_rule="sgd")
+    rule.resume(tmp_path / "run", override=True)
+    assert rule.optim_configs["W1"] == {"learning_rate": 0.01, "weight_decay": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ({"clip_norm": 1.0}, "expected clip_norm=1.0, as this solver has, found None"),
+        ({"sampling": "shuffle"}, "expected sampling='shuffle', as this solver has, found 'repl"),
+        ({"augment": "flip"}, "expected augment='Flip()', as this solver has, found None"),
+        ({"label_smoothing": 0.1}, "expected label_smoothing=0.1, as this solver has, found 0.0"),
+        ({"weight_decay": 0.1}, "expected optim_config={"),
+        ({"schedule": "cosine", "lr_decay": 1.0}, "expected lr_decay=1.0, as this solver has, fo"),
+    ],
+)
+def test_other_settings_are_refused(setting, line):
+    saved = make_solver(num_epochs=1)
+    saved.train()
+    with pytest.raises(DataError, match=re.escape(line)):
+        make_solver(**setting).load_state_dict(saved.state_dict())
+
+
+def test_a_state_from_before_these_settings_is_taken_up():
+    whole = make_solver()
+    whole.train()
+    half = make_solver(num_epochs=2)
+    half.train()
+    state = half.state_dict()
+    names = ("update_rule", "lr_decay", "batch_size", "iterations_per_epoch")
+    state["settings"] = {name: state["settings"][name] for name in names}
+    del state["sampling"], state["callbacks"]
+    for config in state["optim"].values():
+        del config["weight_decay"]
+    resumed = make_solver()
+    resumed.load_state_dict(state)
+    resumed.train()
+    assert resumed.history.rows == whole.history.rows
+    with pytest.raises(DataError, match="expected sampling='shuffle'"):
+        make_solver(sampling="shuffle").load_state_dict(state)
 
 
 def test_saving_after_the_run_keeps_the_latest_parameters_too(tmp_path):

@@ -11,6 +11,7 @@ from convkit import DtypeError, ParameterError, ShapeError
 from convkit.models import ThreeLayerConvNet
 from convkit.training import solver as solver_module
 from convkit.training.optim import UPDATE_RULES
+from convkit.training.schedules import Cosine
 from convkit.training.solver import Solver
 
 
@@ -79,7 +80,7 @@ def test_histories():
 
 @pytest.mark.parametrize("rule", UPDATE_RULES)
 def test_every_rule_learns(rule):
-    rate = {"sgd": 0.3, "sgd_momentum": 0.05}.get(rule, 1e-2)
+    rate = {"sgd": 0.3, "sgd_momentum": 0.05, "nesterov": 0.05}.get(rule, 1e-2)
     solver = make_solver(update_rule=rule, num_epochs=60, optim_config={"learning_rate": rate})
     solver.train()
     assert np.mean(solver.loss_history[-8:]) < 0.9 * np.mean(solver.loss_history[:8])
@@ -240,12 +241,12 @@ def test_check_accuracy_and_predict():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"update_rule": "nesterov"}, "update_rule='nesterov' must be one of sgd, sgd_momentum, "),
+        ({"update_rule": "adagrad"}, "update_rule='adagrad' must be one of sgd, sgd_momentum, "),
         (
             {"optim_config": {"lr": 1}},
             "optim_config['lr'] is not known to sgd; known: learning_rate",
         ),
-        ({"epochs": 3}, "Solver has no argument 'epochs'; known: update_rule, optim_config, lr_de"),
+        ({"epochs": 3}, "Solver has no argument 'epochs'; known: update_rule, optim_config, weigh"),
         ({"batch_size": 0}, "batch_size (=0) must be an integer of at least 1"),
         ({"batch_size": 2.0}, "batch_size (=2.0) must be an integer of at least 1"),
         ({"print_every": 0}, "print_every (=0) must be an integer of at least 1"),
@@ -254,6 +255,30 @@ def test_check_accuracy_and_predict():
         ({"num_train_samples": 0}, "num_train_samples (=0) must be an integer of at least 1"),
         ({"num_val_samples": True}, "num_val_samples (=True) must be an integer of at least 1"),
         ({"lr_decay": 0}, "lr_decay (=0) must be a finite number above 0"),
+        ({"clip_norm": 0}, "clip_norm (=0) must be a finite number above 0"),
+        ({"early_stop": 0}, "early_stop (=0) must be an integer of at least 1"),
+        ({"weight_decay": -1}, "optim_config['weight_decay'] (=-1) must be a finite number of at"),
+        (
+            {"weight_decay": 1, "optim_config": {"weight_decay": 1}},
+            "weight_decay (=1) is in optim_config too; leave one out",
+        ),
+        (
+            {"schedule": "cosine", "lr_decay": 0.9},
+            "lr_decay (=0.9) and schedule (='cosine') both change the learning rate; leave one out",
+        ),
+        ({"schedule": "triangle"}, "schedule (='triangle') must be one of constant, step, cosine,"),
+        ({"schedule": 3}, "schedule (=3) must be one of constant, step, cosine, one_cycle, or a "),
+        (
+            {"schedule": Cosine(warm_up=12)},
+            "warm_up (=12) must be less than the number of iterations (=12)",
+        ),
+        ({"schedule": Cosine(warm_up=-1)}, "warm_up (=-1) must be an integer of at least 0"),
+        ({"sampling": "random"}, "sampling (='random') must be one of replacement, shuffle"),
+        ({"augment": "turn"}, "augment (='turn') must be one of flip, shift, crop, cutout"),
+        ({"label_smoothing": 1}, "label_smoothing (=1) must be at least 0 and less than 1"),
+        ({"class_weights": "equal"}, "class_weights (='equal') must be 'balanced' or a number fo"),
+        ({"class_weights": [1, 2]}, "class_weights (=[1, 2]) must be 3 finite numbers of at leas"),
+        ({"callbacks": [3]}, "callbacks: 3 must have one of the methods on_train_begin, "),
     ],
 )
 def test_bad_arguments(arguments, message):
@@ -319,3 +344,140 @@ def test_a_folder_of_checkpoints_that_does_not_exist_is_noticed_before_the_first
     with pytest.raises(ParameterError, match=r"^checkpoint_name .* must be in a folder that exist"):
         solver.train()
     assert solver.iteration == 0
+
+
+def test_without_validation_images_the_last_parameters_are_the_best():
+    data = make_data()
+    data |= {"X_val": data["X_val"][:0], "y_val": data["y_val"][:0]}
+    solver = make_solver(data)
+    history = solver.train()
+    assert history is solver.history
+    assert solver.val_acc_history == []
+    assert len(solver.train_acc_history) == len(history.accuracy_iterations) == 4
+    for name, w in solver.latest[0].items():
+        assert solver.model.params[name] is w
+    with pytest.raises(ParameterError, match=r"^early_stop \(=2\) needs validation images$"):
+        make_solver(data, early_stop=2)
+
+
+def test_early_stop_ends_a_run_that_no_longer_improves():
+    data = make_data() | {"y_val": np.zeros(10, int)}  # class 0 is never predicted again
+    solver = Solver(Constant(), data, batch_size=5, num_epochs=9, verbose=False, early_stop=2)
+    solver.train()
+    assert (solver.stopped, solver.epoch) == ("early", 3)  # the first epoch's is the best
+    assert solver.best_val_acc == solver.val_acc_history[0]
+
+
+def test_callbacks_see_the_run_and_may_end_it():
+    seen = []
+
+    class Recorder:
+        def on_train_begin(self, progress):
+            seen.append(("begin", progress.iteration))
+
+        def on_epoch_end(self, progress):
+            seen.append(("epoch", progress.iteration, progress.val_acc, progress.learning_rate))
+
+        def on_step_end(self, progress):
+            return progress.iteration == 6
+
+        def on_train_end(self, progress):
+            seen.append(("end", progress.iteration))
+
+    solver = make_solver(callbacks=[Recorder()], optim_config={"learning_rate": 0.5})
+    solver.train()
+    assert solver.stopped == "early"
+    assert seen == [("begin", 0), ("epoch", 4, solver.val_acc_history[1], 0.5), ("end", 6)]
+    assert solver.history.accuracy_iterations == [1, 4, 6]  # and the last iteration is measured
+
+
+def test_the_learning_rate_follows_the_schedule():
+    rates = []
+    solver = make_solver(
+        schedule=lambda step, steps: step / steps,
+        optim_config={"learning_rate": 0.6},
+        callbacks=[
+            type("Rates", (), {"on_step_end": lambda _, p: rates.append(p.learning_rate)})()
+        ],
+    )
+    solver.train()
+    assert rates == [pytest.approx(0.6 * step / 12) for step in range(12)]
+
+
+def test_one_cycle_moves_the_momentum_too():
+    solver = make_solver(
+        update_rule="nesterov", schedule="one_cycle", optim_config={"learning_rate": 0.1}
+    )
+    solver.train()
+    (config, *_) = solver.optim_configs.values()
+    assert config["learning_rate"] == pytest.approx(4e-7)
+    assert config["momentum"] == pytest.approx(0.95)
+    adam = make_solver(update_rule="adam", schedule="one_cycle", num_iterations=40)
+    adam.train()
+    betas = [config["beta1"] for config in adam.optim_configs.values()]
+    assert betas == pytest.approx([0.95] * 6)
+
+
+def test_a_schedule_that_gives_no_number_is_named():
+    solver = make_solver(schedule=lambda step, steps: float("nan"))
+    with pytest.raises(ParameterError, match=r"gave the factor nan in iteration 0 of 12; it must"):
+        solver.train()
+
+
+class Watching(Constant):
+    """Keeps what it is trained on."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen, self.targets = [], []
+
+    def loss(self, X, y=None):
+        if y is not None:
+            self.seen.append(X)
+            self.targets.append(y)
+        return super().loss(X, y)
+
+
+def test_augment_gets_every_batch_and_the_run_s_generator():
+    def brighter(batch, rng):
+        assert rng is solver.rng
+        return batch + 100
+
+    model = Watching()
+    solver = Solver(model, make_data(), batch_size=5, num_epochs=1, verbose=False, augment=brighter)
+    solver.train()
+    assert len(model.seen) == 4
+    assert all(batch.min() > 90 for batch in model.seen)
+    assert solver.X_train.max() < 10
+
+
+def test_shuffled_every_image_is_seen_once_in_an_epoch():
+    data = make_data()
+    data["X_train"] = np.arange(20.0)[:, None]
+    model = Watching()
+    solver = Solver(model, data, batch_size=6, num_epochs=2, sampling="shuffle", verbose=False)
+    solver.train()
+    first, second = (np.concatenate(model.seen[i : i + 3]).ravel() for i in (0, 3))
+    assert len(set(first)) == len(set(second)) == 18
+    assert first.tolist() != second.tolist()
+
+
+def test_smoothed_and_weighted_labels_reach_the_loss_as_targets():
+    model = Watching()
+    data = make_data()
+    Solver(
+        model, data, batch_size=5, num_epochs=1, verbose=False, label_smoothing=0.3, rng=0,
+        class_weights=[1, 1, 1],
+    ).train()  # fmt: skip
+    (first, *_) = model.targets
+    assert first.shape == (5, 3)
+    assert set(np.unique(first.round(12))) == {0.1, 0.8}
+
+
+def test_a_global_seed_has_no_effect():
+    runs = []
+    for seed in (1, 2):
+        np.random.seed(seed)
+        runs.append(make_solver())
+        runs[-1].train()
+    assert runs[0].loss_history == runs[1].loss_history

@@ -56,7 +56,8 @@ bench.network_tables
 bench.{plots,page,runner,others}
 report.{heat_map,conformance_page}
 diagnosis diagnosis.{probe,findings} templates templates.package
-commands exit_status commands.{_tables,_folder,_options,_build,_progress,_model}
+commands exit_status commands.{_tables,_types,_folder,_options,_networks,_build,_progress,_model}
+commands.{_signals,_keep,_resume}
 commands.{backends,bench,compare,conformance,doctor,explain,new_backend,report,sweep,train}
 commands.{predict,evaluate,export,summary}
 cli

@@ -3,64 +3,62 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
 import numpy as np
 
 from convkit import registry
-from convkit.commands._options import TrainOptions, rule_config
+from convkit.commands._networks import NETWORKS, network_settings
+from convkit.commands._options import RULE_OPTIONS, TrainOptions, rule_config
+from convkit.errors import DataError
 from convkit.models import MODELS, Conv, Sequential
 from convkit.models.placing import Place, leaves
+from convkit.names import printable
 from convkit.operations import CONV
 from convkit.optional import require
 from convkit.selection.resolve import select
 from convkit.spec import ConvSpec
-from convkit.training.data import Dataset, assembled, load_data, read_data
-from convkit.training.data.rows import choose
-from convkit.training.presets import Preset, preset
+from convkit.training.data import Dataset, Raw, assembled, read_data
+from convkit.training.data.rows import choose, joined
+from convkit.training.presets import LEAST_ITERATIONS, preset
+from convkit.training.schedules import make_schedule
 from convkit.training.solver import Progress, Solver
 
-#: option -> the preset's field, where they differ
-_PRESET_FIELD = {"epochs": "num_epochs"}
 _FROM_PRESET = (
     "reg",
-    "epochs",
     "batch_size",
     "update_rule",
     "learning_rate",
     "lr_decay",
+    "sampling",
     "num_train_samples",
     "num_val_samples",
     "print_every",
 )
-
-_MOBILENET_BLOCKS = ((2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), (16, 1))
-
-#: The options that describe a network, for each model that has them, with the value of what is not
-#: given: a preset is for the three-layer network; None stands for the model's own default.
-_PRESET_SHAPE = object()
-_MODEL_OPTIONS: dict[str, dict[str, Any]] = {
-    "three_layer": dict.fromkeys(
-        ("num_filters", "filter_size", "hidden_dim", "weight_scale"), _PRESET_SHAPE
-    ),
-    "deep": {
-        **dict.fromkeys(("num_filters", "filter_size", "hidden_dim"), _PRESET_SHAPE),
-        "weight_scale": None,  # He's, which is right for a deep network
-    },
-    "fc": {"hidden_dim": _PRESET_SHAPE, "weight_scale": None},
-    "resnet": {"num_filters": 16},
-    "mobilenet": {"num_filters": 32},
-}
+#: Options without a default, which are settings only where they are given.
+_EXTRA = (
+    "data_dir",
+    "clip_norm",
+    "schedule",
+    "warm_up",
+    "augment",
+    "label_smoothing",
+    "class_weights",
+    "early_stop",
+    "valid",
+)
 
 
 def settings_of(options: TrainOptions) -> dict[str, Any]:
     """Every hyper-parameter with its value: the option where it is given, else the preset's.
 
-    Raises click.UsageError for an option that the model or the update rule does not have.
+    ``epochs`` is None where ``complete`` decides. Raises click.UsageError for an option that the
+    model or the update rule does not have.
     """
     defaults = preset(options.data)
+    network = NETWORKS[options.model]
     chosen: dict[str, Any] = {
         "data": options.data,
         "backend": options.backend,
@@ -70,32 +68,33 @@ def settings_of(options: TrainOptions) -> dict[str, Any]:
         "seed": options.seed,
         "iterations": options.iterations,
         "num_train": options.num_train,
+        "epochs": options.epochs,
     }
+    usual = {key: getattr(defaults, key) for key in _FROM_PRESET} | dict(network.training)
+    if options.schedule is not None:
+        usual["lr_decay"] = 1.0
     for key in _FROM_PRESET:
         value = getattr(options, key)
-        chosen[key] = getattr(defaults, _PRESET_FIELD.get(key, key)) if value is None else value
-    chosen |= _model_settings(options, defaults) | options.folder_settings
-    if options.iterations is not None:
-        chosen["epochs"] = None
+        chosen[key] = usual[key] if value is None else value
+    for key in _EXTRA:
+        value = getattr(options, key)
+        if value is not None:
+            chosen[key] = str(value) if key == "data_dir" else value
+    chosen |= network_settings(options, defaults) | options.folder_settings
     return chosen | rule_config(options, chosen["update_rule"])
 
 
-def _model_settings(options: TrainOptions, defaults: Preset) -> dict[str, Any]:
-    """The model's own settings."""
-    own = _MODEL_OPTIONS[options.model]
-    for key in _MODEL_OPTIONS["three_layer"]:
-        if key not in own and getattr(options, key) is not None:
-            known = ", ".join("--" + name.replace("_", "-") for name in own)
-            raise click.UsageError(
-                f"--{key.replace('_', '-')} is no option of the model {options.model!r}, "
-                f"which has {known}"
-            )
-    chosen = {}
-    for key, default in own.items():
-        usual = getattr(defaults, key) if default is _PRESET_SHAPE else default
-        given = getattr(options, key)
-        chosen[key] = usual if given is None else given
-    return chosen
+def complete(settings: dict[str, Any], data: Dataset) -> dict[str, Any]:
+    """Settings with a number of epochs, where neither that nor one of iterations is given.
+
+    The preset's, or as many as give ``LEAST_ITERATIONS`` iterations: few images need more epochs
+    before they show anything.
+    """
+    if settings["epochs"] is not None or settings["iterations"] is not None:
+        return settings
+    per_epoch = max(len(data["X_train"]) // settings["batch_size"], 1)
+    epochs = max(preset(settings["data"]).num_epochs, -(-LEAST_ITERATIONS // per_epoch))
+    return settings | {"epochs": epochs}
 
 
 def load(options: TrainOptions) -> Dataset:
@@ -103,19 +102,40 @@ def load(options: TrainOptions) -> Dataset:
 
     For every model but the course's three layers its images are standardised.
     """
+    raw = read_data(options.data, options.data_dir, folder=options.folder).divided(options.seed)
+    if options.valid is not None:
+        raw.parts["train"], raw.parts["val"] = _validating(raw, options.valid)
     if options.model != "three_layer":
-        raw = read_data(options.data, options.data_dir, folder=options.folder)
-        raw = raw.divided(options.seed)
         x, y = raw.parts["train"]
         first = np.arange(len(y))[: options.num_train]
         raw.parts["train"] = choose(x, first), y[first]
-        return assembled(raw, "standardise")
-    data = load_data(options.data, options.data_dir, rng=options.seed, folder=options.folder)
-    if options.num_train is not None:
-        first = np.arange(len(data["y_train"]))[: options.num_train]
-        data["X_train"] = choose(data["X_train"], first)
-        data["y_train"] = data["y_train"][first]
+        data = assembled(raw, "standardise")
+    else:
+        data = assembled(raw, "mean")  # of all training images, as in the course
+        if options.num_train is not None:
+            first = np.arange(len(data["y_train"]))[: options.num_train]
+            data["X_train"] = choose(data["X_train"], first)
+            data["y_train"] = data["y_train"][first]
+    found = np.unique(data["y_train"])
+    if len(found) < 2:
+        name = printable(data["class_names"][int(found[0])])
+        raise DataError(
+            f"{printable(options.data)}: the {len(data['y_train'])} training images are all of one "
+            f"class ({name!r}): there is nothing to tell apart"
+        )
     return data
+
+
+def _validating(raw: Raw, count: int) -> tuple[Any, Any]:
+    """The training and validation parts with ``count`` validation images, the others trained on."""
+    (x, y), (x_val, y_val) = raw.parts["train"], raw.parts["val"]
+    if count > len(y_val):
+        raise click.UsageError(
+            f"--valid (={count}) must be at most {len(y_val)}, the validation images of the data"
+        )
+    kept, rest = np.split(np.arange(len(y_val)), [count])
+    train = joined([x, choose(x_val, rest)]), np.concatenate([y, y_val[rest]])
+    return train, (choose(x_val, kept), y_val[kept])
 
 
 def make_model(
@@ -123,21 +143,6 @@ def make_model(
 ) -> Sequential:
     """The network for the data's image shape and classes."""
     name = settings["model"]
-    shape: dict[str, Any] = {
-        key: settings[key] for key in ("filter_size", "weight_scale") if key in settings
-    }
-    filters, hidden = settings.get("num_filters", 0), settings.get("hidden_dim", 0)
-    if name == "three_layer":
-        shape |= {"num_filters": filters, "hidden_dim": hidden}
-    elif name == "deep":
-        shape |= {"num_filters": (filters, 2 * filters), "hidden_dims": (hidden,)}
-    elif name == "fc":
-        shape |= {"hidden_dims": (hidden,)}
-    elif name == "resnet":
-        shape |= {"stage_filters": (filters, 2 * filters, 4 * filters)}
-    else:
-        blocks = tuple((times * filters, stride) for times, stride in _MOBILENET_BLOCKS)
-        shape |= {"stem_filters": filters, "blocks": blocks}
     model: Any = MODELS[name]
     network: Sequential = model(
         input_dim=data["X_train"].shape[1:],
@@ -146,7 +151,7 @@ def make_model(
         dtype=np.dtype(settings["dtype"]).type,
         rng=rng,
         backend=settings["backend"],
-        **shape,
+        **NETWORKS[name].arguments(settings),
     )
     return network
 
@@ -157,29 +162,44 @@ def make_solver(
     *,
     verbose: bool,
     on_step: Callable[[Progress], None] | None = None,
+    callbacks: Iterable[Any] = (),
 ) -> Solver:
     """Model and solver, repeatable to the bit for a seed."""
+    settings = complete(dict(settings), data)
     rng = np.random.default_rng(settings["seed"])
     epochs, iterations = settings["epochs"], settings["iterations"]
-    rule_options = ("momentum", "decay_rate", "beta1", "beta2", "epsilon")
     return Solver(
         make_model(settings, data, rng),
         data,
         update_rule=settings["update_rule"],
         optim_config={
             "learning_rate": settings["learning_rate"],
-            **{key: settings[key] for key in rule_options if key in settings},
+            **{key: settings[key] for key in RULE_OPTIONS if key in settings},
         },
+        clip_norm=settings.get("clip_norm"),
         lr_decay=settings["lr_decay"],
+        schedule=make_schedule(settings.get("schedule"), settings.get("warm_up")),
         batch_size=settings["batch_size"],
         **({"num_epochs": epochs} if iterations is None else {"num_iterations": iterations}),
+        sampling=settings["sampling"],
+        augment=settings.get("augment"),
+        label_smoothing=settings.get("label_smoothing", 0.0),
+        class_weights=_class_weights(settings.get("class_weights")),
+        early_stop=settings.get("early_stop"),
         num_train_samples=settings["num_train_samples"],
         num_val_samples=settings["num_val_samples"],
         print_every=settings["print_every"],
         verbose=verbose,
         rng=rng,
         on_step=on_step,
+        callbacks=callbacks,
     )
+
+
+def _class_weights(text: str | None) -> str | list[float] | None:
+    if text is None or text == "balanced":
+        return text
+    return [float(number) for number in text.split(",")]
 
 
 def layers_of(settings: Mapping[str, Any], data: Dataset) -> list[Place]:

@@ -6,7 +6,6 @@ An option that is not given is None here and gets the data set's preset later, s
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -16,71 +15,26 @@ from typing import Any
 import click
 
 from convkit.commands._folder import FOLDER_OPTIONS, FolderChoices
-from convkit.errors import ParameterError
-from convkit.files import check_destination
+from convkit.commands._types import (
+    COUNT,
+    FRACTION,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Augmentations,
+    ClassWeights,
+    FolderName,
+)
 from convkit.models import MODELS
-from convkit.report.folders import FOLDER_NAME_RULE, is_folder_name
+from convkit.training.augment import AUGMENTATIONS
 from convkit.training.data import DATASETS
 from convkit.training.optim import DEFAULTS, UPDATE_RULES
-
-
-class FiniteFloat(click.ParamType[float]):
-    """A finite number of at least ``low`` (more than it with ``open_low``), less than ``high``."""
-
-    name = "number"
-
-    def __init__(
-        self, low: float | None = None, high: float | None = None, *, open_low: bool = False
-    ) -> None:
-        self.low, self.high, self.open_low = low, high, open_low
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            number = float(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a number", param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not finite", param, ctx)
-        if self.low is not None and (number < self.low or (self.open_low and number == self.low)):
-            word = "more than" if self.open_low else "at least"
-            self.fail(f"{value} must be {word} {self.low:g}", param, ctx)
-        if self.high is not None and number >= self.high:
-            self.fail(f"{value} must be less than {self.high:g}", param, ctx)
-        return number
-
-
-class FolderName(click.ParamType[str]):
-    """A name that a run's folder may have."""
-
-    name = "text"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not is_folder_name(value):
-            self.fail(f"{value!r} must be {FOLDER_NAME_RULE}", param, ctx)
-        return str(value)
-
-
-def check_writable(option: str, path: Path | None) -> None:
-    """Refuse a file that could not be written at the end, before anything is computed for it."""
-    if path is None:
-        return
-    try:
-        check_destination(option, path)
-    except ParameterError as error:
-        raise click.UsageError(str(error)) from error
-
-
-COUNT = click.IntRange(min=1)
-POSITIVE = FiniteFloat(0, open_low=True)
-NOT_NEGATIVE = FiniteFloat(0)
-FRACTION = FiniteFloat(0, 1)
+from convkit.training.sampling import SAMPLERS
+from convkit.training.schedules import SCHEDULES
 
 
 @dataclass(frozen=True)
 class TrainOptions(FolderChoices):
-    """The options as given; None where the preset decides."""
+    """The options as given; None where the preset decides, or what is not chosen is left out."""
 
     data: str
     data_dir: Path | None
@@ -91,6 +45,9 @@ class TrainOptions(FolderChoices):
     filter_size: int | None
     hidden_dim: int | None
     weight_scale: float | None
+    depth: int | None
+    batch_norm: bool | None
+    dropout: float | None
     reg: float | None
     dtype: str
     epochs: int | None
@@ -104,6 +61,16 @@ class TrainOptions(FolderChoices):
     beta1: float | None
     beta2: float | None
     epsilon: float | None
+    weight_decay: float | None
+    clip_norm: float | None
+    schedule: str | None
+    warm_up: int | None
+    sampling: str | None
+    augment: str | None
+    label_smoothing: float | None
+    class_weights: str | None
+    early_stop: int | None
+    valid: int | None
     num_train: int | None
     num_train_samples: int | None
     num_val_samples: int | None
@@ -142,6 +109,19 @@ _OPTIONS = [
     click.option(
         "--weight-scale", type=NOT_NEGATIVE, help="Standard deviation of the first weights."
     ),
+    click.option(
+        "--depth",
+        type=COUNT,
+        help="Convolutions of deep, hidden layers of fc, layers of resnet (8, 14, 20, …).",
+    ),
+    click.option(
+        "--batch-norm/--no-batch-norm",
+        default=None,
+        help="Of deep and fc: normalise before each relu.",
+    ),
+    click.option(
+        "--dropout", type=FRACTION, help="Of deep and fc: the share of hidden units left out."
+    ),
     click.option("--reg", type=NOT_NEGATIVE, help="L2 regularisation strength."),
     click.option(
         "--dtype",
@@ -158,11 +138,47 @@ _OPTIONS = [
     ),
     click.option("--learning-rate", type=POSITIVE, help="Size of a step."),
     click.option("--lr-decay", type=POSITIVE, help="Factor on the learning rate after each epoch."),
-    click.option("--momentum", type=FRACTION, help="Of sgd_momentum."),
+    click.option("--momentum", type=FRACTION, help="Of sgd_momentum and nesterov."),
     click.option("--decay-rate", type=FRACTION, help="Of rmsprop."),
-    click.option("--beta1", type=FRACTION, help="Of adam: decay of the mean."),
-    click.option("--beta2", type=FRACTION, help="Of adam: decay of the mean square."),
-    click.option("--epsilon", type=POSITIVE, help="Of rmsprop and adam: keeps divisors from 0."),
+    click.option("--beta1", type=FRACTION, help="Of adam and adamw: decay of the mean."),
+    click.option("--beta2", type=FRACTION, help="Of adam and adamw: of the mean square."),
+    click.option("--epsilon", type=POSITIVE, help="Keeps divisors from 0."),
+    click.option(
+        "--weight-decay",
+        type=NOT_NEGATIVE,
+        help="On every parameter; in adamw apart from the gradient.",
+    ),
+    click.option("--clip-norm", type=POSITIVE, help="The largest norm of all gradients together."),
+    click.option(
+        "--schedule",
+        type=click.Choice([name.replace("_", "-") for name in SCHEDULES]),
+        help="How the learning rate moves over the run, in place of --lr-decay.",
+    ),
+    click.option(
+        "--warm-up", type=click.IntRange(min=0), help="Iterations in which --schedule rises."
+    ),
+    click.option(
+        "--sampling", type=click.Choice(list(SAMPLERS)), help="How mini-batches are drawn."
+    ),
+    click.option(
+        "--augment",
+        type=Augmentations(),
+        help=f"Random changes of each batch, as 'flip,shift=4': {', '.join(AUGMENTATIONS)}.",
+    ),
+    click.option(
+        "--label-smoothing", type=FRACTION, help="The share of the target that all classes divide."
+    ),
+    click.option(
+        "--class-weights", type=ClassWeights(), help="'balanced', or a number for each class: 1,2.5"
+    ),
+    click.option(
+        "--early-stop", type=COUNT, help="Stop after so many epochs without a better validation."
+    ),
+    click.option(
+        "--valid",
+        type=click.IntRange(min=0),
+        help="Use so many validation images; the others are trained on (0: all).",
+    ),
     click.option("--num-train", type=COUNT, help="Use the first so many training images only."),
     click.option("--num-train-samples", type=COUNT, help="Images of each training accuracy."),
     click.option("--num-val-samples", type=COUNT, help="Images of each validation accuracy."),
@@ -199,12 +215,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def bundled(**values: Any) -> Any:
         options = TrainOptions(**{name: values.pop(name) for name in names})
-        if options.iterations is not None and options.epochs is not None:
-            raise click.UsageError("--iterations and --epochs do not go together; leave one out")
-        if options.data_dir is not None and options.data != "cifar10":
-            raise click.UsageError(
-                f"--data-dir goes with --data cifar10, not with --data {options.data}; leave it out"
-            )
+        check_together(options)
         return command(options=options, **values)
 
     for option in reversed(_OPTIONS):
@@ -212,7 +223,45 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return bundled
 
 
-RULE_OPTIONS = ("momentum", "decay_rate", "beta1", "beta2", "epsilon")
+def given_options() -> frozenset[str]:
+    """Return which of the training options are on the command line that is being run."""
+    context = click.get_current_context()
+    line = click.core.ParameterSource.COMMANDLINE
+    names = [f.name for f in fields(TrainOptions)]
+    return frozenset(name for name in names if context.get_parameter_source(name) is line)
+
+
+def check_together(options: TrainOptions) -> None:
+    """Raise click.UsageError for options that do not go together."""
+    given = {f.name for f in fields(options) if getattr(options, f.name) is not None}
+    for one, other in _APART:
+        if {one, other} <= given:
+            raise click.UsageError(
+                f"{flag(one)} and {flag(other)} do not go together; leave one out"
+            )
+    if options.data_dir is not None and options.data != "cifar10":
+        raise click.UsageError(
+            f"--data-dir goes with --data cifar10, not with --data {options.data}; leave it out"
+        )
+    if options.warm_up is not None and options.schedule is None:
+        raise click.UsageError("--warm-up needs --schedule, such as constant, or leave it out")
+    moved = {"momentum", "beta1"} & given if options.schedule == "one-cycle" else ()
+    for name in sorted(moved):
+        raise click.UsageError(f"{flag(name)} is moved by --schedule one-cycle; leave one out")
+    unused = {"early_stop", "num_val_samples"} & given if options.valid == 0 else ()
+    for name in sorted(unused):
+        raise click.UsageError(f"{flag(name)} needs validation images, and --valid 0 leaves none")
+
+
+_APART = (("iterations", "epochs"), ("lr_decay", "schedule"))
+
+
+def flag(name: str) -> str:
+    """Return an option as it is written on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+RULE_OPTIONS = ("momentum", "decay_rate", "beta1", "beta2", "epsilon", "weight_decay")
 
 
 def rule_config(options: TrainOptions, rule: str) -> dict[str, float]:
@@ -224,9 +273,8 @@ def rule_config(options: TrainOptions, rule: str) -> dict[str, float]:
     config = {key: value for key, value in given.items() if value is not None}
     for key in config:
         if key not in DEFAULTS[rule]:
-            known = ", ".join("--" + name.replace("_", "-") for name in DEFAULTS[rule])
+            known = ", ".join(map(flag, DEFAULTS[rule]))
             raise click.UsageError(
-                f"--{key.replace('_', '-')} is no option of the update rule {rule!r}, "
-                f"which has {known}"
+                f"{flag(key)} is no option of the update rule {rule!r}, which has {known}"
             )
     return config

@@ -20,7 +20,7 @@ from convkit.bench.problems import Problem
 from convkit.bench.runner import run
 from convkit.bench.subjects import Ours, subjects
 from convkit.bench.timing import Effort, Row
-from convkit.commands._options import check_writable
+from convkit.commands._types import check_writable
 from convkit.errors import ParameterError
 from convkit.selection.overview import load_quietly
 

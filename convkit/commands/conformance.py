@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convkit.commands._options import check_writable
+from convkit.commands._types import check_writable
 from convkit.errors import BackendNotFoundError, ParameterError
 from convkit.files import write_text
 from convkit.report import rendering

@@ -18,8 +18,8 @@ from convkit.commands._model import (
     prepared_by,
     seed_of,
 )
-from convkit.commands._options import COUNT, FolderName
 from convkit.commands._tables import text_table
+from convkit.commands._types import COUNT, FolderName
 from convkit.errors import DataError
 from convkit.models import Sequential
 from convkit.names import printable

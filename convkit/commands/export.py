@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from convkit.commands._model import model_argument, open_model
-from convkit.commands._options import check_writable
+from convkit.commands._types import check_writable
 from convkit.models.exporting import export_onnx
 
 

@@ -19,8 +19,8 @@ from convkit.commands._model import (
     open_model,
     prepared_by,
 )
-from convkit.commands._options import COUNT
 from convkit.commands._tables import text_table
+from convkit.commands._types import COUNT
 from convkit.names import printable
 
 

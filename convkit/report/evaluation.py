@@ -63,11 +63,7 @@ def record_of(
             **data_counts(data),
         },
         classes=classes,
-        results={
-            "best_val_acc": float(solver.best_val_acc),
-            "images_per_second": solver.iteration * settings["batch_size"] / seconds,
-            "parameters": sum(value.size for value in model.params.values()),
-        },
+        results=results_of(solver, settings["batch_size"], seconds),
         confusion=np.zeros((len(classes), len(classes)), np.int64).tolist(),
         backends=list(backends),
         speedups=list(speedups),
@@ -78,6 +74,20 @@ def record_of(
     )
 
 
+def results_of(solver: Solver, batch_size: int, seconds: float) -> dict[str, float]:
+    """Return the numbers of a run so far, but for those of the test.
+
+    There is no best validation accuracy without validation images.
+    """
+    model: Any = solver.model
+    best = {"best_val_acc": float(solver.best_val_acc)} if len(solver.X_val) else {}
+    return {
+        **best,
+        "images_per_second": solver.iteration * batch_size / max(seconds, 1e-9),
+        "parameters": sum(value.size for value in model.params.values()),
+    }
+
+
 def add_test(record: RunRecord, data: Dataset, solver: Solver) -> None:
     """Test the trained network, and put the results into the record."""
     true = data["y_test"]
@@ -85,7 +95,8 @@ def add_test(record: RunRecord, data: Dataset, solver: Solver) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         predicted = solver.predict(data["X_test"])
     wrong = some_mistakes(true, predicted)
-    record.results = {"test_acc": float(np.mean(true == predicted)), **record.results}
+    others = {name: value for name, value in record.results.items() if name != "test_acc"}
+    record.results = {"test_acc": float(np.mean(true == predicted)), **others}
     record.confusion = confusion_matrix(true, predicted, len(record.classes)).tolist()
     record.mistakes = Mistakes(picture(data, data["X_test"][wrong]), true[wrong], predicted[wrong])
 

@@ -1,11 +1,13 @@
-"""Folders of runs, created atomically: complete or not at all, never replacing another.
+"""Folders of runs: they appear with their first files in them, and never replace another.
 
-A run is written into a hidden folder in the same directory, which is then renamed in one step of
-the file system. Two runs that end at the same moment get two names.
+The first files are written into a hidden folder in the same directory, which is then renamed in one
+step of the file system; later ones are written whole or not at all (:mod:`convkit.files`). Two runs
+that begin at the same moment get two names.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-from convkit.errors import ParameterError
+from convkit.errors import DataError, ParameterError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 FOLDER_NAME_RULE = "up to 100 letters, digits, '.', '_' or '-', and start with a letter or digit"
@@ -28,14 +30,24 @@ def is_folder_name(name: str) -> bool:
 
 @dataclass
 class NewFolder:
-    """A run's folder while it is written (``work``) and once it is complete (``final``).
+    """A run's folder: where it is written (``work``), and its name (``final``).
 
-    Once ``worth_keeping`` is set, the folder outlives an exception.
+    The two are one once it is published. Once ``worth_keeping`` is set, the folder outlives an
+    exception.
     """
 
     work: Path
     final: Path
     worth_keeping: bool = False
+
+    def publish(self) -> None:
+        """Give the folder its name, with what is in it by now; nothing where it has it.
+
+        Raises ParameterError or OSError where another has taken the name meanwhile.
+        """
+        if self.work != self.final:
+            _publish(self)
+            self.work = self.final
 
 
 def check_free(root: Path, name: str | None) -> None:
@@ -52,7 +64,7 @@ def check_free(root: Path, name: str | None) -> None:
 
 @contextmanager
 def new_folder(root: Path, name: str | None, stem: str) -> Iterator[NewFolder]:
-    """Yield a folder to write a run into; it gets its final name when the block ends.
+    """Yield a folder to write a run into; it has its name when the block ends, or once published.
 
     Its name is ``name``, or ``stem`` with the date and time, and a number where that is taken.
     Where the block raises, nothing is left, unless it has called the folder ``worth_keeping``: then
@@ -64,11 +76,37 @@ def new_folder(root: Path, name: str | None, stem: str) -> Iterator[NewFolder]:
         yield folder
     except BaseException:
         if folder.worth_keeping:
-            _publish(folder)
+            folder.publish()
         else:
             shutil.rmtree(folder.work, ignore_errors=True)
         raise
-    _publish(folder)
+    folder.publish()
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a run's folder against other processes, where the system can.
+
+    Raises DataError where another process has it. The end of a process, however it comes, frees it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(
+                f"RUN (={str(folder)!r}) must be at rest, but another process is training in it"
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(number)
 
 
 def _publish(folder: NewFolder) -> None:

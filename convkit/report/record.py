@@ -1,11 +1,13 @@
 """The record of a run, from which its report can be rendered again without training.
 
 A run's folder holds ``run.json`` (everything below but the arrays), ``history.csv``,
-``weights.safetensors`` and ``misclassified.npz``. Nothing is pickled.
+``weights.safetensors`` and ``misclassified.npz``. Nothing is pickled. Beside them is
+``resume.safetensors``, the state from which training goes on. Each file is whole at every moment.
 """
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -16,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError
-from convkit.files import write_text
+from convkit.files import write_bytes, write_text
 from convkit.tensors import WEIGHTS_FILE, load_weights, save_weights
 from convkit.training.history import History
 
@@ -25,6 +27,10 @@ Array: TypeAlias = npt.NDArray[np.floating[Any]]
 RUN_FILE = "run.json"
 HISTORY_FILE = "history.csv"
 MISTAKES_FILE = "misclassified.npz"
+RESUME_FILE = "resume.safetensors"
+
+UNFINISHED = "unfinished"
+"""``RunRecord.stopped`` of a run that is in progress, or was killed."""
 
 
 @dataclass
@@ -76,10 +82,17 @@ _ELSEWHERE = ("history", "weights", "metadata", "mistakes")
 
 def save_record(record: RunRecord, folder: Path) -> None:
     """Write the record's four files into ``folder``."""
+    save_plain(record, folder)
+    save_learned(record.name, record.history, record.weights, folder, record.metadata)
+    arrays = io.BytesIO()
+    np.savez_compressed(arrays, **asdict(record.mistakes))
+    write_bytes(folder / MISTAKES_FILE, arrays.getvalue())
+
+
+def save_plain(record: RunRecord, folder: Path) -> None:
+    """Write all of the record but its arrays and its history."""
     plain = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in _ELSEWHERE}
     write_text(folder / RUN_FILE, json.dumps(plain, indent=2) + "\n")
-    save_learned(record.name, record.history, record.weights, folder, record.metadata)
-    np.savez_compressed(folder / MISTAKES_FILE, **asdict(record.mistakes))
 
 
 def save_learned(

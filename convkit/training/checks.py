@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ __all__ = [
     "first_loss_remark",
     "flat_labels",
     "images_and_labels",
+    "rising_loss_remark",
 ]
 
 
@@ -81,6 +82,23 @@ def first_loss_remark(loss: float, num_classes: int) -> str | None:
     return (
         f"The first loss is {loss:.4g}, where equal scores give ln({num_classes}) = {usual:.3g}: "
         "the images' scale, or that of the first weights, does not suit this network."
+    )
+
+
+def rising_loss_remark(losses: Sequence[float]) -> str | None:
+    """Return a line where the loss ended above twice its start, though no number overflowed.
+
+    The end is the median of the last tenth.
+    """
+    last = sorted(losses[-max(len(losses) // 10, 1) :])
+    if len(losses) < 2 or not all(map(math.isfinite, losses)):
+        return None
+    end = last[len(last) // 2]
+    if end <= 2 * losses[0]:
+        return None
+    return (
+        f"The loss rose from {losses[0]:.3g} to {end:.3g}: this is no training; "
+        "a smaller --learning-rate may help."
     )
 
 

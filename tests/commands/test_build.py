@@ -9,7 +9,7 @@ import click
 import numpy as np
 import pytest
 
-from convkit import registry
+from convkit import DataError, registry
 from convkit.commands import _build as build
 from convkit.commands._options import TrainOptions
 from convkit.models import (
@@ -20,7 +20,9 @@ from convkit.models import (
     ResNet,
     ThreeLayerConvNet,
 )
+from convkit.training.augment import Chain, Flip, Shift
 from convkit.training.presets import preset
+from convkit.training.schedules import OneCycle
 
 GIVEN = {"data": "digits", "model": "three_layer", "dtype": "float32", "seed": 0,
          "out": Path("runs")}  # fmt: skip
@@ -41,7 +43,7 @@ def data():
 def test_what_is_not_given_is_the_preset_s():
     settings, defaults = build.settings_of(options()), preset("digits")
     assert settings["learning_rate"] == defaults.learning_rate
-    assert settings["epochs"] == defaults.num_epochs
+    assert settings["epochs"] is None  # until the number of images is known
     settings = build.settings_of(options(learning_rate=0.5, epochs=3, batch_size=7))
     assert (settings["learning_rate"], settings["epochs"], settings["batch_size"]) == (0.5, 3, 7)
     assert settings["reg"] == defaults.reg
@@ -122,10 +124,16 @@ def test_weight_scale_reaches_the_models_that_have_it(data):
 @pytest.mark.parametrize(
     ("model", "given", "known"),
     [
-        ("resnet", "filter_size", "--num-filters"),
-        ("resnet", "weight_scale", "--num-filters"),
+        ("resnet", "filter_size", "--num-filters, --depth"),
+        ("resnet", "weight_scale", "--num-filters, --depth"),
         ("mobilenet", "hidden_dim", "--num-filters"),
-        ("fc", "num_filters", "--hidden-dim, --weight-scale"),
+        ("mobilenet", "depth", "--num-filters"),
+        (
+            "three_layer",
+            "batch_norm",
+            "--num-filters, --filter-size, --hidden-dim, --weight-scale",
+        ),
+        ("fc", "num_filters", "--hidden-dim, --weight-scale, --depth, --batch-norm, --dropout"),
     ],
 )
 def test_an_option_of_another_model_is_refused(model, given, known):
@@ -136,6 +144,78 @@ def test_an_option_of_another_model_is_refused(model, given, known):
         caught.value.message == f"{option} is no option of the model {model!r}, which has {known}"
     )
     assert given not in build.settings_of(options(model=model))
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "epochs"), [(49000, 200, 1), (4670, 200, 11), (100, 200, 245)]
+)
+def test_few_images_are_gone_through_more_often(images, batch, epochs):
+    settings = build.settings_of(options(data="cifar10", batch_size=batch))
+    complete = build.complete(settings, {"X_train": np.empty((images, 0))})
+    assert complete["epochs"] == epochs
+    assert complete["epochs"] * max(images // batch, 1) >= 245
+    given = build.settings_of(options(data="cifar10", epochs=2))
+    assert build.complete(given, {"X_train": np.empty((images, 0))})["epochs"] == 2
+    digits = build.settings_of(options())
+    assert build.complete(digits, {"X_train": np.empty((1258, 0))})["epochs"] == 20
+
+
+def test_the_solver_gets_what_is_chosen(data):
+    chosen = options(
+        update_rule="nesterov",
+        weight_decay=0.1,
+        clip_norm=2.0,
+        schedule="one-cycle",
+        warm_up=3,
+        sampling="shuffle",
+        augment="flip,shift=1",
+        label_smoothing=0.1,
+        class_weights="1,2,3",
+        early_stop=4,
+    )
+    settings = build.settings_of(chosen)
+    solver = build.make_solver(settings, data, verbose=False)
+    assert solver.optimiser.config["weight_decay"] == 0.1
+    assert solver.optimiser.clip_norm == 2
+    assert solver.optimiser.schedule == OneCycle(warm_up=3)
+    assert (solver.lr_decay, solver.sampling) == (1.0, "shuffle")
+    assert solver.augment == Chain((Flip(), Shift(1)))
+    assert (solver.targets.smoothing, solver.targets.weights.tolist()) == (0.1, [1, 2, 3])
+    assert solver.callbacks.all[0].patience == 4
+    plain = build.settings_of(options())
+    assert not {"schedule", "augment", "clip_norm", "valid"} & set(plain)
+    balanced = build.make_solver(plain | {"class_weights": "balanced"}, data, verbose=False)
+    np.testing.assert_allclose(balanced.targets.weights, 1)
+
+
+def test_resnet_shuffles_unless_it_is_told_otherwise():
+    assert build.settings_of(options(model="resnet"))["sampling"] == "shuffle"
+    assert build.settings_of(options(model="deep"))["sampling"] == "replacement"
+    told = options(model="resnet", sampling="replacement")
+    assert build.settings_of(told)["sampling"] == "replacement"
+
+
+@pytest.mark.parametrize("model", ["three_layer", "deep"])
+def test_images_that_are_not_for_validation_are_trained_on(model):
+    pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
+    usual, all_of_them, some = (
+        build.load(options(model=model, valid=count)) for count in (None, 0, 30)
+    )
+    assert len(all_of_them["X_val"]) == 0
+    assert len(all_of_them["X_train"]) == len(usual["X_train"]) + len(usual["X_val"])
+    assert len(some["X_val"]) == 30
+    np.testing.assert_array_equal(some["y_val"], usual["y_val"][:30])
+    mean = all_of_them["X_train"].mean(axis=(0, 2, 3) if model == "deep" else 0)
+    np.testing.assert_allclose(mean, 0, atol=1e-5)
+    with pytest.raises(click.UsageError, match=r"--valid \(=181\) must be at most 180"):
+        build.load(options(model=model, valid=181))
+
+
+def test_images_of_one_class_are_refused(tmp_path):
+    X = np.random.default_rng(0).integers(0, 255, (30, 4, 4), np.uint8)
+    np.savez(tmp_path / "one.npz", X=X, y=np.arange(30) // 29)
+    with pytest.raises(DataError, match=r"the 3 training images are all of one class \('0'\): the"):
+        build.load(options(data=str(tmp_path / "one.npz"), num_train=3))
 
 
 def test_images_are_standardised_for_every_model_but_the_course_s():

@@ -18,7 +18,7 @@ SHORT = ["sweep", "--iterations", "6", "--num-train", "150", "--batch-size", "20
 VALUES = {
     "learning-rate": ["0.05", "0.005", "0.003", "0.001", "0.0001", "1e-05"],
     "reg": ["0.5", "0.05", "0.005", "0.0005"],
-    "update-rule": ["sgd", "sgd_momentum", "rmsprop", "adam"],
+    "update-rule": ["sgd", "sgd_momentum", "nesterov", "rmsprop", "adam", "adamw"],
 }
 
 

@@ -19,6 +19,7 @@ import pytest
 
 from convkit import cli, models
 from convkit.report.record import load_record
+from convkit.training import snapshot
 from convkit.training.checkpoint import load_weights
 from convkit.training.history import History
 from convkit.training.solver import Solver
@@ -322,7 +323,8 @@ def test_a_run_that_diverges_says_so(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "smaller learning rate" in (tmp_path / "a" / "report.html").read_text("utf-8")
 
 
-def test_ctrl_c_keeps_what_was_learned(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_keeps_what_was_learned(tmp_path: Path, number: signal.Signals) -> None:
     argv = ["train", "--iterations", "1000000", "--print-every", "5", "--no-speedups"]
     process = subprocess.Popen(
         [sys.executable, "-u", "-c", LISTENING, *argv, "--out", tmp_path, "--name", "a"],
@@ -336,9 +338,9 @@ def test_ctrl_c_keeps_what_was_learned(tmp_path: Path) -> None:
         line = process.stdout.readline()
         assert line, f"training ended early:\n{seen}"
         seen += line
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 0
+    assert process.returncode == 128 + number
     assert err == ""
     assert "Interrupted: keeping what was learned." in out
     record = load_record(tmp_path / "a")
@@ -347,6 +349,9 @@ def test_ctrl_c_keeps_what_was_learned(tmp_path: Path) -> None:
     assert record.history.rows[-1].val_acc is not None
     assert "Training was interrupted" in (tmp_path / "a" / "report.html").read_text("utf-8")
     assert run_names(tmp_path) == ["a"]
+    # What is kept is the state of the last iteration, from which the run goes on.
+    state = snapshot.read(tmp_path / "a" / "resume.safetensors")
+    assert len(record.history.losses) - 1 <= state["iteration"] <= len(record.history.losses)
 
 
 def test_ctrl_c_before_anything_is_learned_still_ends_in_a_report(
@@ -356,13 +361,14 @@ def test_ctrl_c_before_anything_is_learned_still_ends_in_a_report(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Solver, "_step", interrupted)
-    assert cli.run([*SHORT, "--out", str(tmp_path), "--name", "a"]) == 0
+    status = cli.run([*SHORT, "--out", str(tmp_path), "--name", "a"])
+    assert status == cli.EXIT_INTERRUPTED
     assert "Interrupted: keeping what was learned." in capsys.readouterr().out
     assert load_record(tmp_path / "a").history.losses == []
     assert (tmp_path / "a" / "report.html").is_file()
 
 
-@pytest.mark.parametrize("late", ["record_of", "add_test", "save_record", "write_report"])
+@pytest.mark.parametrize("late", ["add_test", "save_record", "write_report"])
 def test_ctrl_c_after_training_keeps_the_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], late: str
 ) -> None:

@@ -37,7 +37,8 @@ training.{schedules,augment,sampling,targets,callbacks,optimiser,run,solver,swee
 training.data.{rows,dataset,npz,listing,reading,stored,folders,digits}
 training.data.{download,pickles,cifar10_files,cifar10,load} training.data
 training.presets training.{fitting,estimator} training
-report report.{theme,rendering,grid,plots,folders,record,evaluation,sweeps,page,evaluated}
+report report.{theme,rendering,grid,curves,plots,folders,record,evaluation,page,evaluated}
+report.{comparison,sweeps}
 conformance.{cases,reference,fast_reference,arrays,covering,space,entry}
 conformance.operations.{conv_problems,conv_space,conv,pool_problems,pool_space,pools,max_pool}
 conformance.operations.{avg_pool,conv_relu,fused_space,conv_relu_pool,conv_transpose}

@@ -17,6 +17,7 @@ from convkit.report import plots
 from convkit.report.record import Mistakes, RunRecord
 from convkit.report.rendering import fill
 from convkit.report.theme import DARK, LIGHT, Theme
+from convkit.training.checks import rising_loss_remark
 
 Draw: TypeAlias = Callable[[Theme], Figure]
 
@@ -71,7 +72,8 @@ def pictures(record: RunRecord) -> list[Picture]:
             "loss",
             "Loss",
             "Curve of the training loss over iterations",
-            "Softmax loss of each mini-batch, with regularisation, and its moving average.",
+            rising_loss_remark(history.losses)
+            or "Loss of each mini-batch, with regularisation, and its moving average.",
             lambda theme: plots.loss_curve(history.losses, theme),
         ),
         draw(

@@ -1,7 +1,8 @@
 """The plots of a run, as matplotlib figures in a given theme.
 
 Functions take arrays and return a figure; `save` writes one and `png_bytes` returns its bytes. None
-uses pyplot or a display.
+uses pyplot or a display. The curves over iterations are in `convkit.report.curves`, and have their
+names here too.
 """
 
 from __future__ import annotations
@@ -13,31 +14,39 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import (
     FuncFormatter,
-    LogLocator,
     MaxNLocator,
     NullLocator,
-    PercentFormatter,
 )
 
 from convkit.files import write_bytes
-from convkit.names import printable
+from convkit.report.curves import accuracy_curve, label, loss_curve, short, smooth, sweep_curves
 from convkit.report.grid import image_to_unit, tile
 from convkit.report.theme import LIGHT, TEXT, WIDTH, Theme
+
+__all__ = [
+    "MOST_CLASSES",
+    "accuracy_curve",
+    "class_accuracy",
+    "confusion_matrix",
+    "filters",
+    "label",
+    "loss_curve",
+    "misclassified",
+    "png_bytes",
+    "save",
+    "smooth",
+    "speedups",
+    "sweep_curves",
+]
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
 
 MOST_CLASSES = 50
 """So many classes have names in a picture; the time for more grows with their number."""
-
-
-def label(name: str) -> str:
-    """Return a name as matplotlib draws it literally: a dollar sign would begin mathematics."""
-    return printable(name).replace("$", r"\$")
 
 
 def png_bytes(figure: Figure) -> bytes:
@@ -51,79 +60,6 @@ def png_bytes(figure: Figure) -> bytes:
 def save(figure: Figure, path: Path) -> None:
     """Write the figure to ``path`` as PNG."""
     write_bytes(path, png_bytes(figure))
-
-
-def smooth(values: Sequence[float], weight: float = 0.9) -> Array:
-    """Exponential moving average, corrected for its start at zero (Kingma & Ba 2015, section 3).
-
-    Non-finite values are left out of the average; before the first finite one the result is NaN.
-    """
-    out = np.full(len(values), np.nan)
-    average = total = 0.0
-    for i, value in enumerate(values):
-        if np.isfinite(value):
-            average = weight * average + (1 - weight) * value
-            total = weight * total + (1 - weight)
-        if total:
-            out[i] = average / total
-    return out
-
-
-def loss_curve(loss: Sequence[float], theme: Theme = LIGHT) -> Figure:
-    """Loss of every iteration (thin) and its moving average (bold)."""
-    figure = theme.figure()
-    axes = theme.axes(figure, "iteration", "loss")
-    steps = np.arange(1, len(loss) + 1)
-    color = theme.series[0]
-    axes.plot(steps, loss, color=color, linewidth=0.8, alpha=0.35, label="each mini-batch")
-    axes.plot(steps, smooth(loss), color=color, linewidth=2, label="moving average")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
-    _limit_loss(axes, [loss])
-    if len(loss):
-        theme.legend(axes, loc="upper right")
-    return figure
-
-
-def _limit_loss(axes: Axes, curves: Sequence[Sequence[float]]) -> None:
-    """Show from zero to a little over the largest starting loss: a diverging curve may leave."""
-    starts = [value for curve in curves for value in list(curve)[:1] if np.isfinite(value)]
-    finite = [value for curve in curves for value in curve if np.isfinite(value)]
-    if finite:
-        top = 1.15 * min(max(finite), 2 * max(starts, default=max(finite)))
-        axes.set_ylim(0, top if top > 0 else 1)
-
-
-def _log_loss(axes: Axes, curves: Sequence[Sequence[float]]) -> None:
-    """A log scale, for losses that differ by powers of ten, up to ten times the largest start."""
-    positive = [value for curve in curves for value in curve if 0 < value < np.inf]
-    if not positive:
-        return
-    starts = [value for curve in curves for value in list(curve)[:1] if 0 < value < np.inf]
-    top = min(max(positive), 10 * max(starts, default=max(positive)))
-    axes.set_yscale("log")
-    axes.set_ylim(min(positive) / 1.2, 1.2 * top)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def accuracy_curve(
-    steps: Sequence[int], train: Sequence[float], val: Sequence[float], theme: Theme = LIGHT
-) -> Figure:
-    """Training and validation accuracy over iterations."""
-    figure = theme.figure()
-    axes = theme.axes(figure, "iteration", "accuracy")
-    for values, color, name in ((train, 0, "training"), (val, 1, "validation")):
-        text = f"{name}, {values[-1]:.1%} at last" if len(values) else name
-        axes.plot(
-            steps, values, color=theme.series[color], linewidth=2, marker="o", ms=3, label=text
-        )
-    if len(steps):
-        theme.legend(axes, loc="lower right")
-    axes.set_ylim(0, 1.04)
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
-    return figure
 
 
 def filters(weights: Array, theme: Theme = LIGHT) -> Figure:
@@ -167,7 +103,7 @@ def class_accuracy(
     for index, value, count in zip(places, accuracy, totals, strict=True):
         text = f"{value:.0%} of {count}" if count else "no images"
         axes.text(1.02, float(index), text, va="center", color=theme.ink, fontsize=TEXT)
-    axes.set_yticks(places, [label(name) for name in classes], color=theme.ink)
+    axes.set_yticks(places, [label(short(name, 32)) for name in classes], color=theme.ink)
     axes.set_xticks([])
     axes.set_xlim(0, 1.4)
     axes.invert_yaxis()
@@ -182,13 +118,14 @@ def confusion_matrix(
 
     More than `MOST_CLASSES` classes have their numbers in place of their names.
     """
-    figure = theme.figure(WIDTH, 4.6)
+    many = len(classes) > 20
+    figure = theme.figure(WIDTH, 5.6 if many else 4.6)
     axes = theme.axes(figure, "predicted", "true", grid="")
     totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     share = confusion / totals
     scale = LinearSegmentedColormap.from_list("share", [theme.empty, theme.series[0]])
     image = axes.imshow(share, cmap=scale, vmin=0, vmax=1, aspect="auto")
-    if len(classes) <= 20:
+    if not many:
         for (row, column), count in np.ndenumerate(confusion):
             if count:
                 red, green, blue, _ = image.cmap(share[row, column])
@@ -210,9 +147,12 @@ def confusion_matrix(
         return figure
     places = np.arange(len(classes))
     long = max((len(name) for name in classes), default=0) > 3
-    names = [label(name) for name in classes]
-    axes.set_xticks(places, names, rotation=45 if long else 0, ha="right" if long else "center")
-    axes.set_yticks(places, names)
+    names = [label(short(name, 16 if many else 24)) for name in classes]
+    turn = 90 if many else 45
+    size = min(TEXT, 260 / max(len(classes), 1)) if many else TEXT  # a row has some 280 points / N
+    side = "center" if many or not long else "right"
+    axes.set_xticks(places, names, rotation=turn if long else 0, ha=side, fontsize=size)
+    axes.set_yticks(places, names, fontsize=size)
     return figure
 
 
@@ -239,7 +179,8 @@ def misclassified(
         if index < len(images):
             axes.imshow(image_to_unit(images[index]), cmap="gray", vmin=0, vmax=1)
             axes.set_title(
-                f"{label(classes[predicted[index]])}\nnot {label(classes[true[index]])}",
+                f"{label(short(classes[predicted[index]], 14))}\n"
+                f"not {label(short(classes[true[index]], 10))}",
                 fontsize=TEXT,
                 color=theme.ink,
             )
@@ -280,31 +221,4 @@ def speedups(rows: Sequence[Mapping[str, Any]], theme: Theme = LIGHT) -> Figure:
     axes.invert_yaxis()
     if backends:
         theme.legend(axes, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(backends))
-    return figure
-
-
-def sweep_curves(
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    over: str,
-    ylabel: str,
-    theme: Theme = LIGHT,
-) -> Figure:
-    """One labelled curve ``(x, y)`` per value of the hyper-parameter ``over``."""
-    figure = theme.figure(7.0, 4.0)
-    axes = theme.axes(figure, "iteration", ylabel)
-    for index, (value, (x, y)) in enumerate(curves.items()):
-        color = theme.series[index % len(theme.series)]
-        style = ("-", "--", ":")[index // len(theme.series) % 3]
-        axes.plot(x, y, style, color=color, linewidth=1.8, label=label(value))
-    heights = [y for _, y in curves.values()]
-    if ylabel == "loss":
-        _log_loss(axes, heights)
-    else:
-        best = max((value for y in heights for value in y), default=1.0)
-        axes.set_ylim(0, min(1.04, 1.2 * best) or 1)
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
-    if curves:
-        theme.legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5), title=over)
-        axes.get_legend().get_title().set_color(theme.muted)  # type: ignore[union-attr]
     return figure

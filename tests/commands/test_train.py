@@ -385,14 +385,15 @@ def test_ctrl_c_after_training_keeps_the_weights(
     assert run_names(tmp_path) == ["a"]
 
 
-def test_on_a_terminal_there_is_a_progress_bar(tmp_path: Path) -> None:
+def shown_on_terminal(tmp_path: Path, columns: int) -> str:
+    """What a short training shows on a terminal."""
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (40, 160))
+    termios.tcsetwinsize(theirs, (40, columns))
     process = subprocess.Popen(
         [sys.executable, "-m", "convkit", *SHORT, "--out", tmp_path, "--name", "a"],
         stdout=theirs,
         stderr=theirs,
-        env=os.environ | {"TERM": "xterm"},
+        env={k: v for k, v in os.environ.items() if k != "COLUMNS"} | {"TERM": "xterm"},
     )
     os.close(theirs)
     shown = b""
@@ -403,7 +404,18 @@ def test_on_a_terminal_there_is_a_progress_bar(tmp_path: Path) -> None:
         pass
     os.close(ours)
     assert process.wait() == 0
-    text = shown.decode()
+    return shown.decode()
+
+
+def test_at_80_columns_the_progress_bar_has_cells(tmp_path: Path) -> None:
+    text = shown_on_terminal(tmp_path, 80)
+    (bar,) = set(re.findall(r"100%\|([^|]*)\| 12/12", text))
+    assert len(bar) >= 16
+    assert re.search(r"12/12 \[[\d:]+<00:00, loss \d\.\d+, val \d+\.\d%", text)
+
+
+def test_on_a_terminal_there_is_a_progress_bar(tmp_path: Path) -> None:
+    text = shown_on_terminal(tmp_path, 160)
     assert re.search(
         r"epoch \d+/\d+ 100%\|.*\| 12/12 \[[\d:]+<00:00, loss \d\.\d+, train \d+\.\d%, "
         r"val \d+\.\d%, [\d,]+ images/s\]",
@@ -478,3 +490,66 @@ def test_a_failure_after_training_keeps_weights_history_and_settings(
     monkeypatch.undo()
     assert cli.run(["report", str(tmp_path / "a")]) == 0
     assert (tmp_path / "a" / "report.html").is_file()
+
+
+def test_without_validation_images_all_are_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["train", "--valid", "0", "--iterations", "12", "--no-speedups"]
+    assert cli.run([*argv, "--out", str(tmp_path), "--name", "a"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert re.search(r"^digits: 1,438 training, 0 validation, 359 test images", printed.out, re.M)
+    assert "validation accuracy" not in printed.out
+    record = load_record(tmp_path / "a")
+    assert "best_val_acc" not in record.results
+    assert record.history.val_accs == []
+    assert "best validation" not in (tmp_path / "a" / "report.html").read_text("utf-8")
+
+
+def test_a_loss_that_explodes_but_stays_finite_is_remarked_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wild = ["--update-rule", "sgd", "--learning-rate", "1e4", "--reg", "1e-4", "--model", "fc"]
+    argv = ["train", "--iterations", "3", "--num-train", "200", "--no-speedups", *wild]
+    assert cli.run([*argv, "--out", str(tmp_path), "--name", "a"]) == 0
+    assert load_record(tmp_path / "a").stopped is None
+    (line,) = (
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("The loss rose")
+    )
+    assert line.endswith("this is no training; a smaller --learning-rate may help.")
+    assert line in (tmp_path / "a" / "report.html").read_text("utf-8")
+
+
+def test_images_of_one_class_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = image_folder(tmp_path / "data", b"cat")
+    assert cli.run(["train", "--data", str(data), "--out", str(tmp_path / "runs")]) == 1
+    assert "are all of one class ('cat'): there is nothing to tell apart" in one_error_line(capsys)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_failure_in_the_first_step_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Solver, "_step", broken)
+    with pytest.raises(RuntimeError, match="out of ink"):
+        cli.run([*SHORT, "--out", str(tmp_path), "--name", "a"])
+    assert run_names(tmp_path) == []
+
+
+def test_what_an_epoch_learned_outlives_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Solver._step
+
+    def failing(solver: Solver) -> float:
+        if solver.iteration == 6:
+            raise RuntimeError("out of ink")
+        return plain(solver)
+
+    monkeypatch.setattr(Solver, "_step", failing)
+    with pytest.raises(RuntimeError, match="out of ink"):
+        cli.run([*SHORT, "--out", str(tmp_path), "--name", "a"])
+    assert len(load_record(tmp_path / "a").history.losses) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import subprocess
 import sys
 import warnings
@@ -33,6 +34,8 @@ PICTURES: dict[str, Callable[[Theme], Figure]] = {
     "loss of one step": lambda t: plots.loss_curve([2.3], t),
     "loss of none": lambda t: plots.loss_curve([], t),
     "loss that diverged": lambda t: plots.loss_curve([2.3, 1e30, np.nan, np.inf], t),
+    "loss that explodes": lambda t: plots.loss_curve([2.3, 1e3, 1e7], t),
+    "accuracy without validation": lambda t: plots.accuracy_curve([1, 5], [0.1, 0.9], [], t),
     "loss of zero": lambda t: plots.loss_curve([0.0, 0.0], t),
     "accuracy": lambda t: plots.accuracy_curve([1, 5], [0.1, 0.9], [0.1, 0.8], t),
     "accuracy of none": lambda t: plots.accuracy_curve([], [], [], t),
@@ -138,6 +141,24 @@ def test_confusion_matrix_puts_the_true_class_in_rows() -> None:
     }
     assert cells == {(0, 0): "5", (0, 1): "1", (1, 1): "4", (1, 2): "2"}
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
+
+
+def test_forty_long_names_do_not_overlap() -> None:
+    names = [f"a rather long name of class {i}" for i in range(40)]
+    figure = plots.confusion_matrix(np.eye(40, dtype=int), names)
+    figure.savefig(io.BytesIO())  # lays it out
+    axes = figure.axes[0]
+    for labels, across in ((axes.get_yticklabels(), "y"), (axes.get_xticklabels(), "x")):
+        boxes = sorted(
+            (getattr(box, f"{across}0"), getattr(box, f"{across}1"))
+            for box in (label.get_window_extent() for label in labels)
+        )
+        assert len({label.get_text() for label in labels}) == 40
+        assert all(one[1] <= next_[0] + 1 for one, next_ in itertools.pairwise(boxes))
+    figure = plots.misclassified(RNG.random((7, 1, 4, 4)), [12] * 7, [31] * 7, names)
+    figure.savefig(io.BytesIO())
+    boxes = sorted((axes.title.get_window_extent() for axes in figure.axes[:4]), key=lambda b: b.x0)
+    assert all(one.x1 <= next_.x0 for one, next_ in itertools.pairwise(boxes))
 
 
 def test_misclassified_names_both_classes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -13,6 +14,7 @@ from convkit.training.checks import (
     check_same_arrays,
     first_loss_remark,
     images_and_labels,
+    rising_loss_remark,
 )
 
 DATA = {"X_train": np.zeros((3, 1, 2, 2)), "y_train": [0, 1, 2], "X_val": [], "y_val": []}
@@ -88,3 +90,21 @@ def test_a_first_loss_beyond_three_times_that_of_equal_scores_is_remarked_on():
         (np.nan, 3),
     ):
         assert first_loss_remark(loss, classes) is None
+
+
+@pytest.mark.parametrize(
+    ("losses", "rose"),
+    [
+        ([2.0, 3.0, 4.1], True),
+        ([2.0, 9.0, 4.0], False),
+        ([2.0, *[1e9] * 5, *[1.0] * 5], False),  # a stroke that is over
+        ([2.0], False),
+        ([], False),
+        ([2.0, 9.0, math.inf], False),  # which has diverged, and is said to have
+    ],
+)
+def test_a_loss_that_rose_is_remarked_on(losses, rose):
+    remark = rising_loss_remark(losses)
+    assert (remark is not None) == rose
+    if rose:
+        assert remark.startswith("The loss rose from 2 to 4.1: this is no training;")

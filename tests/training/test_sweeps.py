@@ -9,7 +9,7 @@ from convkit import ParameterError
 from convkit.models import ThreeLayerConvNet
 from convkit.training.optim import UPDATE_RULES
 from convkit.training.solver import Solver
-from convkit.training.sweeps import SWEEPS, run_sweep, sweep
+from convkit.training.sweeps import SWEEPS, Range, combinations, label_of, run_sweep, sweep
 
 RNG = np.random.default_rng(0)
 DATA = {
@@ -88,6 +88,39 @@ def test_a_diverged_run_does_not_end_the_sweep():
 
 def test_an_unknown_parameter_is_refused():
     with pytest.raises(
-        ParameterError, match=r"^parameter='depth' must be one of learning_rate, reg, update_rule$"
+        ParameterError,
+        match=r"^parameter='depth' must be one of learning_rate, reg, update_rule",
     ):
         run_sweep("depth", make_solver)
+
+
+def test_the_grid_of_several_parameters():
+    found = combinations({"a": (1, 2), "b": ("x", "y", "z")})
+    assert found == [{"a": a, "b": b} for a in (1, 2) for b in "xyz"]
+    assert [label_of(value) for value in found[:2]] == ["a 1, b x", "a 1, b y"]
+
+
+def test_settings_drawn_at_random():
+    axes = {"rate": Range(1e-4, 1e-1), "size": Range(5, 50, integer=True), "rule": ("sgd", "adam")}
+    found = combinations(axes, 40, rng=1)
+    assert found == combinations(axes, 40, rng=1)
+    assert found != combinations(axes, 40, rng=2)
+    rates = sorted(value["rate"] for value in found)
+    assert rates[0] >= 1e-4
+    assert rates[-1] <= 1e-1
+    assert 5 <= sum(rate < 1e-3 for rate in rates) <= 25  # evenly in the logarithm
+    assert all(isinstance(value["size"], int) and 5 <= value["size"] <= 50 for value in found)
+    assert {value["rule"] for value in found} == {"sgd", "adam"}
+    # Of a small grid there are no more than it has.
+    assert sorted(v["a"] for v in combinations({"a": (1, 2, 3)}, 9)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (2, 1), (1, float("inf")), (-1, 1)])
+def test_what_is_no_range_is_refused(low, high):
+    with pytest.raises(ParameterError, match=r"^a range \(=.*must be of finite numbers above 0"):
+        Range(low, high)
+
+
+def test_a_range_needs_a_count():
+    with pytest.raises(ParameterError, match=r"^rate: a range has no grid; say how"):
+        combinations({"rate": Range(1, 2)})

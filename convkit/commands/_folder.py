@@ -12,7 +12,7 @@ import click
 from convkit.images import FITS, MODES, Fit
 from convkit.training.data import FolderOptions
 
-__all__ = ["FOLDER_OPTIONS", "FolderChoices", "skip_bad_option"]
+__all__ = ["FOLDER_OPTIONS", "FolderChoices", "ImageSize", "skip_bad_option"]
 
 
 class ImageSize(click.ParamType[tuple[int, int]]):

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from convkit.commands._build import settings_of
+from convkit.commands._folder import ImageSize
 from convkit.commands._options import RULE_OPTIONS, TrainOptions, check_together, flag
 from convkit.errors import DataError
 from convkit.names import printable
@@ -55,6 +56,8 @@ def _stored(settings: Mapping[str, Any], given: frozenset[str]) -> TrainOptions:
     """Return a run's settings as options, less those that go with what is given in their place."""
     names = [f.name for f in fields(TrainOptions)]
     values: dict[str, Any] = {name: settings.get(name) for name in names}
+    if values["size"] is not None:
+        values["size"] = ImageSize().convert(values["size"], None, None)
     if values["data_dir"] is not None:
         values["data_dir"] = Path(values["data_dir"])
     if {"epochs", "iterations"} & given:

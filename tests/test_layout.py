@@ -76,6 +76,7 @@ OTHERS = {
     "test_docs.py": "links, examples and commands in the documents",
     "test_examples.py": "the programs in examples/",
     "test_strangers.py": "the backends in examples/strangers/",
+    "test_kernel_mutants.py": "tools/kernel_*.py: mutants of the C sources",
     "test_outside_onnx.py": "compared with ONNX's own reference implementation",
     "test_outside_scipy.py": "compared with SciPy",
     "test_outside_torch.py": "compared with PyTorch",

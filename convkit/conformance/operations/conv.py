@@ -147,6 +147,10 @@ class Conv(Entry):
             "pad_mode": "edge",
         }
         yield {"x": (1, 300, 3, 4), "w": (2, 300, 3, 3), "pad": 2, "pad_mode": "circular"}
+        # megabytes of weights with a stride; and as many channels as one block has, in float64
+        yield {"x": (1, 256, 8, 7), "w": (288, 256, 3, 3), "stride": 2, "pad": 1}
+        yield {"x": (1, 320, 5, 6), "w": (2100, 320, 1, 1), "stride": 2}
+        yield {"x": (1, 16, 12, 13), "w": (16, 16, 3, 3), "pad": 1}
         if level != "quick":  # for a kernel of that many taps is slow to walk over
             yield {"x": (1, 1, 190, 189), "w": (1, 1, 182, 182)}
             yield {"x": (1, 1, 66_000), "w": (1, 1, 65_537)}

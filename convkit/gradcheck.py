@@ -8,6 +8,7 @@ Nothing here knows a layer or a backend.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,8 @@ def eval_numerical_gradient(
 ) -> Array:
     """Return the gradient of a scalar function f at x, (f(x + h) - f(x - h)) / 2h per element.
 
-    x is perturbed in place and restored. ``verbose`` prints each index with its derivative.
+    x is perturbed in place and restored. Where h is below the rounding of x there is a
+    RuntimeWarning. ``verbose`` prints each index with its derivative.
     """
     _check_point(x, h)
     grad = np.zeros_like(x)
@@ -99,12 +101,14 @@ class GradientReport:
     analytic: float
     numerical: float
     error: float  # |analytic - numerical| / max(floor, |analytic| + |numerical|)
+    remark: str = ""  # where h is below the rounding of x
 
     def __str__(self) -> str:
         place = "[" + ", ".join(map(str, self.index)) + "]"
         return (
             f"worst element {place}: analytic {self.analytic:.9g}, "
             f"numerical {self.numerical:.9g}, relative error {self.error:.1e}"
+            + (f"; {self.remark}" if self.remark else "")
         )
 
 
@@ -135,9 +139,8 @@ def gradcheck(
     errors = np.abs(analytic_grad - numerical) / size
     errors = np.where(np.isnan(errors), np.inf, errors)
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(errors)), x.shape))
-    return GradientReport(
-        index, float(analytic_grad[index]), float(numerical[index]), float(errors[index])
-    )
+    worst = float(analytic_grad[index]), float(numerical[index]), float(errors[index])
+    return GradientReport(index, *worst, _rounding_remark(x, h))
 
 
 def _both_sides(
@@ -162,6 +165,24 @@ def _check_point(x: Array, h: float) -> None:
         raise ParameterError("x must be writeable, it is perturbed in place: pass x.copy()")
     if not h > 0:
         raise ParameterError(f"h (={h!r}) must be greater than 0")
+    remark = _rounding_remark(x, h)
+    if remark:
+        warnings.warn(remark, RuntimeWarning, stacklevel=3)
+
+
+def _rounding_remark(x: Array, h: float) -> str:
+    """Return a line where x + h and x - h are not 2h apart, for x cannot hold them; else ""."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        step = x.dtype.type(h)
+        apart = (x + step) - (x - step)
+        wrong = np.isfinite(x) & (np.abs(apart - 2 * step) > 0.2 * step)
+    if not wrong.any():
+        return ""
+    index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return (
+        f"h (={h:g}) is below the rounding of x{list(index)} (={x[index]:g}, {x.dtype}): the "
+        "numerical gradient is of no use there; use float64, smaller values or a larger h"
+    )
 
 
 def _check_gradient(x: Array, analytic_grad: Array) -> None:

@@ -14,6 +14,10 @@ import pytest
 import convkit
 from convkit import models
 from convkit.cli import COMMANDS, convkit_group
+from convkit.training.augment import AUGMENTATIONS
+from convkit.training.callbacks import HOOKS
+from convkit.training.optim import UPDATE_RULES
+from convkit.training.schedules import SCHEDULES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -96,6 +100,23 @@ def test_the_examples_of_the_page_on_trained_networks_run_one_after_the_other(
     assert float(accuracy) > 0.85
     assert min(map(float, scores.strip("[]").split())) > 0.8
     assert names["network"].predict_proba(names["images"][0]).shape == (1, 10)
+
+
+def test_the_example_of_the_page_on_training_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sklearn", reason="the page trains on scikit-learn's digits")
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(example, "training.md", "exec"), names)
+    stopped, accuracy = capsys.readouterr().out.splitlines()[-1].split()
+    assert stopped in ("early", "None")
+    assert float(accuracy) > 0.9
+
+
+def test_the_page_on_training_names_every_rule_schedule_augmentation_and_hook() -> None:
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    tables = (UPDATE_RULES, SCHEDULES, AUGMENTATIONS, HOOKS, models.MODELS)
+    assert [name for table in tables for name in table if f"`{name}`" not in page] == []
 
 
 def test_the_examples_of_the_page_on_data_run_one_after_the_other(

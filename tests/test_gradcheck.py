@@ -127,3 +127,19 @@ def test_bad_arguments(x):
         gradcheck(np.sum, np.ones(3), np.ones(2))
     with pytest.raises(ShapeError, match=r"^x\.shape \(=\(0,\)\) must hold at least one element"):
         gradcheck(np.sum, np.ones(0), np.ones(0))
+
+
+def test_a_step_below_the_rounding_of_x_is_said():
+    x = np.array([1.0, 2e4], np.float32)
+    with pytest.warns(
+        RuntimeWarning, match=r"^h \(=1e-05\) is below the rounding of x\[1\]"
+    ) as seen:
+        report = gradcheck(lambda x: float(np.sum(x)), x, np.ones(2, np.float32))
+    assert len(seen) == 1
+    assert report.error == 1
+    assert str(report).endswith("; use float64, smaller values or a larger h")
+    wide = gradcheck(lambda x: float(np.sum(x)), x, np.ones(2, np.float32), h=1.0)
+    assert (wide.error, wide.remark) == (0, "")
+    assert gradcheck(np.sum, x.astype(float), np.ones(2)).remark == ""
+    with pytest.warns(RuntimeWarning, match="below the rounding"):
+        eval_numerical_gradient(np.sum, x, verbose=False)

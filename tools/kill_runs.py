@@ -70,7 +70,10 @@ def check_whole(run: Path) -> int:
 
 
 def check_same(run: Path, whole: Path) -> None:
-    """Compare what two runs learned, bit by bit."""
+    """Compare what two runs learned, bit by bit; nothing but their files may be left."""
+    left = {file.name for file in run.iterdir()} ^ {file.name for file in whole.iterdir()}
+    if left:
+        raise SystemExit(f"{run}: the folders differ in {', '.join(sorted(left))}")
     one, other = load_record(run), load_record(whole)
     states = [snapshot.read(folder / RESUME_FILE) for folder in (run, whole)]
     np.testing.assert_equal(states[0], states[1])

@@ -94,6 +94,8 @@ def take_up(solver: Solver, run: Path, record: RunRecord, *, override: bool) -> 
     if not (run / RESUME_FILE).is_file():
         raise DataError(f"RUN (={str(run)!r}) must hold a {RESUME_FILE}, from which it goes on")
     solver.resume(run / RESUME_FILE, override=override)
+    for left in run.glob(".*.tmp"):  # of files that were being written when the run was killed
+        left.unlink()
     complete = record.stopped != UNFINISHED and (run / REPORT_FILE).exists()
     if solver.iteration >= solver.num_iterations and complete:
         raise click.UsageError(

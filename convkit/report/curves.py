@@ -76,7 +76,7 @@ def loss_curve(loss: Sequence[float], theme: Theme = LIGHT) -> Figure:
     else:
         _limit_loss(axes, [loss])
     if len(loss):
-        theme.legend(axes, loc="upper right")
+        theme.legend(axes, loc="upper left" if exploded(loss) else "upper right")
     return figure
 
 

@@ -97,7 +97,7 @@ def rising_loss_remark(losses: Sequence[float]) -> str | None:
     if end <= 2 * losses[0]:
         return None
     return (
-        f"The loss rose from {losses[0]:.3g} to {end:.3g}: this is no training; "
+        f"The loss rose from {losses[0]:.3g} to {end:.3g}: the network is not learning; "
         "a smaller --learning-rate may help."
     )
 

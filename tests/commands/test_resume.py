@@ -149,7 +149,9 @@ def test_a_run_that_was_killed_after_its_last_step_gets_its_report(run: Path) ->
     record.stopped = UNFINISHED
     save_plain(record, run)
     (run / "report.html").unlink()
+    (run / ".weights.safetensors.x.tmp").write_bytes(b"half")
     assert cli.run(["train", "--resume", str(run)]) == 0
+    assert not (run / ".weights.safetensors.x.tmp").exists()
     assert load_record(run).stopped is None
     assert (run / "report.html").is_file()
 

@@ -517,7 +517,7 @@ def test_a_loss_that_explodes_but_stays_finite_is_remarked_on(
     (line,) = (
         line for line in capsys.readouterr().out.splitlines() if line.startswith("The loss rose")
     )
-    assert line.endswith("this is no training; a smaller --learning-rate may help.")
+    assert line.endswith("the network is not learning; a smaller --learning-rate may help.")
     assert line in (tmp_path / "a" / "report.html").read_text("utf-8")
 
 

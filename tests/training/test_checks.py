@@ -107,4 +107,4 @@ def test_a_loss_that_rose_is_remarked_on(losses, rose):
     remark = rising_loss_remark(losses)
     assert (remark is not None) == rose
     if rose:
-        assert remark.startswith("The loss rose from 2 to 4.1: this is no training;")
+        assert remark.startswith("The loss rose from 2 to 4.1: the network is not learning;")

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import test_windows as tests
+from functions import test_windows as tests
 
 from convkit.calls import windows
 

@@ -130,6 +130,8 @@ def test_a_planted_bug_fails_where_it_is_and_nowhere_else() -> None:
         ("conv_transpose", "backward-exact"),  # composed of the convolution's dw
         ("conv_relu", "backward-exact"),
         ("conv_relu", "pairs"),
+        ("conv_bn_relu", "backward-exact"),
+        ("conv_bn_relu", "pairs"),
     }
     text = report.failure_text("NAME")
     assert "FAIL backward-exact: dw[" in text

@@ -13,44 +13,44 @@ bug = planted("conv_relu", Rectified)
 # --- relu -----------------------------------------------------------------------------------
 
 
-@bug("relu")
+@bug("rectify")
 def leaky(spec, value, z):
     """A hundredth of what is below 0 passes."""
     return np.where(z > 0, z, z * z.dtype.type(0.01))
 
 
-@bug("relu")
+@bug("rectify")
 def ends_at_six(spec, value, z):
     """relu6 in place of relu."""
     return np.minimum(value, 6)
 
 
-@bug("relu")
+@bug("rectify")
 def absolute(spec, value, z):
     """The sign bit is cleared in place of the number."""
     return np.abs(z)
 
 
-@bug("relu")
+@bug("rectify")
 def loses_nan(spec, value, z):
     """max(NaN, 0) is 0 in the order that the vector instruction takes its operands."""
     return np.fmax(z, 0)
 
 
-@bug("relu")
+@bug("rectify")
 def product_with_the_mask(spec, value, z):
     """z times (z > 0): an infinity below 0 becomes NaN."""
     with np.errstate(invalid="ignore"):
         return z * (z > 0)
 
 
-@bug("relu")
+@bug("rectify")
 def small_ones_are_off(spec, value, z):
     """What is less than a hundredth counts as 0."""
     value[value < 0.01] = 0
 
 
-@bug("relu")
+@bug("rectify")
 def filters_in_blocks_of_eight(spec, value, z):
     """An incomplete last block of 8 filters is not rectified."""
     whole = z.shape[1] // 8 * 8
@@ -58,7 +58,7 @@ def filters_in_blocks_of_eight(spec, value, z):
         value[:, whole:] = z[:, whole:]
 
 
-@bug("relu")
+@bug("rectify")
 def columns_in_blocks_of_eight(spec, value, z):
     """Rows of more than 16 results leave an incomplete last block as it is."""
     width = z.shape[-1]
@@ -66,48 +66,48 @@ def columns_in_blocks_of_eight(spec, value, z):
         value[..., width // 8 * 8 :] = z[..., width // 8 * 8 :]
 
 
-@bug("relu")
+@bug("rectify")
 def images_in_blocks_of_four(spec, value, z):
     """Of more than 32 images an incomplete last block of 4 is not rectified."""
     if len(z) > 32:
         value[len(z) // 4 * 4 :] = z[len(z) // 4 * 4 :]
 
 
-@bug("relu")
+@bug("rectify")
 def last_result_of_a_signal(spec, value, z):
     """In one axis the last result is not rectified."""
     if spec.axes == 1:
         value[..., -1] = z[..., -1]
 
 
-@bug("relu")
+@bug("rectify")
 def first_slice_of_a_volume(spec, value, z):
     """In three axes the first slice alone is rectified."""
     if spec.axes == 3:
         value[:, :, 1:] = z[:, :, 1:]
 
 
-@bug("relu")
+@bug("rectify")
 def strided(spec, value, z):
     """With a stride the last column is 0."""
     if max(spec.stride) > 1:
         value[..., -1] = 0
 
 
-@bug("relu")
+@bug("rectify")
 def first_row_over_padding(spec, value, z):
     """The first row of results, over padding, goes another way, without relu."""
     if spec.pad[0][0] and spec.axes == 2:
         value[:, :, 0] = z[:, :, 0]
 
 
-@bug("relu")
+@bug("rectify")
 def one_by_one(spec, value, z):
     """The path for 1x1 kernels has no relu."""
     return z if max(spec.kernel) == 1 else None
 
 
-@bug("relu")
+@bug("rectify")
 def grouped(spec, value, z):
     """Of several groups the first alone is rectified."""
     first = spec.w_shape[0] // spec.groups

@@ -16,7 +16,7 @@ class Rectified(CopyingPadding):
     def z(self, spec, x, w, b):
         return self.conv_forward(spec, x, w, b)[0]
 
-    def relu(self, spec, z):
+    def rectify(self, spec, z):
         return np.maximum(z, 0)
 
     def on(self, spec, z):
@@ -33,10 +33,10 @@ class Rectified(CopyingPadding):
 
     def conv_relu_forward(self, spec, x, w, b):
         z = self.z(spec, x, w, b)
-        return self.relu(spec, z), self.on(spec, z)
+        return self.rectify(spec, z), self.on(spec, z)
 
     def conv_relu_infer(self, spec, x, w, b):
-        return self.relu(spec, self.z(spec, x, w, b))
+        return self.rectify(spec, self.z(spec, x, w, b))
 
     def conv_relu_backward(self, spec, dout, x, w, saved, needs):
         return self.gradients(spec, dout, self.masked(spec, dout, saved), x, w, needs)

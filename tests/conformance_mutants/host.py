@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from conformance_mutants.registry import host
-from convkit import api, registry
+from convkit import registry
 from convkit.calls import arrays, dispatch, methods, params
+from convkit.functions import conv, fused, pools
 
 as_input = arrays.as_input
 
@@ -121,25 +122,25 @@ def lost(key):
     def merge(parameters, given, values):
         return real(parameters, {k: v for k, v in dict(given).items() if k != key}, values)
 
-    return (api, "merge", merge)
+    return [(module, "merge", merge) for module in (conv, pools, fused)]
 
 
-@host(lost("pad"))
+@host(*lost("pad"))
 def pad_in_dictionary_lost():
     """conv_param accepts pad and never hands it on (pytorch#188344)."""
 
 
-@host(lost("dilation"))
+@host(*lost("dilation"))
 def dilation_in_dictionary_lost():
     """conv_param accepts dilation and never hands it on."""
 
 
-@host(lost("groups"))
+@host(*lost("groups"))
 def groups_in_dictionary_lost():
     """conv_param accepts groups and never hands it on."""
 
 
-@host(lost("ceil_mode"))
+@host(*lost("ceil_mode"))
 def ceil_mode_in_dictionary_lost():
     """pool_param accepts ceil_mode and never hands it on."""
 

@@ -461,7 +461,7 @@ class CircularAcrossRows(CopyingPadding):
 # --- convkit pads, and a backend that knows nothing of it computes ----------------------------
 
 
-@host(lost("pad_mode"))
+@host(*lost("pad_mode"))
 def pad_mode_in_dictionary_lost():
     """conv_param accepts pad_mode and never hands it on."""
 

@@ -24,7 +24,7 @@ selection selection.{outcome,request,scope,resolve,transfer,overview}
 calls calls.{params,arrays,plan,results,cache,norms,composing,conv_bn,fallback,padding,methods}
 calls.{stored_case,expectations,expected_norms,verifier,windows}
 calls.{tracing,planner,pickling,dispatch}
-functions functions.{conv,pools,fused,bn_param,norms,conv_bn,windows} api replay
+functions functions.{calling,conv,pools,fused,bn_param,norms,conv_bn,windows} api replay
 layers.{arrays,mode,activations,losses,dropout,normalisation,affine,convolution} layers
 images preprocessing pytest_plugin
 models.{common,affine} models.modules.{layer,operation,weighted,norms,activations,pools}

@@ -19,6 +19,7 @@ ELSEWHERE = {
     "watch.py": ("test_deprecated.py", "a former name; the three have one test"),
     "handover.py": ("test_deprecated.py", "a former name; the three have one test"),
     "verify.py": ("test_deprecated.py", "a former name; the three have one test"),
+    "functions/calling.py": ("test_api.py", "the API, with what its functions share"),
     "functions/conv.py": ("test_api.py", "the API, with what its functions share"),
     "functions/pools.py": ("test_api.py", "the API, with what its functions share"),
     "functions/bn_param.py": ("functions/test_norms.py", "what it says, by who reads it"),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from convkit.calls import dispatch
 from convkit.calls.dispatch import Cache
 from convkit.calls.params import merge
-from convkit.operations import CONV, CONV_PARAM, CONV_TRANSPOSE, CONV_TRANSPOSE_PARAM
+from convkit.functions.calling import call_merged
+from convkit.operations import CONV, CONV_PARAM, CONV_TRANSPOSE
 from convkit.spec import Axes, Pad, PadMode
 
 if TYPE_CHECKING:
@@ -165,8 +166,8 @@ def conv_transpose_forward(
     ------
     The same as :func:`conv_forward`.
     """
-    geometry = (stride, pad, output_pad, dilation, groups)
-    pair: tuple[Array, Cache] = _conv_transpose(True, x, w, b, conv_param, geometry, backend)
+    values = (stride, pad, output_pad, dilation, groups, backend)
+    pair: tuple[Array, Cache] = call_merged(True, CONV_TRANSPOSE, (x, w, b), conv_param, values)
     return pair
 
 
@@ -195,14 +196,6 @@ def conv_transpose(
     backend: Choice | None = None,
 ) -> Array:
     """Return :func:`conv_transpose_forward`'s out alone: inference, nothing is kept."""
-    geometry = (stride, pad, output_pad, dilation, groups)
-    out: Array = _conv_transpose(False, x, w, b, conv_param, geometry, backend)
+    values = (stride, pad, output_pad, dilation, groups, backend)
+    out: Array = call_merged(False, CONV_TRANSPOSE, (x, w, b), conv_param, values)
     return out
-
-
-def _conv_transpose(
-    want_cache: bool, x: Any, w: Any, b: Any, param: Any, geometry: tuple[Any, ...], backend: Any
-) -> Any:
-    if param is not None:
-        *geometry, backend = merge(CONV_TRANSPOSE_PARAM, param, (*geometry, backend))  # type: ignore[assignment]
-    return dispatch.call(want_cache, CONV_TRANSPOSE, (x, w, b), (geometry,), backend)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from convkit.calls import dispatch
 from convkit.calls.dispatch import Cache
-from convkit.calls.params import merge
 from convkit.functions.bn_param import check_inference, merged, momentum_of, move, training_of
-from convkit.operations import CONV_BN_PARAM, CONV_BN_RELU, CONV_PARAM, MAX_POOL_PARAM, Parameters
+from convkit.functions.calling import values_of
+from convkit.operations import CONV_BN_PARAM, CONV_BN_RELU, CONV_PARAM, MAX_POOL_PARAM
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -123,18 +123,12 @@ def _read(
     residual: Any, relu: Any, backend: Any,
 ) -> tuple[dict[str, Any], Any, list[Any], Any]:  # fmt: skip
     """Return bn_param's values, backend among them, the pool's, the inputs, the convolution's."""
-    geometry, backend = _values(CONV_PARAM, conv_param, backend)
+    geometry, backend = values_of(CONV_PARAM, conv_param, backend)
     pool = None
     if pool_param is not None:
-        pool, backend = _values(MAX_POOL_PARAM, pool_param, backend)
+        pool, backend = values_of(MAX_POOL_PARAM, pool_param, backend)
     values = merged(CONV_BN_PARAM, bn_param, {"relu": relu, "backend": backend})
     return values, pool, [x, w, b, gamma, beta, residual], geometry
-
-
-def _values(parameters: Parameters, param: Any, backend: Any) -> tuple[list[Any], Any]:
-    nothing = (None,) * len(parameters.defaults)
-    *values, backend = merge(parameters, param, (*nothing, backend))
-    return values, backend
 
 
 def _call(want_cache: bool, training: bool, values: Any, inputs: Any, others: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convkit.calls import dispatch
 from convkit.calls.dispatch import Cache
-from convkit.calls.params import merge
+from convkit.functions.calling import call_merged, values_of
 from convkit.operations import CONV_PARAM, CONV_RELU, CONV_RELU_POOL, MAX_POOL_PARAM
 from convkit.spec import Axes, Pad, PadMode
 
@@ -51,8 +51,8 @@ def conv_relu_forward(
     derivative is 1 where z > 0, else 0. Arguments and errors are those of
     :func:`convkit.conv_forward`; returns out and the cache for :func:`conv_relu_backward`.
     """
-    geometry = (stride, pad, dilation, groups, pad_mode)
-    pair: tuple[Array, Cache] = _conv_relu(True, x, w, b, conv_param, geometry, backend)
+    values = (stride, pad, dilation, groups, pad_mode, backend)
+    pair: tuple[Array, Cache] = call_merged(True, CONV_RELU, (x, w, b), conv_param, values)
     return pair
 
 
@@ -81,17 +81,9 @@ def conv_relu(
     backend: Choice | None = None,
 ) -> Array:
     """Return :func:`conv_relu_forward`'s out alone: inference, nothing is kept."""
-    geometry = (stride, pad, dilation, groups, pad_mode)
-    out: Array = _conv_relu(False, x, w, b, conv_param, geometry, backend)
+    values = (stride, pad, dilation, groups, pad_mode, backend)
+    out: Array = call_merged(False, CONV_RELU, (x, w, b), conv_param, values)
     return out
-
-
-def _conv_relu(
-    want_cache: bool, x: Any, w: Any, b: Any, param: Any, geometry: tuple[Any, ...], backend: Any
-) -> Any:
-    if param is not None:
-        *geometry, backend = merge(CONV_PARAM, param, (*geometry, backend))  # type: ignore[assignment]
-    return dispatch.call(want_cache, CONV_RELU, (x, w, b), (geometry,), backend)
 
 
 def conv_relu_pool_forward(
@@ -111,8 +103,7 @@ def conv_relu_pool_forward(
     """
     geometry = []
     for parameters, param in ((CONV_PARAM, conv_param), (MAX_POOL_PARAM, pool_param)):
-        nothing = (None,) * len(parameters.defaults)
-        *values, backend = merge(parameters, param, (*nothing, backend))
+        values, backend = values_of(parameters, param, backend)
         geometry.append(values)
     pair: tuple[Array, Cache] = dispatch.call(True, CONV_RELU_POOL, (x, w, b), geometry, backend)
     return pair

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from convkit.calls import dispatch
 from convkit.calls.dispatch import Cache
-from convkit.calls.params import merge
 from convkit.errors import ParameterError
 from convkit.functions.bn_param import check_inference, merged, momentum_of, move, training_of
-from convkit.operations import BATCH_NORM, BATCH_NORM_PARAM, GROUP_NORM, GROUP_NORM_PARAM
+from convkit.functions.calling import call_merged
+from convkit.operations import BATCH_NORM, BATCH_NORM_PARAM, GROUP_NORM
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -175,8 +175,8 @@ def group_norm_forward(
     and ``residual`` are those of :func:`batch_norm_forward`; ``gn_param`` holds the keywords as a
     dictionary. Returns out and the cache for :func:`group_norm_backward`.
     """
-    values = (groups, eps, relu, backend)
-    pair: tuple[Array, Cache] = _group_norm(True, x, gamma, beta, gn_param, values, residual)
+    inputs, values = (x, gamma, beta, residual), (groups, eps, relu, backend)
+    pair: tuple[Array, Cache] = call_merged(True, GROUP_NORM, inputs, gn_param, values)
     return pair
 
 
@@ -204,16 +204,6 @@ def group_norm(
     backend: Choice | None = None,
 ) -> Array:
     """Return :func:`group_norm_forward`'s out alone: inference, nothing is kept."""
-    values = (groups, eps, relu, backend)
-    out: Array = _group_norm(False, x, gamma, beta, gn_param, values, residual)
+    inputs, values = (x, gamma, beta, residual), (groups, eps, relu, backend)
+    out: Array = call_merged(False, GROUP_NORM, inputs, gn_param, values)
     return out
-
-
-def _group_norm(
-    want_cache: bool, x: Any, gamma: Any, beta: Any, param: Any, values: Any, residual: Any
-) -> Any:
-    if param is not None:
-        values = merge(GROUP_NORM_PARAM, param, values)
-    *geometry, backend = values
-    inputs = (x, gamma, beta, residual)
-    return dispatch.call(want_cache, GROUP_NORM, inputs, (geometry,), backend)

@@ -12,7 +12,7 @@ import numpy as np
 from conformance_mutants.registry import host
 from convkit import registry
 from convkit.calls import arrays, dispatch, methods, params
-from convkit.functions import conv, fused, pools
+from convkit.functions import calling, conv, pools
 
 as_input = arrays.as_input
 
@@ -122,7 +122,7 @@ def lost(key):
     def merge(parameters, given, values):
         return real(parameters, {k: v for k, v in dict(given).items() if k != key}, values)
 
-    return [(module, "merge", merge) for module in (conv, pools, fused)]
+    return [(module, "merge", merge) for module in (conv, pools, calling)]
 
 
 @host(*lost("pad"))

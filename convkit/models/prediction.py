@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit.errors import DataError, DtypeError, ParameterError, ShapeError
-from convkit.layers import mse_loss, svm_loss
+from convkit.layers import mse_loss, softmax_forward, svm_loss
 from convkit.models.common import Array, check_counts
 from convkit.preprocessing import Preprocessing
 
@@ -86,7 +86,10 @@ class Predictor:
             )
         empty = np.zeros((0, *self.output_dim), self.dtype)
         return np.concatenate(
-            [empty, *(_softmax(scores) for scores in _scores(self, X, prepared, batch_size))]
+            [
+                empty,
+                *(softmax_forward(scores)[0] for scores in _scores(self, X, prepared, batch_size)),
+            ]
         )
 
     def score(
@@ -221,12 +224,6 @@ def _check_values(batch: npt.NDArray[Any], preprocessing: Preprocessing) -> None
             f"X ({batch.dtype}, up to {batch.max()}) must be on the scale of the training data, "
             f"where white is {white:g}: multiply it by {white:g}/{np.iinfo(batch.dtype).max}"
         )
-
-
-def _softmax(scores: Array) -> Array:
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    result: Array = exponentials / exponentials.sum(axis=1, keepdims=True)
-    return result
 
 
 def _labels(y: Any, count: int, names: tuple[str, ...] | None) -> npt.NDArray[Any]:

@@ -180,13 +180,9 @@ class Weighted:
 
     def __call__(self, scores: Array, y: Array) -> tuple[float, Array]:
         """Return the mean of the examples' losses times their weights, and its gradient."""
-        shifted = scores - scores.max(axis=1, keepdims=True)
-        logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        weights = self.weights[y].astype(scores.dtype)
-        rows = np.arange(len(y))
-        gradient = np.exp(logs)
-        gradient[rows, y] -= 1
-        return float(-(weights * logs[rows, y]).mean()), gradient * weights[:, None] / len(y)
+        targets = np.zeros_like(scores)
+        targets[np.arange(len(y)), y] = self.weights[y]
+        return softmax_loss(scores, targets)
 
 
 def dtype_of(X: Any) -> np.dtype[Any]:

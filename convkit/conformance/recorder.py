@@ -49,8 +49,8 @@ class Recorded:
         """Where in a result each array is; None where it is the result."""
         operation = self.operation
         if self.name == operation.method("forward"):
-            kept = dict(enumerate(operation.statistics[: len(self.result) - 2], start=2))
-            return {"out": 0, **{name: i for i, name in kept.items()}}
+            statistics = operation.statistics[: len(self.result) - 2]
+            return {"out": 0, **{name: i for i, name in enumerate(statistics, start=2)}}
         if self.name == operation.method("backward"):
             names = operation.returned(self.args[: len(operation.parameters)])
             alone = len(operation.gradients) == 1

@@ -69,7 +69,6 @@ static struct {
           .done = PTHREAD_COND_INITIALIZER};
 
 static atomic_int threads = 0; /* 0: not yet worked out */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static inline void relax(void)
 {
@@ -114,21 +113,16 @@ __attribute__((constructor)) static void watch_forks(void)
     pthread_atfork(NULL, NULL, after_fork);
 }
 
-static void set_up(void)
-{
-    int unset = 0;
-    atomic_compare_exchange_strong(&threads, &unset, default_threads());
-}
-
 int ck_num_threads(void)
 {
-    pthread_once(&once, set_up);
+    int unset = 0;
+    if (!atomic_load(&threads))
+        atomic_compare_exchange_strong(&threads, &unset, default_threads());
     return atomic_load(&threads);
 }
 
 void ck_set_num_threads(int n)
 {
-    pthread_once(&once, set_up);
     atomic_store(&threads, n < 1 ? 1 : n < MAX_THREADS ? n : MAX_THREADS);
 }
 

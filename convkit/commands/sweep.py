@@ -21,8 +21,7 @@ from convkit.report.folders import NewFolder, check_free, new_folder
 from convkit.report.sweeps import PAGE_FILE, draw_sweep, save_best, write_tables
 from convkit.tensors import WEIGHTS_FILE
 from convkit.training.solver import Solver
-from convkit.training.sweeps import SWEEPS, Range, SweepResult, combinations, label_of
-from convkit.training.sweeps import sweep as run
+from convkit.training.sweeps import SWEEPS, Range, SweepResult, combinations, trained
 
 _FIXED = {"threads", "print_every"}
 """Numbers that change nothing of what is learned."""
@@ -141,13 +140,7 @@ class _Sweep:
                     what = f"{number}/{self.count} "
                     solver.on_step = stack.enter_context(progress_bar(what))
                 model: Any = solver.model
-                for result in run({id(value): solver}.__getitem__, [id(value)]):
-                    yield replace(
-                        result,
-                        label=label_of(value),
-                        value=value,
-                        metadata=archive.metadata(model),
-                    )
+                yield replace(trained(solver, value), metadata=archive.metadata(model))
 
     def name(self, result: SweepResult) -> str:
         """Return what was varied, with the value."""

@@ -28,6 +28,7 @@ __all__ = [
     "label_of",
     "run_sweep",
     "sweep",
+    "trained",
 ]
 
 LEARNING_RATES = (5e-2, 5e-3, 3e-3, 1e-3, 1e-4, 1e-5)
@@ -94,18 +95,22 @@ def sweep(make_solver: Callable[[Any], Solver], values: Iterable[Any]) -> Iterat
     For a fair comparison ``make_solver`` gives every solver and model the same seeds.
     """
     for value in values:
-        solver = make_solver(value)
-        start = time.perf_counter()
-        solver.train()
-        yield SweepResult(
-            label=label_of(value),
-            value=value,
-            history=solver.history,
-            best_val_acc=solver.best_val_acc,
-            seconds=time.perf_counter() - start,
-            stopped=solver.stopped,
-            weights=solver.best_params | solver.best_buffers,
-        )
+        yield trained(make_solver(value), value)
+
+
+def trained(solver: Solver, value: Any) -> SweepResult:
+    """Train the solver that a value gave, and return its result."""
+    start = time.perf_counter()
+    solver.train()
+    return SweepResult(
+        label=label_of(value),
+        value=value,
+        history=solver.history,
+        best_val_acc=solver.best_val_acc,
+        seconds=time.perf_counter() - start,
+        stopped=solver.stopped,
+        weights=solver.best_params | solver.best_buffers,
+    )
 
 
 def run_sweep(

@@ -80,24 +80,24 @@ static void FN(finish_pooled_task)(void *context, idx task, void *scratch)
     }
 }
 
-static int FN(run_pooled)(pooled_job *q, int sums, int merged, int finish)
+/* j is that of a pooled_job. */
+static int FN(run_pooled)(norm_job *j, int sums, int merged, int finish)
 {
-    norm_job *j = &q->j;
     idx parts = j->rows * j->parts;
     double work = (double)j->rows * (double)j->row;
     size_t scratch = (size_t)(j->part + 2 * VL) * sizeof(REAL);
     idx tasks = norm_tasks(parts, j->part, &j->per_task);
     int failed = 0;
     if (sums)
-        failed = j->dout ? ck_parallel(tasks, FN(unpooled_sums_task), q, scratch, 3 * work)
-                         : ck_parallel(tasks, FN(sums_task), q, 0, 2 * work);
+        failed = j->dout ? ck_parallel(tasks, FN(unpooled_sums_task), j, scratch, 3 * work)
+                         : ck_parallel(tasks, FN(sums_task), j, 0, 2 * work);
     if (merged && !failed) {
         tasks = norm_tasks(j->sets, 8 * j->set_rows * j->parts, &j->per_task);
-        failed = ck_parallel(tasks, FN(merge_task), q, 0, 8.0 * (double)parts);
+        failed = ck_parallel(tasks, FN(merge_task), j, 0, 8.0 * (double)parts);
     }
     tasks = norm_tasks(parts, j->part, &j->per_task);
     if (finish && !failed)
-        failed = ck_parallel(tasks, FN(finish_pooled_task), q, scratch, 3 * work);
+        failed = ck_parallel(tasks, FN(finish_pooled_task), j, scratch, 3 * work);
     return failed;
 }
 
@@ -126,16 +126,7 @@ int FN(ck_norm_pool_forward_rows)(const ck_norm *g, const ck_pool *pool, const v
     q.j.residual = residual;
     q.pool.out = out;
     q.pool.arg_out = arg;
-    if (!g->own) {
-        invert(&q.j);
-        return FN(run_pooled)(&q, 0, 0, 1);
-    }
-    q.j.sums = new_sums(q.j.rows * q.j.parts);
-    if (!q.j.sums)
-        return -1;
-    int failed = FN(run_pooled)(&q, 1, 1, 1);
-    free(q.j.sums);
-    return failed;
+    return FN(forward_by)(FN(run_pooled), &q.j);
 }
 
 int FN(ck_norm_pool_backward_rows)(const ck_norm *g, const ck_pool *pool, const void *dout,
@@ -151,14 +142,5 @@ int FN(ck_norm_pool_backward_rows)(const ck_norm *g, const ck_pool *pool, const 
     j->dgamma = dgamma;
     j->dbeta = dbeta;
     j->dresidual = dresidual;
-    int merged = dx && g->own, sums = merged || dgamma || dbeta;
-    j->sums = sums ? new_sums(j->rows * j->parts + j->sets) : NULL;
-    if (sums && !j->sums)
-        return -1;
-    j->shift = sums ? j->sums + j->rows * j->parts : NULL;
-    int failed = FN(run_pooled)(&q, sums, merged, dx || dresidual);
-    if (!failed)
-        failed = FN(sum_channels)(j);
-    free(j->sums);
-    return failed;
+    return FN(backward_by)(FN(run_pooled), j);
 }

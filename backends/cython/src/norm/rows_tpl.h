@@ -182,6 +182,37 @@ static void FN(cut_planes)(norm_job *j)
     cut_rows(j, g->size, g->groups ? g->c / g->groups : g->n);
 }
 
+/* What runs a job whose planes are cut; its arguments are those of run_rows. */
+typedef int FN(norm_run)(norm_job *j, int sums, int merged, int finish);
+
+static int FN(forward_by)(FN(norm_run) *run, norm_job *j)
+{
+    if (!j->g->own) {
+        invert(j);
+        return run(j, 0, 0, 1);
+    }
+    j->sums = new_sums(j->rows * j->parts);
+    if (!j->sums)
+        return -1;
+    int failed = run(j, 1, 1, 1);
+    free(j->sums);
+    return failed;
+}
+
+static int FN(backward_by)(FN(norm_run) *run, norm_job *j)
+{
+    int merged = j->dx && j->g->own, sums = merged || j->dgamma || j->dbeta;
+    j->sums = sums ? new_sums(j->rows * j->parts + j->sets) : NULL;
+    if (sums && !j->sums)
+        return -1;
+    j->shift = sums ? j->sums + j->rows * j->parts : NULL;
+    int failed = run(j, sums, merged, j->dx || j->dresidual);
+    if (!failed)
+        failed = FN(sum_channels)(j);
+    free(j->sums);
+    return failed;
+}
+
 int FN(ck_norm_forward_rows)(const ck_norm *g, const void *x, const void *gamma, const void *beta,
                              const void *residual, double *statistics, uint8_t *positive,
                              void *out)
@@ -192,16 +223,7 @@ int FN(ck_norm_forward_rows)(const ck_norm *g, const void *x, const void *gamma,
     j.positive_out = positive;
     j.out = out;
     FN(cut_planes)(&j);
-    if (!g->own) {
-        invert(&j);
-        return FN(run_rows)(&j, 0, 0, 1);
-    }
-    j.sums = new_sums(j.rows * j.parts);
-    if (!j.sums)
-        return -1;
-    int failed = FN(run_rows)(&j, 1, 1, 1);
-    free(j.sums);
-    return failed;
+    return FN(forward_by)(FN(run_rows), &j);
 }
 
 int FN(ck_norm_backward_rows)(const ck_norm *g, const void *dout, const void *x,
@@ -217,14 +239,5 @@ int FN(ck_norm_backward_rows)(const ck_norm *g, const void *dout, const void *x,
     j.dbeta = dbeta;
     j.dresidual = dresidual;
     FN(cut_planes)(&j);
-    int merged = dx && g->own, sums = merged || dgamma || dbeta;
-    j.sums = sums ? new_sums(j.rows * j.parts + j.sets) : NULL;
-    if (sums && !j.sums)
-        return -1;
-    j.shift = sums ? j.sums + j.rows * j.parts : NULL;
-    int failed = FN(run_rows)(&j, sums, merged, dx || dresidual);
-    if (!failed)
-        failed = FN(sum_channels)(&j);
-    free(j.sums);
-    return failed;
+    return FN(backward_by)(FN(run_rows), &j);
 }

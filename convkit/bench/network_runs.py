@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
-from statistics import median
 from time import sleep
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 from convkit.bench.check import WrongAnswerError
 from convkit.bench.networks import Network
 from convkit.bench.sides import Process, started
-from convkit.bench.timing import PAUSE_SECONDS, Effort, rotated
+from convkit.bench.timing import PAUSE_SECONDS, Effort, rotated, summary
 from convkit.bench.worker import PEERS
 from convkit.errors import ConvkitError, ParameterError
 
@@ -94,7 +93,7 @@ def run(
                     if on_step:
                         on_step(f"{network.name} {dtype}")
     for (network_name, dtype, name, direction), taken in samples.items():
-        middle, spread = _summary(taken)
+        middle, spread = summary(taken)
         found.rows.append(Row(network_name, dtype, threads, name, direction, middle, spread))
     return found
 
@@ -144,9 +143,3 @@ def _refuse(
         f"{network} ({dtype}) is not timed: {name} and {reference} compute different {what}: "
         f"{ours[:3].tolist()} and {theirs[:3].tolist()}"
     )
-
-
-def _summary(taken: Sequence[float]) -> tuple[float, float]:
-    middle = median(taken)
-    low, high = np.percentile(taken, [25, 75])
-    return middle, float(high - low) / 2 / middle

@@ -10,7 +10,7 @@ its problems several times and divide the rounds of each among these sweeps.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from statistics import median
 from time import perf_counter, sleep
@@ -78,14 +78,11 @@ class Row:
         return asdict(self) | {"way": self.direction}
 
 
-@dataclass
-class _Samples:
-    seconds: list[float] = field(default_factory=list)
-
-    def summary(self) -> tuple[float, float]:
-        middle = median(self.seconds)
-        low, high = np.percentile(self.seconds, [25, 75])
-        return middle, float(high - low) / 2 / middle
+def summary(seconds: Sequence[float]) -> tuple[float, float]:
+    """Return the median, and half the distance between the quartiles as a share of it."""
+    middle = median(seconds)
+    low, high = np.percentile(seconds, [25, 75])
+    return middle, float(high - low) / 2 / middle
 
 
 def seconds_per_call(call: Callable[[], Any], *, warm: bool = False) -> float:
@@ -171,7 +168,9 @@ class Measurement:
             d for d in problem.directions if directions is None or d in directions
         )
         self._yardsticks = yardsticks
-        self._samples = {(s.name, d): _Samples() for s in self.subjects for d in self.directions}
+        self._samples: dict[tuple[str, str], list[float]] = {
+            (s.name, d): [] for s in self.subjects for d in self.directions
+        }
         self._peaks: list[float] = []
         self._copies: dict[str, list[float]] = {direction: [] for direction in self.directions}
         self._extra: dict[tuple[str, str], int | None] = {}
@@ -194,7 +193,7 @@ class Measurement:
             for name in rotated(list(timers), turn):
                 sleep(PAUSE_SECONDS)
                 for direction in self.directions:
-                    taken = self._samples[name, direction].seconds
+                    taken = self._samples[name, direction]
                     if len(taken) < 3 or sum(taken) < seconds:
                         taken.append(timers[name].seconds(direction))
         for name, direction in self._samples:
@@ -234,12 +233,12 @@ def _row(
     direction: str,
     dtype: Any,
     threads: int,
-    samples: _Samples,
+    samples: Sequence[float],
     peak: float,
     copy: float,
     extra: int | None,
 ) -> Row:
-    seconds, spread = samples.summary()
+    seconds, spread = summary(samples)
     operations, traffic = problem.operations(direction), problem.traffic(direction, dtype)
     return Row(
         problem=problem.name,

@@ -63,6 +63,10 @@ class Indexed:
 
 def positions(key: Any, count: int) -> npt.NDArray[np.intp]:
     """Return a slice, a mask or a list of indices of ``count`` rows as an array of integers."""
+    if isinstance(key, np.ndarray) and key.ndim == 1 and key.dtype.kind in "iu" and len(key):
+        given: Array = key
+        if given.min() >= 0 and given.max() < count:  # each batch: nothing of all rows is made
+            return given.astype(np.intp, copy=False)
     return np.atleast_1d(np.arange(count)[key])
 
 
